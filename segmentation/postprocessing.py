@@ -1,0 +1,29 @@
+"""From probabilities to outlines a reader would draw: one piece an organ, no holes."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from scipy.ndimage import binary_fill_holes
+
+from suite.study import FloatImage, Mask
+
+
+def largest_piece(mask: Mask) -> Mask:
+    """The largest 8-connected piece of a mask (H, W) in {0, 1}, its holes filled."""
+    count, labels, statistics, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    if count <= 1:
+        return mask
+    largest = 1 + int(np.argmax(statistics[1:, cv2.CC_STAT_AREA]))
+    return binary_fill_holes(labels == largest).astype(np.uint8)
+
+
+def lungs_from_probabilities(right: FloatImage, left: FloatImage, threshold: float = 0.5) -> Mask:
+    """Right and left lung probabilities (H, W) as one mask: 0 background, 128 right, 255 left.
+
+    Where both claim a pixel, the more probable side has it; of each side the largest piece is kept.
+    """
+    right_wins = right >= left
+    right_mask = largest_piece(((right > threshold) & right_wins).astype(np.uint8))
+    left_mask = largest_piece(((left > threshold) & ~right_wins).astype(np.uint8))
+    return np.where(left_mask > 0, 255, np.where(right_mask > 0, 128, 0)).astype(np.uint8)

@@ -1,0 +1,42 @@
+"""Frontal and lateral films of one visit, from the covid-chestxray-dataset (Cohen 2020).
+
+Layout::
+
+    index.csv       frontal, lateral, patient_id, finding, license
+    images/IMAGE    longest side 1024
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from suite.datasets.layout import require_columns, require_file
+from suite.datasets.manifest import Manifest, Record
+
+LICENCE = "per image, see index.csv"
+LAYOUT = "index.csv, images/IMAGE"
+
+
+def read(folder: Path) -> Manifest:
+    """All pairs of the folder.
+
+    Raises:
+        DatasetError: the folder does not have the layout.
+    """
+    index = require_file(folder, "index.csv", "frontal-lateral", LAYOUT)
+    with index.open(newline="") as stream:
+        rows = csv.DictReader(stream)
+        require_columns(index, rows.fieldnames, ("frontal", "lateral", "patient_id"))
+        records = [
+            Record(
+                id=Path(row["frontal"]).stem,
+                patient_id=f"covid-{row['patient_id']}",
+                frontal=folder / "images" / row["frontal"],
+                lateral=folder / "images" / row["lateral"],
+                abnormal=1.0,
+                attributes={"finding": row.get("finding", "")},
+            )
+            for row in rows
+        ]
+    return Manifest("frontal-lateral", tuple(records))

@@ -1,0 +1,114 @@
+"""A data set as a table: one record a study, whatever the set's own layout; and splits no patient crosses."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from suite.errors import DatasetError
+from suite.findings import CODES
+
+UNKNOWN: tuple[float, ...] = (math.nan,) * len(CODES)
+SplitName = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One study of a data set.
+
+    Attributes:
+        id: unique in its set.
+        patient_id: what splits are made by.
+        frontal, lateral: film files; a lateral is the exception.
+        labels: 13 values in the order of ``suite.findings.CODES``; 1, 0 or NaN (the set does not know).
+        abnormal: 1, 0 or NaN.
+        targets: further files by what they show (``organs``, ``lung_mask``, ``bone``), in the set's encoding.
+        attributes: ``view``, ``age``, ``sex`` ... where the set gives them.
+    """
+
+    id: str
+    patient_id: str
+    frontal: Path
+    lateral: Path | None = None
+    labels: tuple[float, ...] = UNKNOWN
+    abnormal: float = math.nan
+    targets: Mapping[str, Path] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.labels) != len(CODES):
+            raise DatasetError(f"record {self.id} has {len(self.labels)} labels; give one for each of {len(CODES)} findings.")
+        for value in (*self.labels, self.abnormal):
+            if not (math.isnan(value) or value in (0.0, 1.0)):
+                raise DatasetError(f"record {self.id} has the label {value}; use 1, 0 or NaN.")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All records of one data set."""
+
+    name: str
+    records: tuple[Record, ...]
+
+    def __post_init__(self) -> None:
+        if not self.records:
+            raise DatasetError(f"data set {self.name} is empty; check the folder against `radsuite datasets`.")
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self.records)
+
+    def with_target(self, target: str) -> Manifest:
+        """Only the records that have ``target``."""
+        return Manifest(self.name, tuple(record for record in self.records if target in record.targets))
+
+    def split(self, seed: int = 0, fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)) -> Split:
+        """Patient-wise train, validation and test parts.
+
+        A patient's place is a hash of seed, set and patient id, so it does not change when films are added, and
+        the same patient can never be in two parts.
+        """
+        if abs(sum(fractions) - 1.0) > 1e-9 or min(fractions) < 0:
+            raise DatasetError(f"split fractions {fractions} do not add up to 1; give three shares.")
+        parts: dict[SplitName, list[Record]] = {"train": [], "validation": [], "test": []}
+        for record in self.records:
+            parts[_place(f"{seed}:{self.name}:{record.patient_id}", fractions)].append(record)
+        return Split({name: tuple(records) for name, records in parts.items()})
+
+
+def _place(key: str, fractions: Sequence[float]) -> SplitName:
+    digest = hashlib.sha256(key.encode()).digest()
+    position = int.from_bytes(digest[:8], "big") / 2**64
+    if position < fractions[0]:
+        return "train"
+    return "validation" if position < fractions[0] + fractions[1] else "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Disjoint parts of one or more data sets.
+
+    Raises:
+        DatasetError: a patient stands in two parts.
+    """
+
+    parts: Mapping[SplitName, tuple[Record, ...]]
+
+    def __post_init__(self) -> None:
+        owner: dict[str, str] = {}
+        for name, records in self.parts.items():
+            for record in records:
+                if owner.setdefault(record.patient_id, name) != name:
+                    raise DatasetError(
+                        f"patient {record.patient_id} is in both the {owner[record.patient_id]} and the {name} part; "
+                        "split by patient."
+                    )
+
+    def __getitem__(self, name: SplitName) -> tuple[Record, ...]:
+        return self.parts.get(name, ())

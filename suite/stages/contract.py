@@ -1,0 +1,89 @@
+"""What a stage is, and the artifacts by which stages meet.
+
+Stages never import each other. One that needs lungs says ``needs = {"lung_mask"}``, and whichever installed
+stage makes that artifact runs before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from suite.errors import StageError
+from suite.grid import Grid
+
+SOURCES: frozenset[str] = frozenset({"frontal", "lateral"})
+"""Artifacts that come from the study itself; no stage makes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One named thing a study has or a stage made of it.
+
+    Attributes:
+        value: what ``suite.stages.artifacts`` documents for the name; arrays lie on ``grid``.
+        grid: how the array relates to its film's pixels; ``None`` for what is no picture.
+        history: what was done to get there, one phrase a step.
+        warnings: what a reader should know, one sentence each.
+    """
+
+    value: Any
+    grid: Grid | None = None
+    history: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+Inputs = Mapping[str, Artifact]
+Outputs = Mapping[str, Artifact]
+
+
+@runtime_checkable
+class Stage(Protocol):
+    """One step of the reading.
+
+    A stage is built by ``Stage(device)`` and then run on batches of studies. ``run`` gets, for each study, at
+    least the artifacts in ``needs``, those of ``uses`` that exist, and returns exactly those in ``makes``.
+    """
+
+    name: str
+    needs: frozenset[str]
+    uses: frozenset[str]
+    makes: frozenset[str]
+    weights_sha256: str | None
+    device: str
+
+    def run(self, studies: Sequence[Inputs]) -> list[Outputs]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StageRun:
+    """Provenance of one stage's work on one study."""
+
+    name: str
+    weights_sha256: str | None
+    device: str
+    seconds: float
+    preprocessing: tuple[str, ...] = field(default_factory=tuple)
+
+    def as_json(self) -> dict[str, Any]:
+        """The entry of ``report.provenance.stages``."""
+        return {
+            "name": self.name,
+            "weights_sha256": self.weights_sha256,
+            "device": self.device,
+            "seconds": round(self.seconds, 4),
+        }
+
+
+def check_outputs(stage: Stage, studies: Sequence[Inputs], outputs: Sequence[Outputs]) -> None:
+    """Fail if a stage did not return what it promised.
+
+    Raises:
+        StageError: another number of results than studies, or other artifacts than ``makes``.
+    """
+    if len(outputs) != len(studies):
+        raise StageError(f"stage {stage.name} returned {len(outputs)} results for {len(studies)} studies; mend the stage.")
+    for result in outputs:
+        if set(result) != set(stage.makes):
+            raise StageError(f"stage {stage.name} made {sorted(result)} but promised {sorted(stage.makes)}; mend the stage.")

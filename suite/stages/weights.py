@@ -1,0 +1,153 @@
+"""Weights and their model cards: safetensors only, the sha256 checked before a tensor is used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import as_file, files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from suite.errors import WeightsError
+from suite.storage import write_bytes, write_text
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+FORMAT = "radsuite.model_card/1"
+PACKAGES = ("segmentation", "gan", "classifiers")
+"""Packages that may ship weights; named, not imported."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a weights file is, what it learned from, how well it does, and what it must not be used for."""
+
+    path: Path
+    content: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.content["name"])
+
+    @property
+    def sha256(self) -> str:
+        return str(self.content["sha256"])
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        return dict(self.content["architecture"])
+
+    @property
+    def weights_path(self) -> Path:
+        return self.path.with_suffix(".safetensors")
+
+
+def read_card(path: Path) -> ModelCard:
+    """The model card at ``path``.
+
+    Raises:
+        WeightsError: it is missing, not JSON, or of another format.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: is no readable model card ({error}); install the package again.") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise WeightsError(f"{path}: is not a model card of the format {FORMAT}; retrain with this version.")
+    return ModelCard(path, content)
+
+
+def shipped_cards() -> tuple[ModelCard, ...]:
+    """The cards of all weights that are installed. Imports no model package and no torch."""
+    cards = []
+    for package in PACKAGES:
+        spec = find_spec(package)
+        for location in (spec.submodule_search_locations or ()) if spec else ():
+            cards += [read_card(path) for path in sorted((Path(location) / "weights").glob("*.json"))]
+    return tuple(cards)
+
+
+def shipped_card(package: str, name: str) -> ModelCard:
+    """The card of the weights ``name`` in ``package``.
+
+    Raises:
+        WeightsError: the package ships no such weights.
+    """
+    resource = files(package) / "weights" / f"{name}.json"
+    if not resource.is_file():
+        raise WeightsError(f"{package} ships no weights {name!r}; train them with `radsuite train {name}`.")
+    with as_file(resource) as path:
+        return read_card(path)
+
+
+@lru_cache(maxsize=32)
+def _sha256(path: Path, modified_ns: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def load_state(card: ModelCard) -> dict[str, Tensor]:
+    """The tensors of the card's weights file, widened to float32.
+
+    Raises:
+        WeightsError: the file is missing or its sha256 is not the card's.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    path = card.weights_path
+    if not path.is_file():
+        raise WeightsError(f"{path}: the weights of {card.name} are missing; install the package again.")
+    if _sha256(path, path.stat().st_mtime_ns) != card.sha256:
+        raise WeightsError(f"{path}: does not have the sha256 its model card states; install the package again.")
+    return {key: value.to(torch.float32) if value.is_floating_point() else value for key, value in load_file(path).items()}
+
+
+def save_release(folder: Path, name: str, model: nn.Module, content: Mapping[str, Any]) -> ModelCard:
+    """Write ``NAME.safetensors`` (fp16) and ``NAME.json`` into ``folder``.
+
+    Args:
+        model: the network; running counts of batch normalisation are left out, they serve training only.
+        content: the card without ``format``, ``name``, ``sha256`` and ``parameters``, which are added.
+    """
+    import torch
+    from safetensors.torch import save
+
+    state = {
+        key: value.detach().cpu().to(torch.float16).contiguous()
+        for key, value in model.state_dict().items()
+        if not key.endswith("num_batches_tracked")
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    payload = save(state)
+    write_bytes(folder / f"{name}.safetensors", payload)
+    card = {
+        "format": FORMAT,
+        "name": name,
+        "sha256": hashlib.sha256(payload).hexdigest(),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        **content,
+    }
+    write_text(folder / f"{name}.json", json.dumps(card, indent=2) + "\n")
+    return read_card(folder / f"{name}.json")
+
+
+def load_into(model: nn.Module, card: ModelCard) -> nn.Module:
+    """``model`` with the card's weights, in evaluation mode.
+
+    Raises:
+        WeightsError: the file is missing, altered, or of another architecture.
+    """
+    state = load_state(card)
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
+    if missing or unexpected:
+        raise WeightsError(
+            f"{card.weights_path}: holds another architecture than its card describes "
+            f"({len(missing)} tensors missing, {len(unexpected)} too many); install the package again."
+        )
+    return model.eval()

@@ -1,0 +1,67 @@
+"""Files that are either whole or not there: written under a temporary name, flushed, then renamed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from suite.errors import StorageError
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` so that a crash leaves the old file or the new one, never a part.
+
+    Raises:
+        StorageError: the disk is full, the folder is missing or may not be written to.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StorageError(f"{path}: could not be written ({error.strerror}); free space or choose another folder.") from error
+
+
+def write_text(path: Path, content: str) -> None:
+    """``write_bytes`` for UTF-8 text."""
+    write_bytes(path, content.encode())
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder that takes the place of ``folder`` when the block succeeds, and vanishes when it fails.
+
+    Raises:
+        StorageError: the parent cannot be written to, or the disk is full.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
+    except OSError as error:
+        raise StorageError(f"{folder}: could not be made ({error.strerror}); choose another folder.") from error
+    try:
+        yield temporary
+        _swap(temporary, folder)
+    except OSError as error:
+        raise StorageError(f"{folder}: could not be written ({error.strerror}); free space and try again.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _swap(temporary: Path, folder: Path) -> None:
+    temporary.chmod(0o755)
+    if not folder.exists():
+        temporary.rename(folder)
+        return
+    retired = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
+    folder.rename(retired / "old")
+    temporary.rename(folder)
+    shutil.rmtree(retired, ignore_errors=True)

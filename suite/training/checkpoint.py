@@ -1,0 +1,98 @@
+"""Checkpoints as safetensors: weights, optimiser state and the recipe in one file, never a pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from suite.errors import WeightsError
+from suite.storage import write_bytes
+
+FORMAT = "radsuite.checkpoint/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands: the next epoch, the next step, and the best validation figure so far."""
+
+    epoch: int
+    step: int
+    best: float | None
+
+
+def save_checkpoint(
+    path: Path,
+    modules: Mapping[str, nn.Module],
+    optimizers: Mapping[str, Optimizer],
+    progress: Progress,
+    recipe: Mapping[str, Any],
+) -> None:
+    """Everything a resumed run needs to continue as if it had not stopped, written atomically."""
+    tensors: dict[str, Tensor] = {}
+    for name, module in modules.items():
+        tensors |= {f"module/{name}/{key}": value for key, value in module.state_dict().items()}
+    groups: dict[str, Any] = {}
+    for name, optimizer in optimizers.items():
+        state = optimizer.state_dict()
+        groups[name] = state["param_groups"]
+        for index, values in state["state"].items():
+            tensors |= {f"optimizer/{name}/{index}/{key}": torch.as_tensor(value) for key, value in values.items()}
+    metadata = {
+        "format": FORMAT,
+        "progress": json.dumps([progress.epoch, progress.step, progress.best]),
+        "recipe": json.dumps(dict(recipe), sort_keys=True),
+        "groups": json.dumps(groups),
+    }
+    contiguous = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
+    write_bytes(path, save(contiguous, metadata))
+
+
+def load_checkpoint(
+    path: Path,
+    modules: Mapping[str, nn.Module],
+    optimizers: Mapping[str, Optimizer],
+    recipe: Mapping[str, Any],
+) -> Progress:
+    """Restore modules and optimisers in place.
+
+    Raises:
+        WeightsError: not a checkpoint of this suite, or one of another recipe.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: is not a readable checkpoint ({error}); start without --resume.") from error
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(f"{path}: is not a checkpoint of this version ({FORMAT}); start without --resume.")
+    if json.loads(metadata["recipe"]) != json.loads(json.dumps(dict(recipe))):
+        raise WeightsError(f"{path}: was made with another recipe; resume with the same --set options.")
+    for name, module in modules.items():
+        module.load_state_dict(_under(tensors, f"module/{name}/"))
+    groups = json.loads(metadata["groups"])
+    for name, optimizer in optimizers.items():
+        optimizer.load_state_dict({"state": _optimizer_state(_under(tensors, f"optimizer/{name}/")), "param_groups": groups[name]})
+    epoch, step, best = json.loads(metadata["progress"])
+    return Progress(epoch, step, best)
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _optimizer_state(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, name = key.split("/", 1)
+        state.setdefault(int(index), {})[name] = value
+    return state

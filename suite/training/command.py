@@ -1,0 +1,96 @@
+"""``radsuite train`` and ``radsuite evaluate``: from names on the command line to weights, card and metrics."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from suite.datasets.manifest import Manifest
+from suite.datasets.registry import open_dataset
+from suite.errors import DatasetError, RecipeError
+from suite.stages.plugins import load_recipe
+from suite.stages.weights import ModelCard, load_into, read_card, save_release
+from suite.training.evaluation import Evaluation
+from suite.training.loop import OnStep, fit
+from suite.training.task import Task
+from suite.version import __version__
+
+
+def prepare(recipe_name: str, sources: Mapping[str, Path], settings: Sequence[str]) -> Task:
+    """A task with its recipe checked and its data sets opened, before anything is trained.
+
+    Raises:
+        RecipeError: unknown recipe, key or value.
+        DatasetError: a data set the task cannot use, or a folder without its layout.
+    """
+    task_type = load_recipe(recipe_name)
+    recipe = task_type.recipe_type.from_settings(settings)
+    for name in sources:
+        if name not in task_type.datasets:
+            raise DatasetError(f"recipe {recipe_name} cannot learn from {name!r}; use {', '.join(task_type.datasets)}.")
+    data: dict[str, Manifest] = {name: open_dataset(name, folder) for name, folder in sources.items()}
+    if not data:
+        raise RecipeError(f"recipe {recipe_name} needs data; give --data NAME=DIR with {', '.join(task_type.datasets)}.")
+    task: Task = task_type(recipe, data)
+    return task
+
+
+def train(
+    recipe_name: str,
+    sources: Mapping[str, Path],
+    settings: Sequence[str],
+    out: Path,
+    *,
+    device: str = "auto",
+    resume: bool = False,
+    on_step: OnStep | None = None,
+) -> ModelCard:
+    """Train, measure on the test part, and write ``NAME.safetensors`` with its model card into ``out``."""
+    task = prepare(recipe_name, sources, settings)
+    model = fit(task, out, device=device, resume=resume, on_step=on_step)
+    evaluation = task.evaluate(model, "test")
+    evaluation.write(out)
+    return save_release(out, task.name, model, card_content(task, evaluation, settings))
+
+
+def card_content(task: Task, evaluation: Evaluation, settings: Sequence[str]) -> dict[str, Any]:
+    """What a model card says of a finished run."""
+    names = sorted(task.data)
+    options = "".join(f" --data {name}={name.upper().replace('-', '_')}" for name in names)
+    options += "".join(f" --set {shlex.quote(setting)}" for setting in settings)
+    return {
+        **task.describe(),
+        "architecture": task.architecture(),
+        "input": {"size": task.recipe.size, "channels": task.architecture().get("channels", 1)},
+        "recipe": task.recipe.model_dump(),
+        "data": {name: len(task.data[name]) for name in names},
+        "split": f"by patient, seed {task.recipe.split_seed}",
+        "metrics": evaluation.as_json(),
+        "notes": list(evaluation.notes),
+        **evaluation.extras,
+        "train_command": f"radsuite train {task.name}{options} --out OUT",
+        "evaluate_command": f"radsuite evaluate {task.name} --weights OUT/{task.name}.safetensors{options} --out OUT",
+        "radsuite": __version__,
+    }
+
+
+def evaluate(
+    recipe_name: str, weights: Path, sources: Mapping[str, Path], settings: Sequence[str], out: Path
+) -> Evaluation:
+    """Measure a weights file on the test part of the data and write the figures into ``out``.
+
+    The recipe is the card's; ``settings`` may change it.
+
+    Raises:
+        WeightsError: weights and card do not belong together.
+    """
+    card = read_card(weights.with_suffix(".json"))
+    stored = [f"{key}={value}" for key, value in card.content["recipe"].items()]
+    task = prepare(recipe_name, sources, [*stored, *settings])
+    task.build()
+    model = load_into(task.modules["model"], card)
+    evaluation = task.evaluate(model, "test")
+    evaluation.write(out)
+    return evaluation

@@ -1,0 +1,203 @@
+"""The training loop, whole and visible. A task brings model, data and loss; the loop brings the order of things."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data.distributed import DistributedSampler
+from torch.utils.tensorboard import SummaryWriter
+
+from suite.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from suite.training.schedule import learning_rate_factor
+from suite.training.task import Batch, Task
+
+LOGGER = logging.getLogger(__name__)
+
+OnStep = Callable[[int, int, Mapping[str, float]], None]
+"""Called after each step with (steps done, steps in all, losses)."""
+
+
+def derived_seed(*parts: object) -> int:
+    """A 63-bit seed that depends on all parts, the same on every machine."""
+    digest = hashlib.sha256(":".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+class SeededDataset(Dataset[Batch]):
+    """Gives every item its own random stream, so that workers and resuming change nothing."""
+
+    def __init__(self, dataset: Dataset[Batch], seed: int) -> None:
+        self.dataset = dataset
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self.dataset)  # type: ignore[arg-type]
+
+    def __getitem__(self, index: int) -> Batch:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derived_seed(self.seed, self.epoch, index))
+            return self.dataset[index]
+
+
+class EpochSampler(Sampler[int]):
+    """A permutation that is a pure function of seed and epoch."""
+
+    def __init__(self, length: int, seed: int) -> None:
+        self.length = length
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(derived_seed(self.seed, "order", self.epoch))
+        return iter(torch.randperm(self.length, generator=generator).tolist())
+
+
+@dataclass(slots=True)
+class Run:
+    """The moving parts of one training run."""
+
+    task: Task
+    fabric: Fabric
+    wrapped: dict[str, Any]
+    optimizers: dict[str, Any]
+    plain_optimizers: dict[str, Optimizer]
+    average: AveragedModel | None
+    base_rates: dict[str, list[float]]
+
+    @property
+    def stored_modules(self) -> dict[str, nn.Module]:
+        extra: dict[str, nn.Module] = {"average": self.average} if self.average is not None else {}
+        return {**self.task.modules, **extra}
+
+    @property
+    def best_model(self) -> nn.Module:
+        """The network that is measured and shipped: the moving average where there is one."""
+        return self.average.module if self.average is not None else self.task.modules["model"]
+
+
+def fit(task: Task, out: Path, *, device: str = "auto", resume: bool = False, on_step: OnStep | None = None) -> nn.Module:
+    """Train ``task`` by its recipe and return the network that did best on the validation part.
+
+    ``out`` receives ``last.safetensors`` (to resume from), ``best.safetensors`` and a TensorBoard log. An
+    interrupted run that is resumed gives the same weights as one that was not.
+
+    Raises:
+        WeightsError: ``resume`` finds a checkpoint of another recipe.
+    """
+    run = _prepare(task, device)
+    loader, dataset, sampler = _loader(task, run.fabric)
+    total = len(loader) * task.recipe.epochs
+    progress = Progress(0, 0, None)
+    last = out / "last.safetensors"
+    if resume and last.exists():
+        progress = load_checkpoint(last, run.stored_modules, run.plain_optimizers, task.recipe.model_dump())
+    out.mkdir(parents=True, exist_ok=True)
+    with SummaryWriter(str(out / "tensorboard")) as log:
+        for epoch in range(progress.epoch, task.recipe.epochs):
+            torch.manual_seed(derived_seed(task.recipe.seed, "epoch", epoch))
+            dataset.epoch = epoch
+            sampler.set_epoch(epoch)
+            step = _train_epoch(run, loader, progress.step, total, log, on_step)
+            best = _validate(run, epoch, progress.best, out, log)
+            progress = Progress(epoch + 1, step, best)
+            if run.fabric.is_global_zero:
+                save_checkpoint(last, run.stored_modules, run.plain_optimizers, progress, task.recipe.model_dump())
+    load_checkpoint(out / "best.safetensors", {"model": run.best_model}, {}, task.recipe.model_dump())
+    return run.best_model.eval()
+
+
+def _prepare(task: Task, device: str) -> Run:
+    torch.manual_seed(derived_seed(task.recipe.seed, "init"))
+    task.build()
+    fabric = Fabric(accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[device], precision=task.recipe.precision)
+    fabric.launch()
+    for module in task.modules.values():
+        module.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    plain = task.optimizers()
+    average = None
+    if task.recipe.ema_decay:
+        average = AveragedModel(task.modules["model"], multi_avg_fn=get_ema_multi_avg_fn(task.recipe.ema_decay), use_buffers=True)
+    wrapped: dict[str, Any] = {}
+    optimizers: dict[str, Any] = {}
+    for name, module in task.modules.items():
+        if name in plain:
+            wrapped[name], optimizers[name] = fabric.setup(module, plain[name])
+        else:
+            wrapped[name] = fabric.setup_module(module)
+    rates = {name: [group["lr"] for group in optimizer.param_groups] for name, optimizer in plain.items()}
+    return Run(task, fabric, wrapped, optimizers, plain, average, rates)
+
+
+def _loader(task: Task, fabric: Fabric) -> tuple[DataLoader[Batch], SeededDataset, EpochSampler | DistributedSampler[Batch]]:
+    recipe = task.recipe
+    dataset = SeededDataset(task.training_set(), recipe.seed)
+    sampler: EpochSampler | DistributedSampler[Batch]
+    if fabric.world_size > 1:
+        sampler = DistributedSampler(dataset, seed=recipe.seed, drop_last=True)
+    else:
+        sampler = EpochSampler(len(dataset), recipe.seed)
+    batch_size = min(recipe.batch_size, len(dataset))
+    loader = DataLoader(dataset, batch_size, sampler=sampler, num_workers=recipe.workers, drop_last=True)
+    return loader, dataset, sampler
+
+
+def _train_epoch(
+    run: Run, loader: DataLoader[Batch], step: int, total: int, log: SummaryWriter, on_step: OnStep | None
+) -> int:
+    for module in run.wrapped.values():
+        module.train()
+    for batch in loader:
+        factor = learning_rate_factor(step, total, run.task.recipe.warmup)
+        for name, optimizer in run.plain_optimizers.items():
+            for group, rate in zip(optimizer.param_groups, run.base_rates[name], strict=True):
+                group["lr"] = rate * factor
+        losses = run.task.training_step(run.fabric, run.wrapped, run.optimizers, run.fabric.to_device(batch))
+        if run.average is not None:
+            run.average.update_parameters(run.task.modules["model"])
+        step += 1
+        if run.fabric.is_global_zero:
+            for name, value in losses.items():
+                log.add_scalar(f"train/{name}", value, step)
+            if on_step is not None:
+                on_step(step, total, losses)
+    return step
+
+
+def _validate(run: Run, epoch: int, best: float | None, out: Path, log: SummaryWriter) -> float | None:
+    """Measure on the validation part; keep the weights if they are the best so far."""
+    recipe = run.task.recipe
+    last_epoch = epoch + 1 == recipe.epochs
+    if not run.fabric.is_global_zero or ((epoch + 1) % recipe.validate_every and not last_epoch):
+        return best
+    model = run.best_model.eval()
+    with torch.no_grad():
+        scalars = run.task.evaluate(model, "validation").scalars()
+    for name, value in scalars.items():
+        log.add_scalar(f"validation/{name}", value, epoch + 1)
+    key, direction = run.task.monitor
+    value = scalars[key] if direction == "max" else -scalars[key]
+    LOGGER.info("epoch %d: %s", epoch + 1, ", ".join(f"{name} {figure:.4f}" for name, figure in scalars.items()))
+    if best is None or math.isnan(best) or value >= best:
+        progress = Progress(epoch + 1, 0, value)
+        save_checkpoint(out / "best.safetensors", {"model": model}, {}, progress, recipe.model_dump())
+        return value
+    return best

@@ -1,0 +1,68 @@
+"""Recipes: everything a training run depends on, frozen and checked before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from suite.errors import RecipeError
+
+
+class Recipe(BaseModel):
+    """What every network's recipe has in common; each network adds its own fields.
+
+    Two runs of one recipe on the same data and machine give the same weights.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    seed: int = Field(0, ge=0, description="of initialisation, order, augmentation and dropout")
+    split_seed: int = Field(0, ge=0, description="of the patient-wise split")
+    size: int = Field(256, ge=32, le=2048, description="side of the square network input in pixels")
+    epochs: int = Field(20, ge=1)
+    batch_size: int = Field(8, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps with a rising learning rate")
+    ema_decay: float = Field(0.0, ge=0, lt=1, description="of the weights' moving average; 0 = none")
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
+    workers: int = Field(0, ge=0, description="loader processes; the result does not depend on it")
+    limit: int = Field(0, ge=0, description="use at most this many training records; 0 = all")
+    validate_every: int = Field(1, ge=1, description="epochs between two validations")
+
+    @classmethod
+    def from_settings(cls, settings: Sequence[str]) -> Self:
+        """The default recipe with ``key=value`` settings applied.
+
+        Raises:
+            RecipeError: a key is unknown, a value is of the wrong type or outside its range.
+        """
+        values: dict[str, str] = {}
+        for setting in settings:
+            key, separator, value = setting.partition("=")
+            if not separator:
+                raise RecipeError(f"--set {setting!r} is not of the form key=value; for example --set epochs=5.")
+            values[key.strip()] = value.strip()
+        return cls.checked(values)
+
+    @classmethod
+    def checked(cls, values: object) -> Self:
+        """A recipe from a mapping of names to values (strings are converted).
+
+        Raises:
+            RecipeError: as for ``from_settings``.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise RecipeError(_sentence(cls, error)) from None
+
+
+def _sentence(recipe: type[Recipe], error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"]) or "recipe"
+    if first["type"] == "extra_forbidden":
+        return f"recipe key {key!r} is unknown; use one of {', '.join(sorted(recipe.model_fields))}."
+    return f"recipe key {key!r} has the value {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}; correct it."

@@ -1,0 +1,67 @@
+"""What a network brings to the training loop: its modules, its data, its loss, and how it is measured."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.data import Dataset
+
+from suite.datasets.manifest import Manifest, SplitName
+from suite.training.evaluation import Evaluation
+from suite.training.recipe import Recipe
+
+Batch = Mapping[str, Tensor]
+
+
+class Task(ABC):
+    """One network with its loss; the loop in ``suite.training.loop`` knows nothing else of it.
+
+    A task is built from a recipe and the data sets named on the command line. ``modules["model"]`` is the
+    network that ships; a GAN adds ``"discriminator"``.
+    """
+
+    name: ClassVar[str]
+    recipe_type: ClassVar[type[Recipe]]
+    datasets: ClassVar[tuple[str, ...]]
+    """Names of the data sets it can learn from, for help texts and messages."""
+
+    monitor: ClassVar[tuple[str, str]] = ("loss", "min")
+    """Validation figure that picks the best epoch, and the direction that is better."""
+
+    def __init__(self, recipe: Recipe, data: Mapping[str, Manifest]) -> None:
+        self.recipe = recipe
+        self.data = data
+        self.modules: dict[str, nn.Module] = {}
+
+    @abstractmethod
+    def build(self) -> None:
+        """Fill ``modules``; called once, under the recipe's seed."""
+
+    @abstractmethod
+    def optimizers(self) -> dict[str, Optimizer]:
+        """One optimiser for each module that learns, by the module's name."""
+
+    @abstractmethod
+    def training_set(self) -> Dataset[Batch]:
+        """Items are mappings of tensors; augmentation draws from torch's generator only."""
+
+    @abstractmethod
+    def training_step(self, fabric: Fabric, wrapped: Mapping[str, Any], optimizers: Mapping[str, Any], batch: Batch) -> dict[str, float]:
+        """Forward, backward and step for one batch; returns the losses by name."""
+
+    @abstractmethod
+    def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
+        """Measure ``model`` on one part of the data."""
+
+    @abstractmethod
+    def architecture(self) -> dict[str, Any]:
+        """Arguments that rebuild the shipped network; they go into its model card."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """The card's words: ``title``, ``intended_use``, ``limits``, ``licence``, ``sources``."""
