@@ -1,0 +1,103 @@
+"""Skin to ribs: fat envelope, muscle envelope with shoulders and neck, breasts, abdomen's gas."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from suite.phantom.anatomy.frame import Frame
+from suite.phantom.materials import FAT, GAS, GLAND, MUSCLE
+from suite.phantom.mesh import Floats, Mesh, ellipsoid, loft
+from suite.phantom.scene import Priority, Scene
+
+# Shoulder outline (half-width of the muscle layer, mm at half_width 134) and its front and back, by height.
+_H = np.asarray([0.55, 0.63, 0.70, 0.78, 0.86, 0.93, 0.98, 1.03, 1.08, 1.14, 1.22, 1.60])
+_SHOULDER = np.asarray([0.0, 142.0, 154.0, 164.0, 170.0, 172.0, 166.0, 146.0, 112.0, 80.0, 60.0, 56.0])
+_NECK_H = np.asarray([0.85, 0.93, 1.0, 1.08, 1.15, 1.30, 1.6])
+_NECK_FRONT = np.asarray([0.0, -52.0, -50.0, -44.0, -40.0, -42.0, -46.0])
+_NECK_BACK = np.asarray([0.0, 88.0, 82.0, 74.0, 68.0, 64.0, 64.0])
+
+
+def add(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
+    """Add fat, muscle, breasts and bowel gas."""
+    fat = frame.patient.fat
+    scene.add("body_fat", _envelope(frame, fat), FAT, Priority.FAT, "body")
+    scene.add("body_muscle", _envelope(frame, 0.0), MUSCLE, Priority.MUSCLE, "body")
+    if frame.patient.breasts > 0.0:
+        for side, name in ((-1, "right"), (1, "left")):
+            _add_breast(scene, frame, side, name, rng)
+    _add_gas(scene, frame, rng)
+
+
+def _envelope(frame: Frame, fat: float, points: int = 72) -> Mesh:
+    heights = np.concatenate([np.linspace(-0.75, 0.5, 12), np.linspace(0.54, 1.22, 24), [1.35, 1.55]])
+    z = heights * frame.height
+    width, front, back = _muscle_extent(frame, heights, z)
+    # Fat thins out over shoulders and neck.
+    layer = fat * np.interp(heights, [-0.75, 0.1, 0.6, 0.9, 1.2], [1.5, 1.0, 1.0, 0.6, 0.4])
+    angle = 2.0 * np.pi * np.arange(points) / points
+    s, c = np.sin(angle), np.cos(angle)
+    middle = 0.5 * (front + back)
+    x = (width + layer)[:, None] * np.sign(s) * np.abs(s) ** 0.86
+    y = middle[:, None] + (0.5 * (back - front) + layer)[:, None] * np.sign(c) * np.abs(c) ** 0.80
+    return loft(np.stack([x, y, np.broadcast_to(z[:, None], x.shape)], axis=-1))
+
+
+def _muscle_extent(frame: Frame, h: Floats, z: Floats) -> tuple[Floats, Floats, Floats]:
+    p = frame.patient
+    size = p.half_width / 134.0
+    low = np.clip((0.62 - h) / 0.62, 0.0, 1.0)
+    trunk = frame.half_width(np.minimum(z, 0.62 * frame.height)) + 13.0 + p.muscle * (16.0 - 7.0 * low)
+    shoulder = np.interp(h, _H, _SHOULDER) * (0.35 + 0.65 * size) * (0.93 + 0.07 * p.muscle)
+    width = np.where(h < 0.55, trunk, np.where(h < 0.66, np.maximum(trunk, shoulder), shoulder))
+    front = frame.front(z) - 12.0 - 9.0 * p.muscle
+    back = frame.back(z) + 16.0 + 14.0 * p.muscle
+    blend = np.clip((h - 0.82) / 0.1, 0.0, 1.0)
+    front = front + blend * (np.interp(h, _NECK_H[1:], _NECK_FRONT[1:]) - front)
+    back = back + blend * (np.interp(h, _NECK_H[1:], _NECK_BACK[1:]) * p.depth**0.5 - back)
+    return width, front, back
+
+
+def _add_breast(scene: Scene, frame: Frame, side: int, name: str, rng: np.random.Generator) -> None:
+    p = frame.patient
+    size = p.breasts ** (1.0 / 3.0)
+    sag = float(np.clip(0.4 + 0.012 * (p.age - 20.0) + rng.normal(0.0, 0.15), 0.2, 1.6))
+    z = frame.height * (0.40 - 0.10 * sag * size)
+    x = side * (0.62 * p.half_width + 6.0 * size)
+    front = float(frame.front(z)) - 18.0 - p.fat
+    rings = np.linspace(0.02, 1.0, 22)
+    angle = 2.0 * np.pi * np.arange(40) / 40
+    # A teardrop: round below, drawn out towards the armpit above, flattened against the chest.
+    radius = np.sqrt(1.0 - (2.0 * rings - 1.0) ** 2)[:, None]
+    up = (2.0 * rings - 1.0)[:, None] * np.ones(40)
+    rise = np.where(up > 0.0, up * 78.0, up * 50.0) * size
+    across = radius * np.cos(angle) * 60.0 * size
+    out = radius * np.sin(angle)
+    forward = np.where(out < 0.0, out * (46.0 * size) * (1.0 - 0.35 * up), out * 30.0)
+    lateral = side * 16.0 * np.clip(up, 0.0, 1.0) * size
+    contours = np.stack([x + across + lateral, front + 8.0 + forward + 0.10 * np.abs(across), z + rise], axis=-1)
+    mesh = loft(contours)
+    glandular = float(np.clip(0.55 - 0.006 * (p.age - 25.0) + rng.normal(0.0, 0.12), 0.05, 0.9))
+    scene.add(f"breast_{name}", mesh, FAT, Priority.BREAST, f"breast_{name}", "body")
+    centre = mesh.vertices[:-2].mean(axis=0)
+    core = mesh.moved(lambda points: centre + (points - centre) * (0.45 + 0.4 * glandular))
+    scene.add(f"breast_gland_{name}", core, GLAND, Priority.BREAST + 0.5)
+
+
+def _add_gas(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
+    p = frame.patient
+    if p.stomach_bubble > 0.0:
+        size = p.stomach_bubble
+        top = np.asarray([0.42 * p.half_width, -12.0 + rng.normal(0.0, 8.0), frame.dome_top(1) - 9.0 - rng.uniform(0, 6)])
+        radii = np.asarray([30.0, 26.0, 20.0]) * size ** (1 / 3)
+        whole = ellipsoid(top - [0.0, 0.0, radii[2]], radii, 18, 28)
+        level = top[2] - radii[2] * rng.uniform(0.7, 1.6)
+        erect = p.technique.projection == "PA"
+        # Standing, the fluid cuts the bubble flat from below.
+        bubble = whole.moved(lambda v: np.column_stack([v[:, :2], np.maximum(v[:, 2], level)])) if erect else whole
+        scene.add("stomach_gas", bubble, GAS, Priority.BOWEL_GAS, "stomach_gas")
+    if p.colon_gas > 0.0:
+        for k in range(int(rng.integers(2, 7))):
+            at = [rng.uniform(0.3, 0.8) * p.half_width * (1 if rng.random() < 0.75 else -1), rng.uniform(-60.0, 10.0),
+                  frame.dome_top(1) - rng.uniform(30.0, 85.0)]  # fmt: skip
+            radii = rng.uniform(7.0, 19.0, 3) * p.colon_gas**0.5
+            scene.add(f"colon_gas_{k}", ellipsoid(at, radii, 12, 18), GAS, Priority.BOWEL_GAS)
