@@ -1,0 +1,157 @@
+"""Running one job: claim it, load the films, read them, store the result, record it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from suite.errors import SuiteError
+from suite.jobs.contracts import Analyzer, AnalyzerFactory, StudyLoader
+from suite.jobs.database import Database
+from suite.jobs.heartbeat import Heartbeat
+from suite.jobs.identity import WorkerIdentity
+from suite.jobs.models import StageState
+from suite.jobs.models import Study as StudyRow
+from suite.jobs.queue import Claim, JobQueue
+from suite.jobs.store import Store
+from suite.jobs.summary import summarise
+from suite.settings import Settings
+from suite.study import Radiograph, Study
+
+_log = logging.getLogger(__name__)
+
+EXIT_OVERRUN = 75
+"""Exit status of a worker whose job ran too long (EX_TEMPFAIL); the supervisor starts it again."""
+
+
+class JobRunner:
+    """One worker's way through jobs. Models are built at the first use and kept.
+
+    Running an id twice, or after another worker finished it, does nothing; a result is only recorded by the
+    worker that still holds the job.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        queue: JobQueue,
+        store: Store,
+        settings: Settings,
+        worker: WorkerIdentity,
+        *,
+        analyzer: AnalyzerFactory,
+        load: StudyLoader,
+    ) -> None:
+        self._database = database
+        self._queue = queue
+        self._store = store
+        self._settings = settings
+        self._worker = worker
+        self._make_analyzer = analyzer
+        self._load = load
+        self._analyzer: Analyzer | None = None
+
+    def warm_up(self) -> None:
+        """Load the models now, not with the first job; a failure is logged, and met again by that job."""
+        try:
+            self._models()
+        except SuiteError as error:
+            _log.error("the models could not be loaded: %s", error)
+        except Exception:  # noqa: BLE001 -- the worker must live to report it with each job
+            _log.exception("the models could not be loaded")
+
+    def run(self, job_id: str) -> None:
+        """Bring one job from ``queued`` to ``done`` or ``failed``, if it is there to be taken.
+
+        Raises:
+            StorageError: the database refused to record the outcome; the lease then expires.
+        """
+        claim = self._queue.claim(job_id, self._worker)
+        if claim is None:
+            _log.info("job %s: nothing to do", job_id)
+            return
+        with Heartbeat(self._queue, claim, self._settings, _give_up):
+            try:
+                self._read(claim)
+            except SuiteError as error:
+                _log.warning("job %s failed: %s", job_id, error)
+                self._queue.fail(claim, str(error))
+            except Exception:  # noqa: BLE001 -- one job must not end the worker
+                _log.exception("job %s failed unexpectedly", job_id)
+                self._queue.fail(claim, _neutral_sentence(job_id))
+
+    def _read(self, claim: Claim) -> None:
+        study = self._study(claim.study_id)
+        progress = _Progress(self._queue, claim)
+        reading = self._models().run(study, override_gate=claim.override_gate, on_progress=progress)
+        name = f"{claim.job_id}-{claim.attempt}-{secrets.token_hex(4)}"
+        written = self._store.write_reading(claim.study_id, name, reading)
+        if self._queue.finish(claim, written, summarise(reading.report)):
+            self._store.discard_readings(claim.study_id, f"{claim.job_id}-", keep=written)
+        else:
+            _log.warning("job %s was finished by another worker; this result is dropped", claim.job_id)
+            self._store.discard_readings(claim.study_id, name)
+
+    def _models(self) -> Analyzer:
+        if self._analyzer is None:
+            self._analyzer = self._make_analyzer()
+        return self._analyzer
+
+    def _study(self, study_id: str) -> Study:
+        with self._database.read() as session:
+            row = session.get_one(StudyRow, study_id)
+        files = {
+            row.frontal_name: self._store.source(study_id, row.frontal_file),
+            row.lateral_name: self._store.source(study_id, row.lateral_file),
+        }
+        try:
+            study = self._load(*files.values())
+        except SuiteError as error:
+            raise type(error)(_speak_of_names(str(error), files)) from error
+        return Study(
+            study_id, _named(study.frontal, row.frontal_name), _named(study.lateral, row.lateral_name)
+        )
+
+
+class _Progress:
+    """Writes stage starts and ends as rows; a database that refuses one of them does not end the reading."""
+
+    def __init__(self, queue: JobQueue, claim: Claim) -> None:
+        self._queue = queue
+        self._claim = claim
+
+    def __call__(self, stage: str, state: Literal["started", "finished"]) -> None:
+        try:
+            self._queue.record_stage(self._claim, stage, StageState(state))
+        except SuiteError as error:
+            _log.warning("job %s: progress not written: %s", self._claim.job_id, error)
+
+
+def _speak_of_names(sentence: str, files: dict[str | None, Path | None]) -> str:
+    """An error's sentence with the store's paths replaced by the names the films came with."""
+    for name, path in files.items():
+        if name is not None and path is not None:
+            sentence = sentence.replace(str(path), name)
+    return sentence
+
+
+def _named(film: Radiograph | None, name: str | None) -> Radiograph | None:
+    """The film with the name it came with as its source: reports do not speak of the store's folders."""
+    return film if film is None or name is None else replace(film, source=name)
+
+
+def _neutral_sentence(job_id: str) -> str:
+    return (
+        "The reading stopped for a reason the suite did not foresee; the worker's log tells it under job "
+        f"{job_id[:12]}. Try again, and report it if it happens twice."
+    )
+
+
+def _give_up(claim: Claim) -> None:
+    _log.critical("job %s ran longer than allowed; this worker ends and its lease expires", claim.job_id)
+    logging.shutdown()
+    os._exit(EXIT_OVERRUN)

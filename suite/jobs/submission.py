@@ -1,0 +1,180 @@
+"""From files that were handed in to studies with a job each."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import itertools
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from suite.errors import SuiteError
+from suite.jobs.contracts import Collect, Intake, Publish, StudyFiles
+from suite.jobs.database import Database
+from suite.jobs.models import Study
+from suite.jobs.queue import Clock, add_job
+from suite.jobs.store import Store
+
+MAX_ID_LENGTH = 120
+"""Leaves room for a number behind an id that is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One file as it lies in the staging folder, and the name it came with."""
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A study that was taken; ``is_new`` is false when the very same films were handed in before."""
+
+    study_id: str
+    names: tuple[str, ...]
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A file that was not taken, by its own name, and the sentence saying why and what now."""
+
+    name: str
+    sentence: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of every file of one upload."""
+
+    accepted: list[Accepted] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+
+
+class Submission:
+    """Takes uploads: pairs files to studies, stores them, asks for a reading, tells the broker."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: Store,
+        publish: Publish,
+        *,
+        collect: Collect | None = None,
+        clock: Clock = time.time,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._publish = publish
+        self._collect = collect
+        self._clock = clock
+
+    def submit(self, staging: Path, uploads: Sequence[Upload], laterals: Mapping[int, Upload]) -> Outcome:
+        """Take the files of one upload; a bad one does not stop the rest.
+
+        Args:
+            staging: folder from :meth:`Store.staging` in which all files lie.
+            uploads: the files; DICOM views of one study find each other by their headers.
+            laterals: for a picture at this index of ``uploads``, the file that is its lateral.
+
+        Raises:
+            StorageError: the disk or the database refused.
+        """
+        outcome = Outcome()
+        names = {upload.path: upload.name for upload in (*uploads, *laterals.values())}
+        alone = [upload.path for index, upload in enumerate(uploads) if index not in laterals]
+        groups: list[tuple[list[Path], Path | None]] = [(alone, None)] if alone else []
+        groups += [
+            ([uploads[index].path], lateral.path)
+            for index, lateral in laterals.items()
+            if index < len(uploads)
+        ]
+        for paths, lateral in groups:
+            found = self._look(paths, lateral, names, outcome)
+            for files in found.studies if found else ():
+                outcome.accepted.append(self._take(staging, files, names))
+        return outcome
+
+    def _look(
+        self, paths: list[Path], lateral: Path | None, names: Mapping[Path, str], outcome: Outcome
+    ) -> Intake | None:
+        try:
+            found = self._intake()(paths, lateral=lateral)
+        except SuiteError as error:
+            sentence = _with_names(str(error), names)
+            given = [*paths, *([lateral] if lateral else [])]
+            outcome.refused += [Refused(names[path], sentence) for path in given]
+            return None
+        for refusal in found.refused:
+            name = names.get(Path(str(refusal.source)), Path(str(refusal.source)).name)
+            outcome.refused.append(Refused(name, _with_names(str(refusal.error), names)))
+        return found
+
+    def _take(self, staging: Path, files: StudyFiles, names: Mapping[Path, str]) -> Accepted:
+        films = {
+            view: path for view, path in (("frontal", files.frontal), ("lateral", files.lateral)) if path
+        }
+        shown = {view: names.get(path, path.name)[:255] for view, path in films.items()}
+        digest = _content_sha256(films)
+        folder, stored = self._store.stage_study(staging, films)
+        for study_id in _candidates(files.id):
+            try:
+                with self._database.write() as session:
+                    known = session.scalars(select(Study).where(Study.content_sha256 == digest)).one_or_none()
+                    if known is not None:
+                        return Accepted(known.id, tuple(shown.values()), is_new=False)
+                    if session.get(Study, study_id) is not None:
+                        continue
+                    session.add(self._row(study_id, digest, stored, shown))
+                    session.flush()
+                    self._store.adopt(folder, study_id)
+                    job_id = add_job(session, study_id, self._clock())
+            except IntegrityError:  # another upload was faster with this id or these films: look again
+                continue
+            self._publish(job_id)
+            return Accepted(study_id, tuple(shown.values()), is_new=True)
+        raise AssertionError("candidates never end")
+
+    def _row(self, study_id: str, digest: str, stored: Mapping[str, str], shown: Mapping[str, str]) -> Study:
+        return Study(
+            id=study_id,
+            content_sha256=digest,
+            frontal_file=stored.get("frontal"),
+            lateral_file=stored.get("lateral"),
+            frontal_name=shown.get("frontal"),
+            lateral_name=shown.get("lateral"),
+            created_at=self._clock(),
+        )
+
+    def _intake(self) -> Collect:
+        if self._collect is None:
+            collect: Collect = importlib.import_module("suite.intake").collect
+            self._collect = collect
+        return self._collect
+
+
+def _candidates(study_id: str) -> Iterator[str]:
+    """The id itself, then with a number behind it."""
+    base = study_id[:MAX_ID_LENGTH]
+    yield base
+    yield from (f"{base}-{number}" for number in itertools.count(2))
+
+
+def _content_sha256(films: Mapping[str, Path]) -> str:
+    digest = hashlib.sha256()
+    for view in sorted(films):
+        with films[view].open("rb") as stream:
+            digest.update(f"{view}:{hashlib.file_digest(stream, 'sha256').hexdigest()};".encode())
+    return digest.hexdigest()
+
+
+def _with_names(sentence: str, names: Mapping[Path, str]) -> str:
+    for path, name in names.items():
+        sentence = sentence.replace(str(path), name)
+    return sentence

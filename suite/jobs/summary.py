@@ -1,0 +1,43 @@
+"""The few facts of a report that lists show, kept in the job's row so that a list opens no files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+TOP_FINDINGS = 3
+"""Findings named in a list row; the study page has them all."""
+
+
+def summarise(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Gate, triage and the leading findings of a report (schema ``radsuite.report/1``).
+
+    Returns:
+        ``{"accepted": bool | None, "reasons": [...], "triage": {"state", "probability"} | None,
+        "findings": [{"code", "name", "state", "probability"}, ...], "suggested": int}``; findings are those
+        suggested, then those uncertain, each by falling probability.
+    """
+    gate = report.get("gate") or {}
+    triage = report.get("triage")
+    leading = [finding for finding in report.get("findings") or () if finding["state"] in _RANK]
+    leading.sort(key=lambda finding: (_RANK[finding["state"]], -_number(finding)))
+    return {
+        "accepted": gate.get("accepted"),
+        "reasons": list(gate.get("reasons") or ()),
+        "triage": {"state": triage["state"], "probability": triage.get("probability")} if triage else None,
+        "findings": [
+            {key: finding.get(key) for key in ("code", "name", "state", "probability")}
+            for finding in leading[:TOP_FINDINGS]
+        ],
+        "suggested": sum(finding["state"] == "suggested" for finding in leading),
+    }
+
+
+_RANK = {"suggested": 0, "uncertain": 1}
+
+
+def _number(finding: Mapping[str, Any]) -> float:
+    value = finding.get("probability")
+    if value is None:
+        value = finding.get("score")
+    return float(value) if value is not None else 0.0

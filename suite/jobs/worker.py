@@ -1,0 +1,123 @@
+"""The worker process: a Celery consumer with one task, and the two threads that keep jobs from getting lost.
+
+``python -m suite.jobs.worker`` runs it with the settings of its environment; ``radsuite serve`` starts it so.
+The pool is ``solo``: the process that loads the models is the process that uses them, and no fork ever
+carries a CUDA context.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+import time
+from pathlib import Path
+
+from suite.errors import SuiteError
+from suite.jobs.broker import QUEUE, create_celery, publisher
+from suite.jobs.contracts import Analyzer, AnalyzerFactory, StudyLoader
+from suite.jobs.database import Database
+from suite.jobs.execution import JobRunner
+from suite.jobs.heartbeat import Sweeper
+from suite.jobs.identity import WorkerIdentity
+from suite.jobs.queue import JobQueue
+from suite.jobs.store import Store
+from suite.settings import Settings, load_settings
+from suite.study import Study
+
+_log = logging.getLogger(__name__)
+
+LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+def run(
+    settings: Settings, *, analyzer: AnalyzerFactory | None = None, load: StudyLoader | None = None
+) -> int:
+    """Work until told to stop (SIGTERM, SIGINT: the job at hand is finished first).
+
+    Args:
+        settings: where database, broker and store are.
+        analyzer: builds the models; ``None`` takes all installed stages.
+        load: reads a study's files; ``None`` takes the suite's intake.
+
+    Returns:
+        The process's exit status.
+
+    Raises:
+        StorageError: the data folder or the database cannot be used.
+    """
+    logging.basicConfig(level=settings.log_level, format=LOG_FORMAT)
+    identity = WorkerIdentity.of_this_process()
+    database = Database(settings)
+    queue = JobQueue(database, settings, time.time)
+    store = Store(settings.data)
+    runner = JobRunner(
+        database,
+        queue,
+        store,
+        settings,
+        identity,
+        analyzer=analyzer or installed_analyzer(settings),
+        load=load or load_study,
+    )
+    app = create_celery(settings, runner.run)
+    store.clean()
+    runner.warm_up()
+    sweeper = Sweeper(queue, publisher(app), settings, identity)
+    sweeper.start()
+    try:
+        worker = app.Worker(
+            pool="solo",
+            concurrency=1,
+            queues=[QUEUE],
+            hostname=f"{identity.host}-{identity.pid}",
+            loglevel=settings.log_level,
+            quiet=True,
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+        )
+        _log.info("worker %s is ready", identity)
+        worker.start()
+        return int(worker.exitcode or 0)
+    finally:
+        sweeper.stop()
+        database.close()
+
+
+def installed_analyzer(settings: Settings) -> AnalyzerFactory:
+    """A factory of the suite's analyzer on the settings' device; nothing is imported before it is called."""
+
+    def build() -> Analyzer:
+        analysis = importlib.import_module("suite.analysis")
+        analyzer: Analyzer = analysis.Analyzer(stages=settings.stages, device=settings.device)
+        return analyzer
+
+    return build
+
+
+def load_study(frontal: Path | None, lateral: Path | None) -> Study:
+    """Read the films of one stored study with the suite's intake.
+
+    Raises:
+        SuiteError: the intake refused a film.
+    """
+    intake = importlib.import_module("suite.intake")
+    found = intake.collect([frontal], lateral=lateral) if frontal else intake.collect([lateral])
+    if found.refused:
+        raise found.refused[0].error
+    study: Study = found.studies[0].load()
+    return study
+
+
+def main() -> int:
+    """Entry point of the child process of ``radsuite serve``."""
+    try:
+        return run(load_settings())
+    except SuiteError as error:
+        logging.getLogger(__name__).error("%s", error)
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,221 @@
+"""Typed settings of the service, from the environment (``RADSUITE_*``) and an optional TOML file.
+
+Nothing is read when this module is imported; :func:`load_settings` reads once and gives a frozen object that
+is handed on as an argument. The same object, turned back into environment variables by
+:func:`to_environment`, reaches the child processes of ``radsuite serve``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from suite.errors import RecipeError, UnreadableFileError
+
+PREFIX = "RADSUITE_"
+CONFIG_VARIABLE = "RADSUITE_CONFIG"
+MIN_SECRET_LENGTH = 16
+_HIDDEN = "(hidden)"
+
+
+def default_data_folder() -> Path:
+    """``$XDG_DATA_HOME/radsuite``, or ``~/.local/share/radsuite`` where that is not set."""
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "radsuite"
+
+
+def is_local_host(host: str) -> bool:
+    """Whether an address is reachable from this computer only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Settings(BaseSettings):
+    """Everything the service can be told. Frozen; every field is also an environment variable.
+
+    Attributes:
+        data: folder of the database, the queue and all studies.
+        database_url: SQLAlchemy URL; ``None`` is SQLite inside ``data``.
+        broker_url: Celery broker URL; ``None`` is a queue of files inside ``data``.
+        host, port: where the pages are served. A host that others can reach needs ``secret``.
+        secret: access token of the pages, at least 16 characters; ``None`` means no login, local use only.
+        max_upload_mb: largest upload in one request, in megabytes (10^6 bytes).
+        device: where networks run: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        stages: stages to run, or ``None`` for all installed.
+        lease_seconds: how long a job stays with a worker that gives no sign of life.
+        heartbeat_seconds: how often a worker gives that sign; less than half of ``lease_seconds``.
+        sweep_seconds: how often expired leases and lost messages are looked for.
+        resend_seconds: age at which a queued job's message may be taken for lost.
+        job_limit_seconds: running time after which a worker gives up on a job and is restarted.
+        max_attempts: how often a job is begun before it counts as failed.
+        poll_seconds: how often the embedded queue looks for work.
+        web_threads: requests served at the same time.
+
+    Raises:
+        pydantic.ValidationError: a value is outside its range; :func:`load_settings` turns this into one
+        sentence.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+    data: Path = Field(default_factory=default_data_folder)
+    database_url: str | None = None
+    broker_url: str | None = None
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=1, le=65535)
+    secret: SecretStr | None = None
+    max_upload_mb: int = Field(default=512, ge=1, le=16_384)
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    stages: tuple[str, ...] | None = None
+    lease_seconds: float = Field(default=30.0, gt=0)
+    heartbeat_seconds: float = Field(default=5.0, gt=0)
+    sweep_seconds: float = Field(default=5.0, gt=0)
+    resend_seconds: float = Field(default=30.0, gt=0)
+    job_limit_seconds: float = Field(default=1800.0, gt=0)
+    max_attempts: int = Field(default=3, ge=1, le=100)
+    poll_seconds: float = Field(default=0.05, gt=0, le=10)
+    web_threads: int = Field(default=16, ge=1, le=256)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("data")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < MIN_SECRET_LENGTH:
+            raise ValueError(f"needs at least {MIN_SECRET_LENGTH} characters")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        if not self.host:
+            raise ValueError("host is empty; give an address such as 127.0.0.1")
+        if self.secret is None and not is_local_host(self.host):
+            raise ValueError(
+                f"host {self.host} can be reached by others, so a secret is needed: set {PREFIX}SECRET to at "
+                f"least {MIN_SECRET_LENGTH} characters, or serve on 127.0.0.1"
+            )
+        if self.heartbeat_seconds * 2 >= self.lease_seconds:
+            raise ValueError(
+                f"heartbeat_seconds {self.heartbeat_seconds:g} is not below half of lease_seconds "
+                f"{self.lease_seconds:g}; a live worker would lose its job"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment; a file is merged in by :func:`load_settings`."""
+        return init_settings, env_settings
+
+    @property
+    def max_upload_bytes(self) -> int:
+        """Largest upload in bytes."""
+        return self.max_upload_mb * 1_000_000
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The database URL, with the embedded default filled in."""
+        return self.database_url or f"sqlite:///{self.data / 'radsuite.sqlite3'}"
+
+    @property
+    def base_url(self) -> str:
+        """Address of the pages as typed into a browser."""
+        host = f"[{self.host}]" if ":" in self.host and not self.host.startswith("[") else self.host
+        return f"http://{host}:{self.port}/"
+
+
+def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
+    """Read the settings: ``overrides`` win over the environment, which wins over the file, over the defaults.
+
+    Args:
+        config: TOML file with the field names as keys; ``None`` takes ``RADSUITE_CONFIG`` where it is set.
+        **overrides: fields given on the command line; ``None`` values count as not given.
+
+    Raises:
+        UnreadableFileError: the file is missing or is not TOML.
+        RecipeError: an unknown key or a value of the wrong type or range; names key, value and what is
+        wanted.
+    """
+    named = config or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
+    values = _read_file(named) if named else {}
+    environment = {name for name in Settings.model_fields if os.environ.get(f"{PREFIX}{name.upper()}")}
+    values = {key: value for key, value in values.items() if key not in environment}
+    values.update({key: value for key, value in overrides.items() if value is not None})
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise RecipeError(_sentence(error, named)) from error
+    except ValueError as error:  # a list or tuple in the environment that is not JSON
+        raise RecipeError(
+            f'Settings: {error}; lists are written as JSON, such as ["gate", "lungs"].'
+        ) from error
+
+
+def to_environment(settings: Settings) -> dict[str, str]:
+    """The settings as environment variables for a child process; a secret stays readable there."""
+    variables: dict[str, str] = {}
+    for name, value in settings.model_dump(mode="json", exclude_none=True).items():
+        if isinstance(value, list):
+            variables[PREFIX + name.upper()] = "[" + ",".join(f'"{item}"' for item in value) + "]"
+        else:
+            variables[PREFIX + name.upper()] = str(value)
+    if settings.secret is not None:
+        variables[f"{PREFIX}SECRET"] = settings.secret.get_secret_value()
+    return variables
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UnreadableFileError(
+            f"{path}: the settings file cannot be read ({error.strerror}); check {CONFIG_VARIABLE}."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UnreadableFileError(f"{path}: not a TOML file ({error}); correct that line.") from error
+
+
+def _sentence(error: ValidationError, config: Path | None) -> str:
+    """The first problem of a validation error as one sentence: key, value, what is wanted, where."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    where = f" or in {config}" if config else ""
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(Settings.model_fields)
+        return f"Setting {key!r} is not known; the settings are: {known}."
+    message = first["msg"].removeprefix("Value error, ")
+    if not key:
+        return f"Settings: {message}."
+    value = _HIDDEN if key == "secret" else repr(first["input"])
+    kind = _type_name(key)
+    wanted = f"not a valid {kind}: {message}"
+    return f"Setting {key} has value {value}, {wanted}; correct it, or {PREFIX}{key.upper()}{where}."
+
+
+def _type_name(key: str) -> str:
+    field = Settings.model_fields.get(key.split(".")[0])
+    if field is None or field.annotation is None:
+        return "value"
+    annotation: Mapping[Any, str] = {int: "whole number", float: "number", str: "text", Path: "path"}
+    return annotation.get(field.annotation, str(field.annotation).replace("typing.", ""))
