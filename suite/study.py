@@ -25,6 +25,24 @@ MAX_PIXELS = 64_000_000
 _STUDY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
+def check_size(rows: int, columns: int, source: str) -> None:
+    """Refuse a film that is too small to read or too large to decode; readers call it before they decode.
+
+    Raises:
+        UnsupportedPixelsError: a side is below ``MIN_SIDE``, or there are more than ``MAX_PIXELS`` pixels.
+    """
+    if min(rows, columns) < MIN_SIDE:
+        raise UnsupportedPixelsError(
+            f"{source}: {columns} x {rows} pixels are too few for a radiograph; "
+            f"give a film with at least {MIN_SIDE} pixels a side."
+        )
+    if rows * columns > MAX_PIXELS:
+        raise UnsupportedPixelsError(
+            f"{source}: {columns} x {rows} pixels are more than the {MAX_PIXELS // 1_000_000} million "
+            "that are read; reduce the film's matrix first."
+        )
+
+
 class Projection(StrEnum):
     """How the beam crossed the patient. ``FRONTAL`` is a frontal film whose direction is not known."""
 
@@ -116,21 +134,14 @@ def _validate_pixels(pixels: FloatImage, source: str) -> None:
             f"{source}: a radiograph is float32 (H, W), not {pixels.dtype} {pixels.shape}; convert it first."
         )
     rows, columns = pixels.shape
-    if min(rows, columns) < MIN_SIDE:
-        raise UnsupportedPixelsError(
-            f"{source}: {columns} x {rows} pixels are too few for a radiograph; "
-            f"give a film with at least {MIN_SIDE} pixels a side."
-        )
-    if rows * columns > MAX_PIXELS:
-        raise UnsupportedPixelsError(
-            f"{source}: {columns} x {rows} pixels are more than the {MAX_PIXELS // 1_000_000} million that are "
-            "read; reduce the film's matrix first."
-        )
+    check_size(rows, columns, source)
     low, high = float(pixels.min()), float(pixels.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         raise InputError(f"{source}: the film holds values that are not numbers; export it again.")
     if low < 0.0 or high > 1.0:
-        raise InputError(f"{source}: values reach from {low:.3g} to {high:.3g}, outside [0, 1]; rescale them first.")
+        raise InputError(
+            f"{source}: values reach from {low:.3g} to {high:.3g}, outside [0, 1]; rescale them first."
+        )
     if low == high:
         raise InputError(f"{source}: every pixel has the same value; there is no picture to read.")
 
@@ -155,7 +166,9 @@ class Study:
                 "with a letter or digit."
             )
         if self.frontal is None and self.lateral is None:
-            raise InputError(f"study {self.id} has no film; give a frontal film, and its lateral if there is one.")
+            raise InputError(
+                f"study {self.id} has no film; give a frontal film, and its lateral if there is one."
+            )
 
     @property
     def views(self) -> dict[str, Radiograph]:

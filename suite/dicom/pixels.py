@@ -1,0 +1,299 @@
+"""Stored pixel values: sizes checked first, every permissively licensed decoder, nothing half-decoded."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from suite.dicom.attributes import MALFORMED, integer, raw, text
+from suite.dicom.codestream import ends_properly, picture_size
+from suite.errors import NotARadiographError, UnreadableFileError, UnsupportedPixelsError
+from suite.study import check_size
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+_JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
+_PIXEL_ELEMENTS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_COLOUR_MODELS = frozenset(
+    {
+        "RGB",
+        "YBR_FULL",
+        "YBR_FULL_422",
+        "YBR_PARTIAL_422",
+        "YBR_PARTIAL_420",
+        "YBR_RCT",
+        "YBR_ICT",
+        "PALETTE COLOR",
+    }
+)
+_MONOCHROME = frozenset({"MONOCHROME1", "MONOCHROME2"})
+
+
+@dataclass(frozen=True, slots=True)
+class PixelLayout:
+    """How the pixels are stored, with the defaults that a sensible reader assumes for what is missing."""
+
+    rows: int
+    columns: int
+    samples: int
+    photometric: str
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    signed: bool
+    transfer_syntax: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def is_monochrome(self) -> bool:
+        return self.photometric in _MONOCHROME
+
+
+def read_layout(dataset: Dataset, source: str) -> PixelLayout:
+    """The pixel layout of a data set, whose pixel data need not have been read.
+
+    Raises:
+        UnsupportedPixelsError: several frames, a size or a bit depth that is not read.
+        UnreadableFileError: attributes without which pixels have no meaning are missing.
+    """
+    rows, columns = _size(dataset, source)
+    check_size(rows, columns, source)
+    frames = integer(dataset, "NumberOfFrames")
+    if frames is not None and frames > 1:
+        raise UnsupportedPixelsError(
+            f"{source}: it holds {frames} frames and a radiograph has one; "
+            "export the frame you mean as its own image."
+        )
+    samples = integer(dataset, "SamplesPerPixel") or 1
+    photometric, notes = _photometric(dataset, samples, source)
+    allocated, stored, high = _bits(dataset, source)
+    return PixelLayout(
+        rows=rows,
+        columns=columns,
+        samples=samples,
+        photometric=photometric,
+        bits_allocated=allocated,
+        bits_stored=stored,
+        high_bit=high,
+        signed=integer(dataset, "PixelRepresentation") == 1,
+        transfer_syntax=_transfer_syntax(dataset),
+        warnings=notes,
+    )
+
+
+def decode(dataset: Dataset, layout: PixelLayout, source: str) -> npt.NDArray[Any]:
+    """Stored values: integers (H, W) for monochrome, ``uint8``/``uint16`` (H, W, 3) RGB for colour.
+
+    Raises:
+        UnreadableFileError: the pixel data are absent, incomplete or corrupt.
+        UnsupportedPixelsError: no installed decoder reads the compression; the message names what to install.
+    """
+    from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.uid import UID
+
+    _complete_header(dataset, layout)
+    syntax = UID(layout.transfer_syntax)
+    decoder = _decoder(get_decoder, syntax, source)
+    if syntax.is_encapsulated:
+        _check_codestream(dataset, layout, source)
+    else:
+        _check_native_length(dataset, layout, source)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            array, _ = decoder.as_array(
+                dataset,
+                index=0,
+                raw=layout.photometric == "PALETTE COLOR" or layout.is_monochrome,
+                **({} if syntax.is_encapsulated else {"correct_unused_bits": False}),
+            )
+    except (*MALFORMED, RuntimeError, MemoryError, OSError) as error:
+        raise _decoding_failure(syntax, source) from error
+    if layout.photometric == "PALETTE COLOR":
+        return _apply_palette(array, dataset, source)
+    return (
+        _significant_bits(array, dataset, layout)
+        if layout.is_monochrome and not syntax.is_encapsulated
+        else array
+    )
+
+
+def has_pixels(dataset: Dataset) -> bool:
+    """Whether the data set holds pixel data of any kind."""
+    return any(keyword in dataset for keyword in _PIXEL_ELEMENTS)
+
+
+def _size(dataset: Dataset, source: str) -> tuple[int, int]:
+    rows, columns = integer(dataset, "Rows"), integer(dataset, "Columns")
+    if rows is None or columns is None:
+        raise UnreadableFileError(f"{source}: the header gives no rows and columns; export the image again.")
+    return rows, columns
+
+
+def _photometric(dataset: Dataset, samples: int, source: str) -> tuple[str, tuple[str, ...]]:
+    photometric = (text(dataset, "PhotometricInterpretation") or "").upper()
+    if not photometric and samples in (1, 3):
+        assumed = "MONOCHROME2" if samples == 1 else "RGB"
+        return assumed, (f"PhotometricInterpretation is missing; {assumed} was assumed.",)
+    fits = samples == (3 if photometric in _COLOUR_MODELS - {"PALETTE COLOR"} else 1)
+    if photometric not in _MONOCHROME | _COLOUR_MODELS or not fits:
+        raise UnsupportedPixelsError(
+            f"{source}: {photometric or 'pixels'} with {samples} samples a pixel is not a grey picture; "
+            "export it as MONOCHROME2."
+        )
+    return photometric, ()
+
+
+def _bits(dataset: Dataset, source: str) -> tuple[int, int, int]:
+    allocated = integer(dataset, "BitsAllocated")
+    if allocated is None:
+        raise UnreadableFileError(f"{source}: the header gives no BitsAllocated; export the image again.")
+    if allocated not in (8, 16, 32):
+        raise UnsupportedPixelsError(
+            f"{source}: pixels of {allocated} bits are not those of a radiograph; "
+            "export it with 8 or 16 bits."
+        )
+    stored = integer(dataset, "BitsStored")
+    if stored is None or not 1 <= stored <= allocated:
+        stored = allocated
+    high = integer(dataset, "HighBit")
+    if high is None or not stored - 1 <= high < allocated:
+        high = stored - 1
+    return allocated, stored, high
+
+
+def _transfer_syntax(dataset: Dataset) -> str:
+    meta = getattr(dataset, "file_meta", None)
+    declared = text(meta, "TransferSyntaxUID") if meta is not None else None
+    if declared:
+        return declared
+    implicit, little = dataset.original_encoding
+    if implicit or implicit is None:
+        return "1.2.840.10008.1.2"
+    return "1.2.840.10008.1.2.1" if little else "1.2.840.10008.1.2.2"
+
+
+def _complete_header(dataset: Dataset, layout: PixelLayout) -> None:
+    """Writes the layout back, so that the decoder sees the same defaults."""
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import UID
+
+    if getattr(dataset, "file_meta", None) is None:
+        dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = UID(layout.transfer_syntax)
+    dataset.SamplesPerPixel = layout.samples
+    dataset.PhotometricInterpretation = layout.photometric
+    dataset.BitsAllocated, dataset.BitsStored = layout.bits_allocated, layout.bits_stored
+    dataset.HighBit = layout.high_bit
+    dataset.PixelRepresentation = int(layout.signed)
+    dataset.NumberOfFrames = 1
+    if layout.samples > 1 and integer(dataset, "PlanarConfiguration") not in (0, 1):
+        dataset.PlanarConfiguration = 0
+
+
+def _decoder(get_decoder: Any, syntax: Any, source: str) -> Any:
+    name = syntax.name
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError as error:
+        raise UnsupportedPixelsError(
+            f"{source}: the transfer syntax {name} is not read; export the image uncompressed "
+            "(Explicit VR Little Endian)."
+        ) from error
+    if not decoder.is_available:
+        raise UnsupportedPixelsError(
+            f"{source}: no decoder for {name} is installed; run 'pip install python-gdcm pyjpegls "
+            "pylibjpeg pylibjpeg-openjpeg' and try again."
+        )
+    return decoder
+
+
+def _decoding_failure(syntax: Any, source: str) -> UnsupportedPixelsError | UnreadableFileError:
+    if syntax == _JPEG_EXTENDED:
+        return UnsupportedPixelsError(
+            f"{source}: 12-bit {syntax.name} is decoded only by a plug-in under the GPL; run "
+            "'pip install pylibjpeg-libjpeg' if that licence suits you, or export the image uncompressed."
+        )
+    return UnreadableFileError(
+        f"{source}: its pixel data ({syntax.name}) are corrupt and could not be decoded; "
+        "export the image again."
+    )
+
+
+def _check_native_length(dataset: Dataset, layout: PixelLayout, source: str) -> None:
+    data = raw(dataset, "PixelData")
+    size = len(data) if isinstance(data, bytes | bytearray) else 0
+    per_pixel = 2 if layout.photometric == "YBR_FULL_422" else layout.samples
+    needed = layout.rows * layout.columns * per_pixel * layout.bits_allocated // 8
+    if size < needed:
+        raise UnreadableFileError(
+            f"{source}: it ends after {size} of {needed} bytes of pixel data; fetch or export the file again."
+        )
+
+
+def _check_codestream(dataset: Dataset, layout: PixelLayout, source: str) -> None:
+    """The compressed frame must be whole, and of the size that the header promised."""
+    from pydicom.encaps import get_frame
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    except (*MALFORMED, RuntimeError) as error:
+        raise UnreadableFileError(
+            f"{source}: its compressed pixel data are incomplete; fetch or export the file again."
+        ) from error
+    size = picture_size(frame)
+    if size is not None and size != (layout.rows, layout.columns):
+        raise UnreadableFileError(
+            f"{source}: the header promises {layout.columns} x {layout.rows} pixels and the compressed picture "
+            f"has {size[1]} x {size[0]}; export the image again."
+        )
+    if not ends_properly(frame):
+        raise UnreadableFileError(
+            f"{source}: its compressed picture breaks off before the end; fetch or export the file again."
+        )
+
+
+def _significant_bits(array: npt.NDArray[Any], dataset: Dataset, layout: PixelLayout) -> npt.NDArray[Any]:
+    """The bits that belong to the pixel, sign-extended, without overlays or leftovers above the high bit.
+
+    When the values need more bits than declared and no overlay is declared there, the declaration is at fault
+    and the values are kept.
+    """
+    if layout.bits_stored == layout.bits_allocated:
+        return array
+    unsigned = array.view(f"u{array.dtype.itemsize}")
+    shifted = unsigned >> (layout.high_bit + 1 - layout.bits_stored)
+    if not layout.signed:
+        if int(shifted.max()) >> layout.bits_stored and not _has_embedded_overlay(dataset):
+            return shifted
+        return shifted & ((1 << layout.bits_stored) - 1)
+    sign = 1 << (layout.bits_stored - 1)
+    magnitude = (shifted & ((1 << layout.bits_stored) - 1)).astype(np.int64)
+    return (magnitude ^ sign) - sign
+
+
+def _has_embedded_overlay(dataset: Dataset) -> bool:
+    return any(
+        element.tag.group & 0xFF00 == 0x6000 and element.tag.element == 0x0102 and element.value
+        for element in dataset
+        if element.tag.group & 0xFF00 == 0x6000
+    )
+
+
+def _apply_palette(array: npt.NDArray[Any], dataset: Dataset, source: str) -> npt.NDArray[Any]:
+    """RGB (H, W, 3) of a palette picture."""
+    from pydicom.pixels.processing import apply_color_lut
+
+    try:
+        return np.asarray(apply_color_lut(array, dataset))
+    except MALFORMED as error:
+        raise NotARadiographError(
+            f"{source}: its colour palette cannot be read; export the picture as MONOCHROME2."
+        ) from error

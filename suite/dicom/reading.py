@@ -1,0 +1,254 @@
+"""One DICOM file to one radiograph."""
+
+from __future__ import annotations
+
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.dicom.attributes import MALFORMED, text
+from suite.dicom.kinds import check_is_radiograph, describe_kind
+from suite.dicom.pixels import PixelLayout, decode, has_pixels, read_layout
+from suite.dicom.rendering import render
+from suite.dicom.rules import GreyRules, read_rules
+from suite.dicom.spacing import find_spacing
+from suite.dicom.views import find_view
+from suite.errors import NotARadiographError, UnreadableFileError, UnsupportedPixelsError
+from suite.file_kinds import FileKind, file_kind, read_head
+from suite.luminance import to_luminance
+from suite.study import MAX_PIXELS, Radiograph
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+KEPT_HEADERS = {
+    "PatientAge": "patient_age",
+    "PatientSex": "patient_sex",
+    "ViewPosition": "view_position",
+    "PatientOrientation": "patient_orientation",
+    "BodyPartExamined": "body_part_examined",
+    "Modality": "modality",
+    "Manufacturer": "manufacturer",
+    "StudyDate": "study_date",
+    "StudyInstanceUID": "study_instance_uid",
+    "SeriesInstanceUID": "series_instance_uid",
+    "SOPInstanceUID": "sop_instance_uid",
+    "SOPClassUID": "sop_class_uid",
+}
+"""Attributes a radiograph carries along; never a name, a patient id or an accession number."""
+
+MAX_FILE_BYTES = 8 * MAX_PIXELS
+"""Largest file read: the largest film in 32 bits, and as much again for everything else in it."""
+
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+_CHUNK = 1 << 20
+
+
+def read_radiograph(path: str | Path, *, source: str | None = None) -> Radiograph:
+    """The film in a DICOM file, in display values.
+
+    Args:
+        path: the file.
+        source: what to call it in the report and in errors; the path as given when omitted.
+
+    Raises:
+        UnreadableFileError: missing, empty, truncated or corrupt.
+        UnsupportedPixelsError: frames, size, bit depth or compression that is not read.
+        NotARadiographError: another kind of DICOM object, or a colour picture.
+    """
+    name = source if source is not None else str(path)
+    dataset = read_dataset(path, name)
+    notes = check_is_radiograph(dataset, name)
+    layout = read_layout(dataset, name)
+    if not has_pixels(dataset):
+        raise _without_pixels(name)
+    stored = decode(dataset, layout, name)
+    colour_steps: tuple[str, ...] = ()
+    colour_warnings: tuple[str, ...] = ()
+    if layout.is_monochrome:
+        rules = read_rules(dataset, layout)
+    else:
+        stored, step, warning = to_luminance(stored, name)
+        rules = _plain_rules(8 * stored.dtype.itemsize)
+        colour_steps, colour_warnings = (step,), ((warning,) if warning else ())
+    rendering = render(stored, rules)
+    view, spacing = find_view(dataset), find_spacing(dataset)
+    return Radiograph(
+        pixels=rendering.pixels,
+        projection=view.projection,
+        source=name,
+        spacing=spacing.millimetres,
+        preprocessing=(
+            _decoded(layout),
+            *colour_steps,
+            *rendering.steps,
+            spacing.origin,
+            f"View: {view.evidence}.",
+        ),
+        warnings=(
+            *notes,
+            *layout.warnings,
+            *colour_warnings,
+            *_quality(dataset, rules),
+            *rendering.warnings,
+            *view.warnings,
+            *spacing.warnings,
+        ),
+        headers=kept_headers(dataset),
+    )
+
+
+def read_header(path: str | Path, *, source: str | None = None) -> Dataset:
+    """The data set without its pixels, after every check that needs no pixels.
+
+    Raises:
+        UnreadableFileError, UnsupportedPixelsError, NotARadiographError: as ``read_radiograph``.
+    """
+    name = source if source is not None else str(path)
+    dataset = read_dataset(path, name, pixels=False)
+    check_is_radiograph(dataset, name)
+    read_layout(dataset, name)
+    return dataset
+
+
+def kept_headers(dataset: Dataset) -> dict[str, str]:
+    """The attributes in ``KEPT_HEADERS`` that the data set has, by keyword in snake case."""
+    found = ((name, text(dataset, keyword)) for keyword, name in KEPT_HEADERS.items())
+    return {name: value for name, value in found if value is not None}
+
+
+def read_dataset(path: str | Path, source: str, *, pixels: bool = True) -> Dataset:
+    """The parsed data set, with or without pixel data.
+
+    Raises:
+        UnreadableFileError: missing, empty, truncated, or not DICOM at all.
+        UnsupportedPixelsError: the file, or what it inflates to, is larger than any film.
+    """
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    _check_file(Path(path), source)
+    try:
+        with _quiet():
+            dataset = dcmread(path, stop_before_pixels=not pixels, force=True)
+    except (*MALFORMED, InvalidDicomError, RuntimeError, MemoryError, RecursionError, zlib.error) as error:
+        raise UnreadableFileError(
+            f"{source}: the DICOM file is truncated or damaged; fetch or export it again."
+        ) from error
+    except OSError as error:
+        raise UnreadableFileError(
+            f"{source}: cannot be read ({error.strerror or error}); check the file."
+        ) from error
+    _check_content(dataset, source)
+    return dataset
+
+
+def _check_file(path: Path, source: str) -> None:
+    """Existence, size and signature, and a bound on what a deflated data set inflates to."""
+    head = read_head(path, source)
+    if file_kind(head) is not FileKind.DICOM:
+        raise UnreadableFileError(
+            f"{source}: this is not a DICOM file; give a DICOM, PNG, JPEG or TIFF film."
+        )
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise UnsupportedPixelsError(
+            f"{source}: {path.stat().st_size / 1e6:.0f} MB are more than the {MAX_FILE_BYTES / 1e6:.0f} MB "
+            "that are read; export the single film."
+        )
+    if _DEFLATED.encode() in head and _inflates_beyond(path, MAX_FILE_BYTES):
+        raise UnsupportedPixelsError(
+            f"{source}: it inflates to more than {MAX_FILE_BYTES / 1e6:.0f} MB; export the film uncompressed."
+        )
+
+
+def _inflates_beyond(path: Path, limit: int) -> bool:
+    """Whether the deflated part of a file holds more than ``limit`` bytes; false for other data."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    total = 0
+    with path.open("rb") as file:
+        # Preamble (128), DICM (4), then (0002,0000) UL: its four bytes are the length of the rest of group 2.
+        file.seek(140)
+        file.seek(int.from_bytes(file.read(4), "little"), 1)
+        try:
+            while chunk := file.read(_CHUNK):
+                while chunk and not inflater.eof:
+                    total += len(inflater.decompress(chunk, _CHUNK))
+                    chunk = inflater.unconsumed_tail
+                    if total > limit:
+                        return True
+        except zlib.error:
+            return False
+    return False
+
+
+def _check_content(dataset: Dataset, source: str) -> None:
+    """A forced parse of something that is not DICOM yields a few meaningless elements."""
+    if "SOPClassUID" in dataset or "Modality" in dataset or "Rows" in dataset or has_pixels(dataset):
+        return
+    meta = getattr(dataset, "file_meta", None)
+    if meta is not None and text(meta, "MediaStorageSOPClassUID") is not None:
+        kind = describe_kind(text(meta, "MediaStorageSOPClassUID") or "", "")
+        raise NotARadiographError(
+            f"{source}: this is {kind} without an image; give the CR or DX image of the study."
+        )
+    raise UnreadableFileError(
+        f"{source}: the DICOM file is truncated or holds no image; fetch or export it again."
+    )
+
+
+def _without_pixels(source: str) -> UnreadableFileError:
+    return UnreadableFileError(
+        f"{source}: it has the header of a film and no pixel data, or breaks off before them; "
+        "fetch or export the file again."
+    )
+
+
+def _decoded(layout: PixelLayout) -> str:
+    from pydicom.uid import UID
+
+    sign = "signed" if layout.signed else "unsigned"
+    return (
+        f"DICOM {layout.photometric}, {layout.bits_stored} bits stored, {sign}, "
+        f"{UID(layout.transfer_syntax).name}."
+    )
+
+
+def _quality(dataset: Dataset, rules: GreyRules) -> list[str]:
+    """What the headers say about the film's fitness for reading."""
+    found = []
+    if rules.for_processing:
+        found.append("These are raw detector values (FOR PROCESSING), not the image made for presentation.")
+    if text(dataset, "LossyImageCompression") == "01":
+        ratio = text(dataset, "LossyImageCompressionRatio")
+        found.append("The film was compressed with loss" + (f" ({ratio}:1)." if ratio else "."))
+    if (text(dataset, "BurnedInAnnotation") or "").upper() == "YES":
+        found.append("The file says that text is burned into the picture.")
+    return found
+
+
+def _plain_rules(bits: int) -> GreyRules:
+    """A colour picture has no grey transformations: its luminance is what was displayed."""
+    return GreyRules(
+        slope=1.0,
+        intercept=0.0,
+        modality_table=None,
+        voi=(),
+        padding=None,
+        monochrome1=False,
+        inverse_shape=None,
+        presentation_table=None,
+        bits_stored=bits,
+        for_processing=False,
+        linear_to_exposure=False,
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the parser's warnings on malformed values: what matters is judged and worded here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
