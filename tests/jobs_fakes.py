@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from suite.errors import SuiteError, UnreadableFileError
 from suite.findings import FINDINGS
-from suite.jobs.contracts import Progress
+from suite.jobs.contracts import Progress, StoredFilms
 from suite.storage import whole_folder
 from suite.study import Projection, Radiograph, Study
 
@@ -37,22 +37,26 @@ def film_png(seed: int = 1) -> bytes:
     return cv2.imencode(".png", film_array(seed))[1].tobytes()
 
 
-def read_film(path: Path, projection: Projection) -> Radiograph:
+def read_film(path: Path, projection: Projection, source: str) -> Radiograph:
     """A picture file as a radiograph; refuses what is not a picture."""
     pixels = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.ndim != 2:
-        raise UnreadableFileError(f"{path}: not a picture or DICOM file; export the film again.")
+        raise UnreadableFileError(f"{source}: not a picture or DICOM file; export the film again.")
     scale = 65535.0 if pixels.dtype == np.uint16 else 255.0
-    return Radiograph((pixels / scale).astype(np.float32), projection, str(path))
+    return Radiograph((pixels / scale).astype(np.float32), projection, source)
 
 
-def load_study(frontal: Path | None, lateral: Path | None) -> Study:
+def load_study(films: StoredFilms) -> Study:
     """What the worker calls to read a study's stored files."""
-    return Study(
-        "loaded",
-        read_film(frontal, Projection.PA) if frontal else None,
-        read_film(lateral, Projection.LATERAL) if lateral else None,
-    )
+    views = {
+        view: replace(read_film(path, projection, str(name)), source=str(name))
+        for view, path, name, projection in (
+            ("frontal", films.frontal, films.frontal_name, Projection.PA),
+            ("lateral", films.lateral, films.lateral_name, Projection.LATERAL),
+        )
+        if path
+    }
+    return Study(films.id, views.get("frontal"), views.get("lateral"))
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class FakeStudyFiles:
     id: str
     frontal: Path | None
     lateral: Path | None
+    paired_by_hand: bool
 
 
 @dataclass(frozen=True)
@@ -74,13 +79,13 @@ class FakeIntake:
     refused: Sequence[FakeRefusal]
 
 
-def collect(paths: Sequence[Path], lateral: Path | None = None) -> FakeIntake:
+def collect(paths: Sequence[Path], *, lateral: Path | None = None) -> FakeIntake:
     """One study per readable picture, named after its file."""
     studies, refused = [], []
     for path in paths:
         try:
-            read_film(path, Projection.PA)
-            studies.append(FakeStudyFiles(path.stem, path, lateral))
+            read_film(path, Projection.PA, str(path))
+            studies.append(FakeStudyFiles(path.stem, path, lateral, lateral is not None))
         except SuiteError as error:
             refused.append(FakeRefusal(str(path), error))
     return FakeIntake(studies, refused)

@@ -71,9 +71,7 @@ def submit_film(settings: Settings, database: Database) -> str:
     store = Store(settings.data)
     with store.staging() as staging:
         (staging / "chest.png").write_bytes(film_png())
-        submission = Submission(
-            database, store, lambda job: (sent.append(job), publish(job))[0], collect=collect
-        )
+        submission = Submission(database, store, sent.append, collect=collect)
         submission.submit(staging, [Upload(staging / "chest.png", "chest.png")], {})
     publisher(create_celery(settings))(sent[0])
     return sent[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -36,8 +37,22 @@ class Analyzer(Protocol):
 
 
 AnalyzerFactory = Callable[[], Analyzer]
-StudyLoader = Callable[[Path | None, Path | None], Study]
-"""Frontal and lateral file (one may be ``None``) to a study; raises SuiteError when a file cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFilms:
+    """The files of one stored study, and the names by which reports and errors speak of them."""
+
+    id: str
+    frontal: Path | None
+    lateral: Path | None
+    frontal_name: str | None
+    lateral_name: str | None
+    paired_by_hand: bool
+
+
+StudyLoader = Callable[[StoredFilms], Study]
+"""Reads a study's pixels; raises SuiteError when a film cannot be used."""
 
 
 class StudyFiles(Protocol):
@@ -49,6 +64,8 @@ class StudyFiles(Protocol):
     def frontal(self) -> Path | None: ...
     @property
     def lateral(self) -> Path | None: ...
+    @property
+    def paired_by_hand(self) -> bool: ...
 
 
 class Refusal(Protocol):
@@ -72,4 +89,4 @@ class Intake(Protocol):
 class Collect(Protocol):
     """Pairs files to studies (``suite.intake.collect``)."""
 
-    def __call__(self, paths: Sequence[Path], lateral: Path | None = None) -> Intake: ...
+    def __call__(self, inputs: Sequence[Path], /, *, lateral: Path | None = None) -> Intake: ...

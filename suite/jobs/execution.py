@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-from dataclasses import replace
-from pathlib import Path
 from typing import Literal
 
 from suite.errors import SuiteError
-from suite.jobs.contracts import Analyzer, AnalyzerFactory, StudyLoader
+from suite.jobs.contracts import Analyzer, AnalyzerFactory, StoredFilms, StudyLoader
 from suite.jobs.database import Database
 from suite.jobs.heartbeat import Heartbeat
 from suite.jobs.identity import WorkerIdentity
@@ -20,7 +18,7 @@ from suite.jobs.queue import Claim, JobQueue
 from suite.jobs.store import Store
 from suite.jobs.summary import summarise
 from suite.settings import Settings
-from suite.study import Radiograph, Study
+from suite.study import Study
 
 _log = logging.getLogger(__name__)
 
@@ -104,16 +102,15 @@ class JobRunner:
     def _study(self, study_id: str) -> Study:
         with self._database.read() as session:
             row = session.get_one(StudyRow, study_id)
-        files = {
-            row.frontal_name: self._store.source(study_id, row.frontal_file),
-            row.lateral_name: self._store.source(study_id, row.lateral_file),
-        }
-        try:
-            study = self._load(*files.values())
-        except SuiteError as error:
-            raise type(error)(_speak_of_names(str(error), files)) from error
-        return Study(
-            study_id, _named(study.frontal, row.frontal_name), _named(study.lateral, row.lateral_name)
+        return self._load(
+            StoredFilms(
+                study_id,
+                self._store.source(study_id, row.frontal_file),
+                self._store.source(study_id, row.lateral_file),
+                row.frontal_name,
+                row.lateral_name,
+                row.paired_by_hand,
+            )
         )
 
 
@@ -129,19 +126,6 @@ class _Progress:
             self._queue.record_stage(self._claim, stage, StageState(state))
         except SuiteError as error:
             _log.warning("job %s: progress not written: %s", self._claim.job_id, error)
-
-
-def _speak_of_names(sentence: str, files: dict[str | None, Path | None]) -> str:
-    """An error's sentence with the store's paths replaced by the names the films came with."""
-    for name, path in files.items():
-        if name is not None and path is not None:
-            sentence = sentence.replace(str(path), name)
-    return sentence
-
-
-def _named(film: Radiograph | None, name: str | None) -> Radiograph | None:
-    """The film with the name it came with as its source: reports do not speak of the store's folders."""
-    return film if film is None or name is None else replace(film, source=name)
 
 
 def _neutral_sentence(job_id: str) -> str:

@@ -45,6 +45,7 @@ class Study(Base):
 
     Attributes:
         id: safe folder name; unique.
+        paired_by_hand: the user named the lateral; headers did not.
         content_sha256: over the films' bytes and their roles: the same films again are the same study.
         frontal_file, lateral_file: names inside the study's ``source`` folder.
         frontal_name, lateral_name: names the files came with; shown, never used as a path.
@@ -58,6 +59,7 @@ class Study(Base):
     lateral_file: Mapped[str | None] = mapped_column(String(64))
     frontal_name: Mapped[str | None] = mapped_column(String(255))
     lateral_name: Mapped[str | None] = mapped_column(String(255))
+    paired_by_hand: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[float] = mapped_column(index=True)
 
     jobs: Mapped[list[Job]] = relationship(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from suite import intake
 from suite.errors import SuiteError
 from suite.jobs.contracts import Collect, Intake, Publish, StudyFiles
 from suite.jobs.database import Database
@@ -66,7 +66,7 @@ class Submission:
         store: Store,
         publish: Publish,
         *,
-        collect: Collect | None = None,
+        collect: Collect = intake.collect,
         clock: Clock = time.time,
     ) -> None:
         self._database = database
@@ -105,16 +105,31 @@ class Submission:
         self, paths: list[Path], lateral: Path | None, names: Mapping[Path, str], outcome: Outcome
     ) -> Intake | None:
         try:
-            found = self._intake()(paths, lateral=lateral)
+            found = self._collect(paths, lateral=lateral)
         except SuiteError as error:
-            sentence = _with_names(str(error), names)
-            given = [*paths, *([lateral] if lateral else [])]
-            outcome.refused += [Refused(names[path], sentence) for path in given]
+            self._refuse_pair(paths, lateral, str(error), names, outcome)
             return None
         for refusal in found.refused:
             name = names.get(Path(str(refusal.source)), Path(str(refusal.source)).name)
             outcome.refused.append(Refused(name, _with_names(str(refusal.error), names)))
         return found
+
+    def _refuse_pair(
+        self,
+        paths: list[Path],
+        lateral: Path | None,
+        sentence: str,
+        names: Mapping[Path, str],
+        outcome: Outcome,
+    ) -> None:
+        """Find out which film of a pair is at fault; the other one is not read unasked."""
+        given = [*paths, *([lateral] if lateral else [])]
+        faults = {Path(refusal.source): str(refusal.error) for refusal in self._collect(given).refused}
+        for path in given:
+            alone = f"{names[path]}: the film paired with it was refused; hand this one in alone."
+            outcome.refused.append(
+                Refused(names[path], _with_names(faults.get(path, alone if faults else sentence), names))
+            )
 
     def _take(self, staging: Path, files: StudyFiles, names: Mapping[Path, str]) -> Accepted:
         films = {
@@ -131,7 +146,7 @@ class Submission:
                         return Accepted(known.id, tuple(shown.values()), is_new=False)
                     if session.get(Study, study_id) is not None:
                         continue
-                    session.add(self._row(study_id, digest, stored, shown))
+                    session.add(self._row(study_id, digest, stored, shown, files.paired_by_hand))
                     session.flush()
                     self._store.adopt(folder, study_id)
                     job_id = add_job(session, study_id, self._clock())
@@ -141,7 +156,14 @@ class Submission:
             return Accepted(study_id, tuple(shown.values()), is_new=True)
         raise AssertionError("candidates never end")
 
-    def _row(self, study_id: str, digest: str, stored: Mapping[str, str], shown: Mapping[str, str]) -> Study:
+    def _row(
+        self,
+        study_id: str,
+        digest: str,
+        stored: Mapping[str, str],
+        shown: Mapping[str, str],
+        paired_by_hand: bool,
+    ) -> Study:
         return Study(
             id=study_id,
             content_sha256=digest,
@@ -149,14 +171,9 @@ class Submission:
             lateral_file=stored.get("lateral"),
             frontal_name=shown.get("frontal"),
             lateral_name=shown.get("lateral"),
+            paired_by_hand=paired_by_hand,
             created_at=self._clock(),
         )
-
-    def _intake(self) -> Collect:
-        if self._collect is None:
-            collect: Collect = importlib.import_module("suite.intake").collect
-            self._collect = collect
-        return self._collect
 
 
 def _candidates(study_id: str) -> Iterator[str]:

@@ -11,11 +11,11 @@ import importlib
 import logging
 import sys
 import time
-from pathlib import Path
 
 from suite.errors import SuiteError
+from suite.intake import StudyFiles
 from suite.jobs.broker import QUEUE, create_celery, publisher
-from suite.jobs.contracts import Analyzer, AnalyzerFactory, StudyLoader
+from suite.jobs.contracts import Analyzer, AnalyzerFactory, StoredFilms, StudyLoader
 from suite.jobs.database import Database
 from suite.jobs.execution import JobRunner
 from suite.jobs.heartbeat import Sweeper
@@ -96,18 +96,20 @@ def installed_analyzer(settings: Settings) -> AnalyzerFactory:
     return build
 
 
-def load_study(frontal: Path | None, lateral: Path | None) -> Study:
+def load_study(films: StoredFilms) -> Study:
     """Read the films of one stored study with the suite's intake.
 
     Raises:
-        SuiteError: the intake refused a film.
+        SuiteError: a film cannot be read.
     """
-    intake = importlib.import_module("suite.intake")
-    found = intake.collect([frontal], lateral=lateral) if frontal else intake.collect([lateral])
-    if found.refused:
-        raise found.refused[0].error
-    study: Study = found.studies[0].load()
-    return study
+    return StudyFiles(
+        films.id,
+        films.frontal,
+        films.lateral,
+        frontal_source=films.frontal_name,
+        lateral_source=films.lateral_name,
+        paired_by_hand=films.paired_by_hand,
+    ).load()
 
 
 def main() -> int:

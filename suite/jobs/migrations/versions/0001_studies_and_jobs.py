@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("lateral_file", sa.String(64)),
         sa.Column("frontal_name", sa.String(255)),
         sa.Column("lateral_name", sa.String(255)),
+        sa.Column("paired_by_hand", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
     )
     op.create_index("ix_study_created_at", "study", ["created_at"])
