@@ -12,6 +12,7 @@ from suite.phantom.scene import Priority, Scene
 # Shoulder outline (half-width of the muscle layer, mm at half_width 134) and its front and back, by height.
 _H = np.asarray([0.55, 0.63, 0.70, 0.78, 0.86, 0.93, 0.98, 1.03, 1.08, 1.14, 1.22, 1.60])
 _SHOULDER = np.asarray([0.0, 142.0, 154.0, 164.0, 170.0, 172.0, 166.0, 146.0, 112.0, 80.0, 60.0, 56.0])
+_RAISED = np.asarray([0.0, 138.0, 134.0, 130.0, 128.0, 128.0, 130.0, 132.0, 116.0, 84.0, 60.0, 56.0])
 _NECK_H = np.asarray([0.85, 0.93, 1.0, 1.08, 1.15, 1.30, 1.6])
 _NECK_FRONT = np.asarray([0.0, -52.0, -50.0, -44.0, -40.0, -42.0, -46.0])
 _NECK_BACK = np.asarray([0.0, 88.0, 82.0, 74.0, 68.0, 64.0, 64.0])
@@ -47,7 +48,8 @@ def _muscle_extent(frame: Frame, h: Floats, z: Floats) -> tuple[Floats, Floats, 
     size = p.half_width / 134.0
     low = np.clip((0.62 - h) / 0.62, 0.0, 1.0)
     trunk = frame.half_width(np.minimum(z, 0.62 * frame.height)) + 13.0 + p.muscle * (16.0 - 7.0 * low)
-    shoulder = np.interp(h, _H, _SHOULDER) * (0.35 + 0.65 * size) * (0.93 + 0.07 * p.muscle)
+    outline = _RAISED if p.arms == "raised" else _SHOULDER
+    shoulder = np.interp(h, _H, outline) * (0.35 + 0.65 * size) * (0.93 + 0.07 * p.muscle)
     width = np.where(h < 0.55, trunk, np.where(h < 0.66, np.maximum(trunk, shoulder), shoulder))
     front = frame.front(z) - 12.0 - 9.0 * p.muscle
     back = frame.back(z) + 16.0 + 14.0 * p.muscle

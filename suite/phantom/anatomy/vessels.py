@@ -1,0 +1,105 @@
+"""Pulmonary arteries and veins: trees that fill the lungs and thin towards the pleura.
+
+A tree is grown by splitting a cloud of end points again and again; each branch heads for the middle of the
+points it feeds, and its radius follows Murray's law (radius^k adds up over a fork).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from suite.phantom.anatomy.frame import Frame
+from suite.phantom.anatomy.lungs import SIDES
+from suite.phantom.materials import BLOOD, LUNG
+from suite.phantom.mesh import Floats
+from suite.phantom.scene import Capsules, Scene
+
+Array = npt.NDArray[Any]
+
+_MURRAY = 2.6
+_LEAVES = {"artery": 900, "vein": 650}
+_ROOT_RADIUS = {"artery": 5.6, "vein": 5.0}
+
+
+def add(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
+    """Add an arterial and a venous tree to each lung."""
+    marks = frame.landmarks()
+    tissue = LUNG.with_density(frame.patient.lung_density)
+    for side, name in SIDES:
+        hilum = marks[f"hilum_{name}"] + np.asarray([side * 4.0, 8.0, 0.0])
+        roots = {"artery": hilum + [0.0, 2.0, 6.0], "vein": hilum + [-side * 4.0, 0.0, -20.0]}
+        for kind, root in roots.items():
+            points = sample_lung(frame, side, _LEAVES[kind], rng)
+            starts, ends, radii = grow_tree(points, root, _ROOT_RADIUS[kind] * frame.patient.vessels, rng)
+            scene.capsules.append(
+                Capsules(f"vessels_{kind}_{name}", starts, ends, radii, BLOOD, tissue, ("vessels",), motion=0.15)
+            )
+
+
+def sample_lung(frame: Frame, side: int, count: int, rng: np.random.Generator, margin: float = 5.0) -> Floats:
+    """``count`` random points (count, 3) inside one lung, unposed."""
+    w = frame.patient.half_width
+    low = np.asarray([0.0, -110.0 * frame.patient.depth, -20.0])
+    high = np.asarray([w, 105.0 * frame.patient.depth, frame.height])
+    kept = np.empty((0, 3))
+    while len(kept) < count:
+        points = rng.uniform(low, high, (3 * count, 3))
+        points[:, 0] *= side
+        kept = np.concatenate([kept, points[frame.inside_lung(points, side, margin)]])
+    return kept[:count]
+
+
+def grow_tree(points: Floats, root: Floats, radius: float, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+    """A tree from ``root`` to every point: starts (n, 3), ends (n, 3) and radii (n, 2) in mm."""
+    count = len(points)
+    draws = rng.random((2 * count, 4))
+    out = np.empty((4 * count, 8))
+    used = _grow(points.copy(), np.asarray(root, dtype=np.float64), radius, draws, out)
+    return out[:used, :3].copy(), out[:used, 3:6].copy(), out[:used, 6:8].copy()
+
+
+@njit(cache=True)
+def _grow(points: Array, root: Array, radius: float, draws: Array, out: Array) -> int:  # pragma: no cover
+    count = points.shape[0]
+    stack = np.empty((count + 8, 6))
+    stack[0] = np.array([0.0, float(count), root[0], root[1], root[2], radius])
+    depth, used, node = 1, 0, 0
+    while depth > 0:
+        depth -= 1
+        lo, hi = int(stack[depth, 0]), int(stack[depth, 1])
+        sx, sy, sz, r = stack[depth, 2], stack[depth, 3], stack[depth, 4], stack[depth, 5]
+        n = hi - lo
+        cx, cy, cz = points[lo:hi, 0].mean(), points[lo:hi, 1].mean(), points[lo:hi, 2].mean()
+        u = draws[node % draws.shape[0]]
+        node += 1
+        reach = 1.0 if n == 1 else 0.30 + 0.22 * u[0]
+        ex, ey, ez = sx + reach * (cx - sx), sy + reach * (cy - sy), sz + reach * (cz - sz)
+        length = np.sqrt((ex - sx) ** 2 + (ey - sy) ** 2 + (ez - sz) ** 2)
+        here = max(radius * (n / count) ** (1.0 / 2.6), 0.28)
+        # Two pieces with a bend in the middle: vessels are never straight.
+        mx = 0.5 * (sx + ex) + 0.16 * length * (u[1] - 0.5)
+        my = 0.5 * (sy + ey) + 0.16 * length * (u[2] - 0.5)
+        mz = 0.5 * (sz + ez) + 0.16 * length * (u[3] - 0.5)
+        r = min(r, 1.6 * here)
+        out[used] = np.array([sx, sy, sz, mx, my, mz, r, 0.5 * (r + here)])
+        out[used + 1] = np.array([mx, my, mz, ex, ey, ez, 0.5 * (r + here), here])
+        used += 2
+        if n == 1:
+            continue
+        cloud = points[lo:hi]
+        axis, best = 0, -1.0
+        for k in range(3):
+            spread = cloud[:, k].std() * (0.8 + 0.4 * u[(k + 1) % 4])
+            if spread > best:
+                best, axis = spread, k
+        order = np.argsort(cloud[:, axis])
+        points[lo:hi] = cloud[order].copy()
+        middle = lo + min(max(int(n * (0.35 + 0.3 * u[2])), 1), n - 1)
+        stack[depth] = np.array([float(lo), float(middle), ex, ey, ez, here])
+        stack[depth + 1] = np.array([float(middle), float(hi), ex, ey, ez, here])
+        depth += 2
+    return used

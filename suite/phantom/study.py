@@ -1,0 +1,291 @@
+"""A computed study: films, exposures, truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from suite.errors import InputError
+from suite.findings import CODES
+from suite.phantom import display, truth
+from suite.phantom.anatomy import build_scene
+from suite.phantom.camera import Camera, frontal_camera, lateral_camera
+from suite.phantom.detector import Exposure, expose
+from suite.phantom.filters import fractal
+from suite.phantom.materials import FAT, MUSCLE
+from suite.phantom.motion import beat
+from suite.phantom.patient import Arms, Patient
+from suite.phantom.projection import Paths, project
+from suite.phantom.scene import Scene
+from suite.phantom.spectra import beam
+from suite.study import Projection, Radiograph
+
+Image = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.uint8]
+Box = tuple[int, int, int, int]
+
+
+class SceneEdit(Protocol):
+    """One change of the healthy scene; pathology implements it.
+
+    ``codes`` are the finding labels it makes true. Solids it adds carry the label ``finding:<code>`` so that
+    masks and boxes follow in both views.
+    """
+
+    codes: tuple[str, ...]
+
+    def change_patient(self, patient: Patient, rng: np.random.Generator) -> Patient:
+        """The patient with other parameters (a larger heart, a raised dome), before the scene is built."""
+        ...
+
+    def change_scene(self, scene: Scene, patient: Patient, rng: np.random.Generator) -> None:
+        """Edit the posed scene in place. Called once per view with an identical generator."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PhantomStudy:
+    """Everything known about one computed study. Films are float32 (H, W).
+
+    Attributes:
+        patient: parameters after the findings' changes.
+        frontal, lateral: display films in [0, 1], bone white; ``lateral`` may be ``None``.
+        raw: the frontal's linear detector signal, 1 in the open beam.
+        low, high: linear signals of the 60 and 120 kVp exposures.
+        bone, soft: bone-only and soft-tissue-only films on the frontal's scale; frontal = bone + soft.
+        masks, lateral_masks: uint8 (H, W) by name, see ``truth.frontal_masks``.
+        labels: the 13 finding codes to 0 or 1.
+        boxes: (view, code) to [x0, y0, x1, y1) pixels.
+        spacing: mm per pixel at the detector, (row, column).
+        cardiothoracic_ratio: measured on the masks.
+        measurements: named lengths in mm, from the scene.
+    """
+
+    patient: Patient
+    frontal: Image
+    lateral: Image | None
+    raw: Image
+    low: Image
+    high: Image
+    bone: Image
+    soft: Image
+    masks: dict[str, Mask]
+    lateral_masks: dict[str, Mask]
+    labels: dict[str, int]
+    boxes: dict[tuple[str, str], Box]
+    spacing: tuple[float, float]
+    cardiothoracic_ratio: float
+    measurements: dict[str, float] = field(default_factory=dict)
+
+    def radiograph(self, view: Literal["frontal", "lateral"] = "frontal") -> Radiograph:
+        """One film as the suite's intake would hand it on.
+
+        Raises:
+            InputError: the view was not rendered.
+        """
+        pixels = self.frontal if view == "frontal" else self.lateral
+        if pixels is None:
+            raise InputError(f"the phantom has no {view} film; render it with lateral=True.")
+        kind = Projection(self.patient.technique.projection) if view == "frontal" else Projection.LATERAL
+        name = f"phantom-{self.patient.seed}-{view}"
+        age = f"{round(self.patient.age):03d}Y"
+        headers = {"patient_age": age, "patient_sex": self.patient.sex}
+        return Radiograph(pixels, kind, name, self.spacing, headers=headers)
+
+
+def render_study(
+    patient: Patient | int, size: int = 512, findings: Sequence[SceneEdit] = (), lateral: bool = True,
+    motion: bool = False, oversample: int = 0,
+) -> PhantomStudy:
+    """Expose one patient and collect the truth.
+
+    Args:
+        patient: parameters, or a seed from which they are drawn.
+        size: rows and columns of the square films.
+        findings: changes to anatomy, applied in order; none for a healthy chest.
+        lateral: also expose the left lateral.
+        motion: let the heart beat and the body sway between the low and the high exposure.
+        oversample: rays per pixel side; 0 chooses 2 up to 640 pixels and 1 above.
+
+    Raises:
+        InputError: a film size below 64 or above 4096, or an unknown display vendor.
+    """
+    if not 64 <= size <= 4096:
+        raise InputError(f"a phantom of {size} pixels cannot be rendered; ask for 64 to 4096.")
+    if not isinstance(patient, Patient):
+        patient = Patient.draw(np.random.default_rng(patient))
+    streams = np.random.SeedSequence([patient.seed, 7]).spawn(4)
+    patient = _changed(patient, findings, streams[0])
+    scene = _scene(patient, findings, streams[1], None)
+    rays = oversample or (2 if size <= 640 else 1)
+    view = _Frontal(patient, scene, size, rays, np.random.default_rng(streams[2]), motion)
+    side = None
+    if lateral:
+        side = _lateral(patient, _scene(patient, findings, streams[1], "raised"), size, rays, streams[3])
+    labels = _labels(findings)
+    boxes = _boxes({"frontal": view.masks, "lateral": side[1] if side else {}})
+    return PhantomStudy(
+        patient=patient, frontal=view.film, lateral=side[0] if side else None, raw=view.raw, low=view.low,
+        high=view.high, bone=view.bone, soft=view.soft, masks=view.masks, lateral_masks=side[1] if side else {},
+        labels=labels, boxes=boxes, spacing=(view.camera.spacing, view.camera.spacing),
+        cardiothoracic_ratio=truth.cardiothoracic_ratio(view.masks), measurements=dict(scene.measurements),
+    )  # fmt: skip
+
+
+def _changed(patient: Patient, findings: Sequence[SceneEdit], stream: np.random.SeedSequence) -> Patient:
+    for edit, own in zip(findings, stream.spawn(len(findings)), strict=True):
+        patient = edit.change_patient(patient, np.random.default_rng(own))
+    return patient
+
+
+def _scene(
+    patient: Patient, findings: Sequence[SceneEdit], stream: np.random.SeedSequence, arms: Arms | None
+) -> Scene:
+    scene = build_scene(patient, arms)
+    keys = [np.random.SeedSequence(stream.entropy, spawn_key=(*stream.spawn_key, k)) for k in range(len(findings))]
+    for edit, own in zip(findings, keys, strict=True):
+        edit.change_scene(scene, patient, np.random.default_rng(own))
+    return scene
+
+
+def _labels(findings: Sequence[SceneEdit]) -> dict[str, int]:
+    present = {code for edit in findings for code in edit.codes}
+    return {code: int(code in present) for code in CODES}
+
+
+def _boxes(views: dict[str, dict[str, Mask]]) -> dict[tuple[str, str], Box]:
+    out: dict[tuple[str, str], Box] = {}
+    for view, masks in views.items():
+        for name, mask in masks.items():
+            place = truth.box(mask) if name.startswith("finding:") else None
+            if place is not None:
+                out[view, name.removeprefix("finding:")] = place
+    return out
+
+
+def frontal_view(patient: Patient, scene: Scene, size: int) -> Camera:
+    """The frontal film's camera: as near as the patient's skin allows, centred on the chest."""
+    t = patient.technique
+    skin = scene.find("body_fat")[0].mesh.vertices[:, 1]
+    front = [s.mesh.vertices[:, 1].min() for s in scene.find("breast_")]
+    detector = min(float(skin.min()), *front, 0.0) - t.gap if t.projection == "PA" else float(skin.max()) + t.gap
+    centre = scene.landmarks["centre"]
+    # Technologists centre so that apices and sulci are on the film; tall chests get it lower.
+    z = 0.5 * (scene.landmarks["apex_left"][2] + 0.0) - 4.0 + t.shift_z
+    return frontal_camera(t.projection, size, t.field_mm, z, t.sid, detector, float(centre[0]) + t.shift_x)
+
+
+def lateral_view(patient: Patient, scene: Scene, size: int) -> Camera:
+    """The left lateral's camera, always erect at 180 cm."""
+    skin = scene.find("body_fat")[0].mesh.vertices
+    trunk = skin[(skin[:, 2] > 0.0) & (skin[:, 2] < 0.6 * patient.lung_height)]
+    y = 0.5 * float(trunk[:, 1].min() + trunk[:, 1].max())
+    field_mm = max(patient.technique.field_mm, 1.1 * float(np.ptp(trunk[:, 1])) + 40.0)
+    z = 0.5 * patient.lung_height + patient.technique.shift_z
+    detector = float(trunk[:, 0].max()) + 25.0
+    return lateral_camera(size, field_mm, y, z, 1800.0, detector)
+
+
+def trace(scene: Scene, camera: Camera, rays: int) -> Paths:
+    """Path lengths per film pixel, averaged over ``rays`` x ``rays`` rays; labels of any of them."""
+    if rays == 1:
+        return project(scene, camera)
+    fine = replace(camera, rows=camera.rows * rays, columns=camera.columns * rays, spacing=camera.spacing / rays)
+    paths = project(scene, fine)
+    shape = (camera.rows, rays, camera.columns, rays)
+    lengths = np.zeros((camera.rows, camera.columns, paths.lengths.shape[2]), dtype=np.float32)
+    for i in range(rays):
+        for j in range(rays):
+            lengths += paths.lengths[i::rays, j::rays]
+    bits = paths.bits.reshape(*shape, 2)[:, rays // 2, :, rays // 2]
+    return Paths(paths.materials, lengths / np.float32(rays**2), paths.labels, np.ascontiguousarray(bits))
+
+
+def add_texture(paths: Paths, spacing: float, rng: np.random.Generator) -> None:
+    """Streaks of fat in muscle and uneven lung aeration, in place: the film's anatomical noise."""
+    finest = max(0, round(np.log2(1.4 / spacing)))
+    shape = paths.lengths.shape[:2]
+    marbling = fractal(shape, rng, 0.62, levels=7, finest=finest)
+    names = [material.name for material in paths.materials]
+    if "muscle" in names and "fat" in names:
+        swap = np.float32(0.045) * marbling * paths.lengths[..., names.index("muscle")]
+        paths.lengths[..., paths.materials.index(MUSCLE)] -= swap
+        paths.lengths[..., paths.materials.index(FAT)] += swap
+    aeration = np.float32(1.0) + np.float32(0.035) * fractal(shape, rng, 0.78, levels=6, finest=finest)
+    for k, name in enumerate(names):
+        if name == "lung":
+            paths.lengths[..., k] *= aeration
+
+
+class _Frontal:
+    """The frontal view's films and masks."""
+
+    def __init__(
+        self, patient: Patient, scene: Scene, size: int, rays: int, rng: np.random.Generator, motion: bool
+    ) -> None:
+        t = patient.technique
+        self.camera = frontal_view(patient, scene, size)
+        middle = self.camera.magnification(scene.landmarks["centre"])
+        paths = trace(scene, self.camera, rays)
+        self.masks = truth.frontal_masks(paths)
+        texture = int(rng.integers(2**31))
+        add_texture(paths, self.camera.spacing, np.random.default_rng(texture))
+        spacing = self.camera.spacing
+        standard = Exposure(beam(t.kvp), t.exposure_ugy, t.grid, magnification=middle)
+        signal = expose(paths, standard, spacing, rng)
+        self.raw = signal.noisy
+        boneless = expose(paths.without_bone(), replace(standard, noise=False), spacing, rng)
+        log_standard = display.log_film(signal.noisy)
+        # The soft-tissue film carries the standard film's own noise, so the bone film is free of it.
+        log_soft = display.log_film(boneless.expected) + (log_standard - display.log_film(signal.expected))
+        how = display.choose(log_standard, t.vendor, t.gamma, t.level)
+        self.film = _shutter(how.apply(log_standard), t.collimation)
+        self.soft = _shutter(how.apply(log_soft), t.collimation)
+        self.bone = self.film - self.soft
+        self.high = expose(paths, replace(standard, beam=beam(120.0)), spacing, rng).noisy
+        if motion:
+            moved = beat(scene, rng)
+            paths = trace(moved, self.camera, rays)
+            add_texture(paths, spacing, np.random.default_rng(texture))
+        self.low = expose(paths, replace(standard, beam=beam(60.0)), spacing, rng).noisy
+
+
+def _lateral(
+    patient: Patient, scene: Scene, size: int, rays: int, stream: np.random.SeedSequence
+) -> tuple[Image, dict[str, Mask]]:
+    rng = np.random.default_rng(stream)
+    camera = lateral_view(patient, scene, size)
+    paths = trace(scene, camera, rays)
+    masks = truth.lateral_masks(paths)
+    add_texture(paths, camera.spacing, rng)
+    t = patient.technique
+    exposure = Exposure(beam(max(t.kvp, 100.0)), 2.5 * t.exposure_ugy, True, magnification=1.15)
+    log_film = display.log_film(expose(paths, exposure, camera.spacing, rng).noisy)
+    how = display.choose(log_film, t.vendor, t.gamma, t.level)
+    return _shutter(how.apply(log_film), t.collimation), masks
+
+
+def _shutter(film: Image, shares: tuple[float, float, float, float]) -> Image:
+    rows, columns = film.shape
+    left, right, top, bottom = shares
+    if not any(shares):
+        return film
+    out = np.zeros_like(film)
+    inner = (slice(round(top * rows), rows - round(bottom * rows)),
+             slice(round(left * columns), columns - round(right * columns)))  # fmt: skip
+    out[inner] = film[inner]
+    return out
+
+
+def dual_energy(study: PhantomStudy, bone_weight: float = 0.812, soft_weight: float = 0.583) -> dict[str, Any]:
+    """Bone and soft-tissue images as dual-energy hardware subtracts them, -ln scale, with its artefacts.
+
+    Weights are the ratios of attenuation at 120 and 60 kVp behind 10 g/cm2: soft tissue cancels in
+    ``bone = w_b L - H``, bone in ``soft = H - w_s L``.
+    """
+    low, high = display.log_film(study.low), display.log_film(study.high)
+    return {"bone": bone_weight * low - high, "soft": high - soft_weight * low}

@@ -1,0 +1,104 @@
+"""Truth from projected structures: lungs in both conventions, heart, bones, tissue classes, boxes."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from suite.phantom.projection import Paths
+
+Mask = npt.NDArray[np.uint8]
+
+SIDES = ("right", "left")
+_SHADOWS = ("heart", "mediastinum", "aorta", "heart_fat")
+BONE_PARTS = ("ribs", "clavicle_left", "clavicle_right", "scapula_left", "scapula_right", "sternum", "spine",
+              "humerus_left", "humerus_right")  # fmt: skip
+
+
+def frontal_masks(paths: Paths) -> dict[str, Mask]:
+    """All masks of a frontal film, (H, W) uint8.
+
+    ``lung_right`` and ``lung_left`` are the visible lung field of the SCR outlines: the projected lung outside
+    the shadows of heart, mediastinum and abdomen. ``lung_whole_*`` are the lungs' full projections. ``rib_*``
+    holds one mask per rib. ``tissue`` is 0 open beam, 1 soft tissue, 2 bone.
+    """
+    masks = _shared(paths)
+    shadow = paths.mask(*_SHADOWS, "abdomen_right", "abdomen_left").astype(bool)
+    for side in SIDES:
+        whole = masks[f"lung_whole_{side}"].astype(bool)
+        masks[f"lung_{side}"] = largest(whole & ~shadow).astype(np.uint8)
+    for side in SIDES:
+        masks[f"clavicle_{side}"] = paths.mask(f"clavicle_{side}")
+        field = masks[f"lung_{side}"].any(axis=0)
+        columns = np.nonzero(field)[0]
+        inner = np.zeros_like(masks[f"clavicle_{side}"])
+        if columns.size:
+            reach = _lung_reach(masks[f"lung_{side}"], masks[f"clavicle_{side}"], side)
+            inner[:, reach[0] : reach[1]] = masks[f"clavicle_{side}"][:, reach[0] : reach[1]]
+        masks[f"clavicle_scr_{side}"] = inner
+    for name in paths.labels:
+        if name.startswith("rib_"):
+            masks[name] = paths.mask(name)
+    return masks
+
+
+def lateral_masks(paths: Paths) -> dict[str, Mask]:
+    """All masks of a lateral film, (H, W) uint8."""
+    return _shared(paths)
+
+
+def _shared(paths: Paths) -> dict[str, Mask]:
+    masks = {f"lung_whole_{side}": paths.mask(f"lung_{side}") for side in SIDES}
+    masks["heart"] = paths.mask("heart")
+    masks["spine"] = paths.mask("spine")
+    masks["ribs"] = paths.mask("ribs")
+    masks["bone"] = paths.mask(*BONE_PARTS)
+    solid = sum((paths.lengths[..., k] for k, m in enumerate(paths.materials) if m.density > 0.1), np.float32(0.0))
+    masks["tissue"] = np.where(masks["bone"] > 0, 2, np.where(np.asarray(solid) > 1.0, 1, 0)).astype(np.uint8)
+    for name in paths.labels:
+        if name.startswith("finding:"):
+            masks[name] = paths.mask(name)
+    return masks
+
+
+def _lung_reach(lung: Mask, clavicle: Mask, side: str) -> tuple[int, int]:
+    # The SCR outlines follow the clavicle only from its sternal end to the lung's lateral edge.
+    rows = np.nonzero(clavicle.any(axis=1))[0]
+    width = lung.shape[1]
+    if not rows.size:
+        return 0, 0
+    band = np.nonzero(lung[rows[0] : rows[-1] + 1].any(axis=0))[0]
+    if not band.size:
+        return 0, 0
+    pad = max(1, width // 64)
+    return (max(int(band[0]) - pad, 0), width) if side == "right" else (0, min(int(band[-1]) + pad, width))
+
+
+def largest(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The largest connected piece, holes filled."""
+    pieces, count = ndimage.label(mask)
+    if count == 0:
+        return mask
+    keep = int(np.argmax(np.bincount(pieces.ravel())[1:])) + 1
+    rows, columns = ndimage.find_objects(pieces)[keep - 1]
+    out = np.zeros_like(mask)
+    out[rows, columns] = ndimage.binary_fill_holes(pieces[rows, columns] == keep)
+    return out
+
+
+def cardiothoracic_ratio(masks: dict[str, Mask]) -> float:
+    """Widest heart over widest inner thorax, both on the film; NaN without lungs or heart."""
+    heart = np.nonzero(masks["heart"].any(axis=0))[0]
+    lungs = np.nonzero((masks["lung_left"] | masks["lung_right"]).any(axis=0))[0]
+    if not heart.size or not lungs.size:
+        return float("nan")
+    return float((heart[-1] - heart[0] + 1) / (lungs[-1] - lungs[0] + 1))
+
+
+def box(mask: Mask) -> tuple[int, int, int, int] | None:
+    """[x0, y0, x1, y1) of a mask in pixels, ``None`` when it is empty."""
+    rows, columns = np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]
+    if not rows.size:
+        return None
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
