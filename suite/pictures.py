@@ -17,6 +17,7 @@ from suite.file_kinds import PICTURE_KINDS, FileKind, file_kind, read_head
 from suite.grey_range import find_range
 from suite.luminance import to_luminance
 from suite.png import check_png
+from suite.polarity import looks_negative
 from suite.study import Projection, Radiograph, check_size
 
 if TYPE_CHECKING:
@@ -71,13 +72,20 @@ def read_picture(path: str | Path, *, source: str | None = None) -> Radiograph:
     height, width = raster.values.shape
     sentence = find_borders(raster.values).describe((height, width))
     found = find_range(raster.values, from_8_bit=raster.from_8_bit)
+    pixels = found.to_radiograph(raster.values)
+    negative = "Were this a frontal chest film, it would be a negative (lungs brighter than the middle)."
     return Radiograph(
-        pixels=found.to_radiograph(raster.values),
+        pixels=pixels,
         projection=Projection.UNKNOWN,
         source=name,
         grey_scale=found.scale,
         preprocessing=(*raster.steps, found.step),
-        warnings=(*raster.warnings, *((sentence,) if sentence else ()), *found.warnings),
+        warnings=(
+            *raster.warnings,
+            *((sentence,) if sentence else ()),
+            *found.warnings,
+            *((negative,) if looks_negative(pixels) else ()),
+        ),
     )
 
 

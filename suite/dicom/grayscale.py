@@ -1,7 +1,8 @@
 """The greyscale transformations of the standard as pure functions (PS3.3 C.7.6.3, C.11.1, C.11.2, C.11.6).
 
 All functions work element by element on arrays of any shape, so they can be applied to a table of the
-distinct stored values as well as to a film. Modality values are ``float64``; display values are ``float64`` in [0, 1].
+distinct stored values as well as to a film. Modality values are ``float64``; display values are
+``float64`` in [0, 1].
 """
 
 from __future__ import annotations

@@ -251,8 +251,8 @@ def _check_codestream(dataset: Dataset, layout: PixelLayout, source: str) -> Non
     size = picture_size(frame)
     if size is not None and size != (layout.rows, layout.columns):
         raise UnreadableFileError(
-            f"{source}: the header promises {layout.columns} x {layout.rows} pixels and the compressed picture "
-            f"has {size[1]} x {size[0]}; export the image again."
+            f"{source}: the header promises {layout.columns} x {layout.rows} pixels and the compressed "
+            f"picture has {size[1]} x {size[0]}; export the image again."
         )
     if not ends_properly(frame):
         raise UnreadableFileError(
@@ -268,6 +268,7 @@ def _significant_bits(array: npt.NDArray[Any], dataset: Dataset, layout: PixelLa
     """
     if layout.bits_stored == layout.bits_allocated:
         return array
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     unsigned = array.view(f"u{array.dtype.itemsize}")
     shifted = unsigned >> (layout.high_bit + 1 - layout.bits_stored)
     if not layout.signed:

@@ -6,20 +6,22 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.dicom.attributes import MALFORMED, text
-from suite.dicom.kinds import check_is_radiograph, describe_kind
+from suite.dicom.kinds import CAPTURE_CLASSES, PROJECTION_CLASSES, check_is_radiograph, describe_kind
 from suite.dicom.pixels import PixelLayout, decode, has_pixels, read_layout
-from suite.dicom.rendering import render
+from suite.dicom.rendering import Rendering, render
 from suite.dicom.rules import GreyRules, read_rules
 from suite.dicom.spacing import find_spacing
-from suite.dicom.views import find_view
+from suite.dicom.views import View, find_view
 from suite.errors import NotARadiographError, UnreadableFileError, UnsupportedPixelsError
 from suite.file_kinds import FileKind, file_kind, read_head
 from suite.luminance import to_luminance
-from suite.study import MAX_PIXELS, Radiograph
+from suite.polarity import looks_negative
+from suite.study import MAX_PIXELS, Projection, Radiograph
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -45,6 +47,8 @@ MAX_FILE_BYTES = 8 * MAX_PIXELS
 
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _CHUNK = 1 << 20
+_CHEST = frozenset({"CHEST", "THORAX"})
+_MAYBE_FRONTAL = frozenset({Projection.PA, Projection.AP, Projection.FRONTAL, Projection.UNKNOWN})
 
 
 def read_radiograph(path: str | Path, *, source: str | None = None) -> Radiograph:
@@ -76,6 +80,8 @@ def read_radiograph(path: str | Path, *, source: str | None = None) -> Radiograp
         colour_steps, colour_warnings = (step,), ((warning,) if warning else ())
     rendering = render(stored, rules)
     view, spacing = find_view(dataset), find_spacing(dataset)
+    if looks_negative(rendering.pixels) and view.projection in _MAYBE_FRONTAL:
+        rendering = _judge_negative(rendering, dataset, layout, view)
     return Radiograph(
         pixels=rendering.pixels,
         projection=view.projection,
@@ -189,8 +195,9 @@ def _check_content(dataset: Dataset, source: str) -> None:
     if "SOPClassUID" in dataset or "Modality" in dataset or "Rows" in dataset or has_pixels(dataset):
         return
     meta = getattr(dataset, "file_meta", None)
-    if meta is not None and text(meta, "MediaStorageSOPClassUID") is not None:
-        kind = describe_kind(text(meta, "MediaStorageSOPClassUID") or "", "")
+    sop_class = (text(meta, "MediaStorageSOPClassUID") if meta is not None else None) or ""
+    if sop_class and sop_class not in PROJECTION_CLASSES and sop_class not in CAPTURE_CLASSES:
+        kind = describe_kind(sop_class, "")
         raise NotARadiographError(
             f"{source}: this is {kind} without an image; give the CR or DX image of the study."
         )
@@ -227,6 +234,33 @@ def _quality(dataset: Dataset, rules: GreyRules) -> list[str]:
     if (text(dataset, "BurnedInAnnotation") or "").upper() == "YES":
         found.append("The file says that text is burned into the picture.")
     return found
+
+
+def _judge_negative(rendering: Rendering, dataset: Dataset, layout: PixelLayout, view: View) -> Rendering:
+    """A film that looks like a negative is reported; where its header is known to lie, it is turned as well.
+
+    Converters from PNG and JPEG to Secondary Capture write MONOCHROME1 on pictures whose bone is bright.
+    There, and only for a frontal chest film of 8 bits, the picture is believed; elsewhere the header is.
+    """
+    converted = (
+        text(dataset, "SOPClassUID") in CAPTURE_CLASSES
+        and layout.photometric == "MONOCHROME1"
+        and layout.bits_stored == 8
+        and (text(dataset, "BodyPartExamined") or "").upper() in _CHEST
+        and view.projection is not Projection.UNKNOWN
+    )
+    if not converted:
+        warning = "Were this a frontal chest film, it would be a negative (lungs brighter than the middle)."
+        return replace(rendering, warnings=(*rendering.warnings, warning))
+    return Rendering(
+        1.0 - rendering.pixels,
+        (*rendering.steps, "Inverted back, because the picture contradicts MONOCHROME1."),
+        (
+            *rendering.warnings,
+            "The header says MONOCHROME1 and the picture would then be a negative; "
+            "it was read with bone bright.",
+        ),
+    )
 
 
 def _plain_rules(bits: int) -> GreyRules:
