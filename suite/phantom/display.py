@@ -24,25 +24,23 @@ class Style:
     Attributes:
         detail: gain of the finest bands; middle: of the middle ones; coarse: of the low-pass (below 1
             flattens the film, "equalises").
-        steepness: of the sigmoid tone curve, 0 for a straight line.
         dark, bright: greys that the film's dark and bright anchors are put on.
     """
 
     detail: float
     middle: float
     coarse: float
-    steepness: float
     dark: float
     bright: float
 
 
 STYLES: dict[str, Style] = {
-    "film": Style(1.0, 1.0, 1.0, 3.6, 0.17, 0.93),
-    "dark": Style(1.1, 1.05, 0.95, 4.2, 0.10, 0.90),
-    "flat": Style(1.35, 1.15, 0.72, 1.2, 0.26, 0.86),
-    "crisp": Style(1.9, 1.35, 0.70, 2.0, 0.18, 0.86),
-    "equalised": Style(1.8, 1.5, 0.50, 1.0, 0.24, 0.80),
-    "soft": Style(0.85, 1.0, 0.85, 0.8, 0.34, 0.92),
+    "film": Style(1.0, 1.0, 1.0, 0.20, 0.90),
+    "dark": Style(1.15, 1.05, 0.95, 0.13, 0.88),
+    "flat": Style(1.45, 1.2, 0.80, 0.30, 0.80),
+    "crisp": Style(1.8, 1.35, 0.75, 0.24, 0.80),
+    "equalised": Style(1.8, 1.45, 0.60, 0.28, 0.76),
+    "soft": Style(0.9, 1.0, 0.9, 0.38, 0.90),
 }
 """Display styles by vendor name."""
 
@@ -69,13 +67,11 @@ class Processing:
 
     def _tone(self, x: Image) -> Image:
         s = self.style
-        k = s.steepness
-        if k > 0.0:
-            edge = 1.0 / (1.0 + np.exp(0.5 * k))
-            curve = (1.0 / (1.0 + np.exp(-k * (x - 0.5))) - edge) / (1.0 - 2.0 * edge)
-        else:
-            curve = x
-        grey = np.clip(s.dark + (s.bright - s.dark) * curve, 0.0, 1.0)
+        # A logistic curve through (0, dark) and (1, bright): toe in the open beam, shoulder in the abdomen.
+        low, high = np.log(s.dark / (1.0 - s.dark)), np.log(s.bright / (1.0 - s.bright))
+        grey = 1.0 / (1.0 + np.exp(-(low + (high - low) * np.clip(x, -4.0, 4.0))))
+        floor = 1.0 / (1.0 + np.exp(-(low - 1.2 * (high - low))))
+        grey = np.clip((grey - floor) / (1.0 - floor), 0.0, 1.0)
         return np.clip(grey**self.gamma + self.level * np.sin(np.pi * grey), 0.0, 1.0).astype(np.float32)
 
 
@@ -105,7 +101,7 @@ def choose(log_standard: Image, vendor: str, gamma: float = 1.0, level: float = 
     worked = _multiscale(log_standard, how, pivot)[log_standard > 0.6]
     if worked.size < 0.02 * log_standard.size:
         worked = _multiscale(log_standard, how, pivot).ravel()
-    low, high = (float(v) for v in np.percentile(worked[:: max(1, worked.size // 60_000)], (9.0, 96.0)))
+    low, high = (float(v) for v in np.percentile(worked[:: max(1, worked.size // 60_000)], (14.0, 74.0)))
     return Processing(how, low, max(high, low + 0.2), pivot, gamma, level)
 
 

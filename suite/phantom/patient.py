@@ -117,7 +117,7 @@ class Patient:
         habitus = float(np.clip(rng.normal(0.0, 1.0), -1.8, 2.6))
         technique = _draw_technique(rng, habitus)
         supine = technique.projection == "AP"
-        height = rng.normal(238.0 if female else 258.0, 14.0)
+        height = rng.normal(243.0 if female else 263.0, 14.0)
         width = rng.normal(124.0 if female else 136.0, 7.0) + 2.0 * max(habitus, 0.0)
         inspiration = 1.0 - abs(rng.normal(0.0, 0.07)) - (rng.uniform(0.05, 0.30) if supine else 0.0)
         return Patient(
@@ -130,8 +130,8 @@ class Patient:
             inspiration=float(np.clip(inspiration, 0.55, 1.0)),
             fat=float(np.clip((16.0 if female else 11.0) + 7.0 * habitus, 3.0, 42.0)),
             muscle=float(np.clip(rng.normal(0.85 if female else 1.1, 0.15) - 0.15 * old, 0.5, 1.5)),
-            breasts=float(np.clip(rng.normal(0.9 + 0.3 * habitus, 0.35), 0.15, 2.2)) if female else 0.0,
-            cardiothoracic=float(np.clip(rng.normal(0.44 + 0.03 * old, 0.035), 0.36, 0.50)),
+            breasts=float(np.clip(rng.normal(0.55 + 0.22 * habitus, 0.25), 0.1, 1.5)) if female else 0.0,
+            cardiothoracic=float(np.clip(rng.normal(0.452 + 0.03 * old, 0.04), 0.36, 0.53)),
             heart_tilt=float(rng.normal(8.0 * min(habitus, 1.5), 7.0)),
             dome_right=float(np.clip(rng.normal(50.0, 10.0), 22.0, 75.0)),
             dome_gap=float(np.clip(rng.normal(11.0, 8.0), -6.0, 28.0)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -64,15 +64,22 @@ class Paths:
         return Paths(keep, lengths, self.labels, self.bits)
 
 
-def project(scene: Scene, camera: Camera) -> Paths:
-    """Trace every ray of the film through the scene."""
+def trace(scene: Scene, camera: Camera, rays: int = 1) -> Paths:
+    """Path lengths per film pixel, averaged over ``rays`` x ``rays`` rays; labels from the pixel's middle.
+
+    Capsules are drawn at the film's own matrix: their sections already spread over at least a pixel.
+    """
     materials = scene.materials()
     labels = scene.label_names()
-    shape = (camera.rows, camera.columns)
-    lengths = np.zeros((*shape, max(len(materials), 1)), dtype=np.float32)
-    bits = np.zeros((*shape, 2), dtype=np.uint64)
+    fine = replace(camera, rows=camera.rows * rays, columns=camera.columns * rays, spacing=camera.spacing / rays)
+    lengths = np.zeros((fine.rows, fine.columns, max(len(materials), 1)), dtype=np.float32)
+    bits = np.zeros((fine.rows, fine.columns, 2), dtype=np.uint64)
     if scene.solids:
-        _trace_solids(scene.solids, camera, materials, labels, lengths, bits)
+        _trace_solids(scene.solids, fine, materials, labels, lengths, bits)
+    if rays > 1:
+        averaged = np.empty((camera.rows, camera.columns, lengths.shape[2]), dtype=np.float32)
+        raycast.average(lengths, rays, averaged)
+        lengths, bits = averaged, np.ascontiguousarray(bits[rays // 2 :: rays, rays // 2 :: rays])
     for capsules in scene.capsules:
         _add_capsules(capsules, camera, materials, labels, lengths, bits)
     return Paths(materials, lengths, labels, bits)
@@ -148,14 +155,14 @@ def _add_capsules(
     if not len(capsules.starts):
         return
     ends = camera.project(np.concatenate([capsules.starts, capsules.ends])).reshape(2, -1, 3)
-    chords = np.zeros(lengths.shape[:2], dtype=np.float64)
+    chords = np.zeros(lengths.shape[:2], dtype=np.float32)
     size = np.linalg.norm(capsules.ends - capsules.starts, axis=1)
     column, row, depth = (np.ascontiguousarray(ends[:, :, k].T) for k in range(3))
     radii = np.ascontiguousarray(capsules.radii, dtype=np.float64)
     raycast.splat_capsules(column, row, depth, radii, size, camera.sid, camera.spacing, 0.75, chords)
     # They can only stand where their surroundings are.
     around = lengths[..., materials.index(capsules.instead)]
-    chords = np.minimum(chords, around).astype(np.float32)
+    chords = np.minimum(chords, around)
     lengths[..., materials.index(capsules.instead)] -= chords
     lengths[..., materials.index(capsules.material)] += chords
     if capsules.labels:

@@ -183,6 +183,20 @@ def sweep(
 
 
 @njit(cache=True)
+def average(fine: Array, rays: int, out: Array) -> None:  # pragma: no cover
+    """Mean over blocks of ``rays`` x ``rays``: (H r, W r, M) to (H, W, M)."""
+    share = np.float32(1.0 / (rays * rays))
+    for r in range(out.shape[0]):
+        for c in range(out.shape[1]):
+            for m in range(out.shape[2]):
+                total = np.float32(0.0)
+                for i in range(rays):
+                    for j in range(rays):
+                        total += fine[r * rays + i, c * rays + j, m]
+                out[r, c, m] = total * share
+
+
+@njit(cache=True)
 def splat_capsules(
     column: Array, row: Array, depth: Array, radii: Array, length: Array, sid: float, spacing: float,
     smallest_px: float, chords: Array,
@@ -221,7 +235,7 @@ def splat_capsules(
                     reach = max(true, smallest_px)
                     if away < reach * reach:
                         bell = 2.0 * (1.0 - away / (reach * reach))
-                        chords[r, x] += length[n] * bell * (true / reach) ** 2
+                        chords[r, x] += 0.7 * length[n] * bell * (true / reach) ** 2
                     continue
                 if t < 0.0 or t >= 1.0:
                     continue

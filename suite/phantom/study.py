@@ -12,14 +12,14 @@ import numpy.typing as npt
 from suite.errors import InputError
 from suite.findings import CODES
 from suite.phantom import display, truth
-from suite.phantom.anatomy import build_scene
+from suite.phantom.anatomy import build_scene, with_arms
 from suite.phantom.camera import Camera, frontal_camera, lateral_camera
 from suite.phantom.detector import Exposure, expose
 from suite.phantom.filters import fractal
 from suite.phantom.materials import FAT, MUSCLE
 from suite.phantom.motion import beat
-from suite.phantom.patient import Arms, Patient
-from suite.phantom.projection import Paths, project
+from suite.phantom.patient import Patient
+from suite.phantom.projection import Paths, trace
 from suite.phantom.scene import Scene
 from suite.phantom.spectra import beam
 from suite.study import Projection, Radiograph
@@ -120,12 +120,14 @@ def render_study(
         patient = Patient.draw(np.random.default_rng(patient))
     streams = np.random.SeedSequence([patient.seed, 7]).spawn(4)
     patient = _changed(patient, findings, streams[0])
-    scene = _scene(patient, findings, streams[1], None)
+    scene = build_scene(patient)
+    raised = _edited(with_arms(scene, patient, "raised"), patient, findings, streams[1]) if lateral else None
+    scene = _edited(scene, patient, findings, streams[1])
     rays = oversample or (2 if size <= 640 else 1)
     view = _Frontal(patient, scene, size, rays, np.random.default_rng(streams[2]), motion)
     side = None
-    if lateral:
-        side = _lateral(patient, _scene(patient, findings, streams[1], "raised"), size, rays, streams[3])
+    if raised is not None:
+        side = _lateral(patient, raised, size, rays, streams[3])
     labels = _labels(findings)
     boxes = _boxes({"frontal": view.masks, "lateral": side[1] if side else {}})
     return PhantomStudy(
@@ -142,12 +144,12 @@ def _changed(patient: Patient, findings: Sequence[SceneEdit], stream: np.random.
     return patient
 
 
-def _scene(
-    patient: Patient, findings: Sequence[SceneEdit], stream: np.random.SeedSequence, arms: Arms | None
+def _edited(
+    scene: Scene, patient: Patient, findings: Sequence[SceneEdit], stream: np.random.SeedSequence
 ) -> Scene:
-    scene = build_scene(patient, arms)
-    keys = [np.random.SeedSequence(stream.entropy, spawn_key=(*stream.spawn_key, k)) for k in range(len(findings))]
-    for edit, own in zip(findings, keys, strict=True):
+    """Apply the findings to the scene in place, each with its own generator, the same for every view."""
+    for k, edit in enumerate(findings):
+        own = np.random.SeedSequence(stream.entropy, spawn_key=(*stream.spawn_key, k))
         edit.change_scene(scene, patient, np.random.default_rng(own))
     return scene
 
@@ -175,7 +177,7 @@ def frontal_view(patient: Patient, scene: Scene, size: int) -> Camera:
     detector = min(float(skin.min()), *front, 0.0) - t.gap if t.projection == "PA" else float(skin.max()) + t.gap
     centre = scene.landmarks["centre"]
     # Technologists centre so that apices and sulci are on the film; tall chests get it lower.
-    z = 0.5 * (scene.landmarks["apex_left"][2] + 0.0) - 4.0 + t.shift_z
+    z = 0.5 * (scene.landmarks["apex_left"][2] + 0.0) - 11.0 + t.shift_z
     return frontal_camera(t.projection, size, t.field_mm, z, t.sid, detector, float(centre[0]) + t.shift_x)
 
 
@@ -188,21 +190,6 @@ def lateral_view(patient: Patient, scene: Scene, size: int) -> Camera:
     z = 0.5 * patient.lung_height + patient.technique.shift_z
     detector = float(trunk[:, 0].max()) + 25.0
     return lateral_camera(size, field_mm, y, z, 1800.0, detector)
-
-
-def trace(scene: Scene, camera: Camera, rays: int) -> Paths:
-    """Path lengths per film pixel, averaged over ``rays`` x ``rays`` rays; labels of any of them."""
-    if rays == 1:
-        return project(scene, camera)
-    fine = replace(camera, rows=camera.rows * rays, columns=camera.columns * rays, spacing=camera.spacing / rays)
-    paths = project(scene, fine)
-    shape = (camera.rows, rays, camera.columns, rays)
-    lengths = np.zeros((camera.rows, camera.columns, paths.lengths.shape[2]), dtype=np.float32)
-    for i in range(rays):
-        for j in range(rays):
-            lengths += paths.lengths[i::rays, j::rays]
-    bits = paths.bits.reshape(*shape, 2)[:, rays // 2, :, rays // 2]
-    return Paths(paths.materials, lengths / np.float32(rays**2), paths.labels, np.ascontiguousarray(bits))
 
 
 def add_texture(paths: Paths, spacing: float, rng: np.random.Generator) -> None:

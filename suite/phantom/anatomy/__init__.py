@@ -14,25 +14,35 @@ from suite.phantom.scene import Scene
 _ORGANS = (body, lungs, heart, airways, spine, skeleton, shoulder, vessels)
 
 
-def build_scene(patient: Patient, arms: Arms | None = None) -> Scene:
+def build_scene(patient: Patient) -> Scene:
     """The healthy thorax of one patient, posed as he or she stands or lies.
 
-    Args:
-        patient: the parameters; the same parameters give the same scene.
-        arms: "hips", "down" or "raised" instead of the patient's own (the lateral film wants them raised).
-
-    Returns:
-        A scene whose solids pathology may edit. ``scene.landmarks`` holds the posed landmarks.
+    The same parameters give the same scene. Pathology may edit its solids; ``scene.landmarks`` holds the posed
+    landmarks.
     """
     scene = Scene()
-    if arms is not None:
-        patient = replace(patient, arms=arms)
     frame = Frame(patient)
     streams = np.random.SeedSequence(patient.seed).spawn(len(_ORGANS))
     for organ, stream in zip(_ORGANS, streams, strict=True):
         organ.add(scene, frame, np.random.default_rng(stream))
+    body.add_envelope(scene, frame)
     shoulder.add_arms(scene, frame)
     posture = frame.posture()
     scene.move(posture)
     scene.landmarks = {name: posture(point[None])[0] for name, point in frame.landmarks().items()}
     return scene
+
+
+def with_arms(scene: Scene, patient: Patient, arms: Arms) -> Scene:
+    """A copy of a patient's scene with arms and shoulders held otherwise; the lateral film wants "raised"."""
+    other = Scene([replace(solid) for solid in scene.solids], list(scene.capsules), dict(scene.landmarks),
+                  dict(scene.measurements))  # fmt: skip
+    other.remove("body_")
+    other.remove("arm_")
+    frame = Frame(replace(patient, arms=arms))
+    posed = Scene()
+    body.add_envelope(posed, frame)
+    shoulder.add_arms(posed, frame)
+    posed.move(frame.posture())
+    other.solids += posed.solids
+    return other

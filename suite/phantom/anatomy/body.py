@@ -12,17 +12,20 @@ from suite.phantom.scene import Priority, Scene
 # Shoulder outline (half-width of the muscle layer, mm at half_width 134) and its front and back, by height.
 _H = np.asarray([0.55, 0.63, 0.70, 0.78, 0.86, 0.93, 0.98, 1.03, 1.08, 1.14, 1.22, 1.60])
 _SHOULDER = np.asarray([0.0, 142.0, 154.0, 164.0, 170.0, 172.0, 166.0, 146.0, 112.0, 80.0, 60.0, 56.0])
-_RAISED = np.asarray([0.0, 138.0, 134.0, 130.0, 128.0, 128.0, 130.0, 132.0, 116.0, 84.0, 60.0, 56.0])
+_RAISED = np.asarray([0.0, 138.0, 132.0, 124.0, 114.0, 106.0, 102.0, 99.0, 94.0, 82.0, 60.0, 56.0])
 _NECK_H = np.asarray([0.85, 0.93, 1.0, 1.08, 1.15, 1.30, 1.6])
 _NECK_FRONT = np.asarray([0.0, -52.0, -50.0, -44.0, -40.0, -42.0, -46.0])
 _NECK_BACK = np.asarray([0.0, 88.0, 82.0, 74.0, 68.0, 64.0, 64.0])
 
 
-def add(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
-    """Add fat, muscle, breasts and bowel gas."""
-    fat = frame.patient.fat
-    scene.add("body_fat", _envelope(frame, fat), FAT, Priority.FAT, "body")
+def add_envelope(scene: Scene, frame: Frame) -> None:
+    """Add the trunk's fat and muscle, shoulders as the arms are held; names start with ``body_``."""
+    scene.add("body_fat", _envelope(frame, frame.patient.fat), FAT, Priority.FAT, "body")
     scene.add("body_muscle", _envelope(frame, 0.0), MUSCLE, Priority.MUSCLE, "body")
+
+
+def add(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
+    """Add breasts and bowel gas."""
     if frame.patient.breasts > 0.0:
         for side, name in ((-1, "right"), (1, "left")):
             _add_breast(scene, frame, side, name, rng)
@@ -41,6 +44,15 @@ def _envelope(frame: Frame, fat: float, points: int = 72) -> Mesh:
     x = (width + layer)[:, None] * np.sign(s) * np.abs(s) ** 0.86
     y = middle[:, None] + (0.5 * (back - front) + layer)[:, None] * np.sign(c) * np.abs(c) ** 0.80
     return loft(np.stack([x, y, np.broadcast_to(z[:, None], x.shape)], axis=-1))
+
+
+def skin_front(frame: Frame, x: Floats, z: Floats) -> Floats:
+    """y of the skin in front at (x, z); at the body's edge where the point lies beyond it."""
+    h = z / frame.height
+    width, front, back = _muscle_extent(frame, h, z)
+    layer = frame.patient.fat
+    inside = np.clip(1.0 - np.clip(np.abs(x) / (width + layer), 0.0, 1.0) ** (2 / 0.86), 0.0, 1.0)
+    return np.asarray(0.5 * (front + back) - (0.5 * (back - front) + layer) * inside**0.40)
 
 
 def _muscle_extent(frame: Frame, h: Floats, z: Floats) -> tuple[Floats, Floats, Floats]:
@@ -63,26 +75,29 @@ def _add_breast(scene: Scene, frame: Frame, side: int, name: str, rng: np.random
     p = frame.patient
     size = p.breasts ** (1.0 / 3.0)
     sag = float(np.clip(0.4 + 0.012 * (p.age - 20.0) + rng.normal(0.0, 0.15), 0.2, 1.6))
-    z = frame.height * (0.40 - 0.10 * sag * size)
-    x = side * (0.62 * p.half_width + 6.0 * size)
-    front = float(frame.front(z)) - 18.0 - p.fat
-    rings = np.linspace(0.02, 1.0, 22)
-    angle = 2.0 * np.pi * np.arange(40) / 40
-    # A teardrop: round below, drawn out towards the armpit above, flattened against the chest.
-    radius = np.sqrt(1.0 - (2.0 * rings - 1.0) ** 2)[:, None]
-    up = (2.0 * rings - 1.0)[:, None] * np.ones(40)
-    rise = np.where(up > 0.0, up * 78.0, up * 50.0) * size
-    across = radius * np.cos(angle) * 60.0 * size
-    out = radius * np.sin(angle)
-    forward = np.where(out < 0.0, out * (46.0 * size) * (1.0 - 0.35 * up), out * 30.0)
-    lateral = side * 16.0 * np.clip(up, 0.0, 1.0) * size
-    contours = np.stack([x + across + lateral, front + 8.0 + forward + 0.10 * np.abs(across), z + rise], axis=-1)
-    mesh = loft(contours)
+    x, z = side * (0.60 * p.half_width + 4.0 * size), frame.height * (0.40 - 0.08 * sag * size)
+    mesh = _breast_mesh(frame, side, x, z, size)
     glandular = float(np.clip(0.55 - 0.006 * (p.age - 25.0) + rng.normal(0.0, 0.12), 0.05, 0.9))
     scene.add(f"breast_{name}", mesh, FAT, Priority.BREAST, f"breast_{name}", "body")
-    centre = mesh.vertices[:-2].mean(axis=0)
-    core = mesh.moved(lambda points: centre + (points - centre) * (0.45 + 0.4 * glandular))
+    centre = np.asarray([x, mesh.vertices[:, 1].min() + 14.0 * size, z])
+    core = mesh.moved(lambda points: centre + (points - centre) * (0.35 + 0.4 * glandular))
     scene.add(f"breast_gland_{name}", core, GLAND, Priority.BREAST + 0.5)
+
+
+def _breast_mesh(frame: Frame, side: int, x: float, z: float, size: float) -> Mesh:
+    """A cushion on the chest: a round fold below and outside, running out flat above and inside."""
+    angle = 2.0 * np.pi * np.arange(44) / 44
+    across, up = np.cos(angle) * side, np.sin(angle)
+    reach = size * (54.0 + 34.0 * np.clip(up, 0.0, 1.0) ** 1.5 - 4.0 * np.clip(-up, 0.0, 1.0))
+    # The exponent of the fall-off sets how sharp the edge shows: 0.5 is a round fold, above 1 fades out.
+    fall = 0.55 + 1.3 * np.clip(0.5 + 0.8 * up - 0.35 * across, 0.0, 1.0)
+    rho = np.concatenate([[1.0, 1.0], np.linspace(0.99, 0.8, 8), np.linspace(0.72, 0.04, 10)])[:, None]
+    px, pz = x + rho * reach * np.cos(angle), z + rho * reach * up
+    chest = skin_front(frame, px, pz) + 3.0
+    thick = size * (42.0 + 10.0 * (0.5 - 0.5 * up)) * np.maximum(1.0 - rho**2, 0.0) ** fall
+    y = chest - thick
+    y[0] = chest[0] + 40.0
+    return loft(np.stack([px, y, pz], axis=-1))
 
 
 def _add_gas(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:

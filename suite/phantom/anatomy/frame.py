@@ -128,7 +128,7 @@ class Frame:
         bottom = np.interp(bearing, edge[0], low, period=2.0 * np.pi)
         rho = np.clip(np.hypot(dx, dy) / ring, 0.0, 1.0)
         top = self.dome_top(side)
-        return np.asarray(bottom + (top - bottom) * (1.0 - rho**2.2) ** (0.72 * self.patient.dome_shape**0.5))
+        return np.asarray(bottom + (top - bottom) * (1.0 - rho**2.1) ** (0.92 * self.patient.dome_shape**0.5))
 
     def dome_centre(self, side: int) -> tuple[float, float]:
         """(x, y) of the dome's highest point."""

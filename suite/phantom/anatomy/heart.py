@@ -12,16 +12,16 @@ from suite.phantom.scene import Priority, Scene
 # Mediastinal half-width to the right and left (mm) by height; the silhouette above heart and knob.
 _H = np.asarray([-0.10, 0.20, 0.40, 0.55, 0.66, 0.75, 0.85, 0.95, 1.05, 1.20])
 _RIGHT = np.asarray([15.0, 16.0, 19.0, 22.0, 22.0, 20.0, 18.0, 16.0, 15.0, 15.0])
-_LEFT = np.asarray([15.0, 17.0, 21.0, 25.0, 24.0, 22.0, 20.0, 17.0, 15.0, 15.0])
+_LEFT = np.asarray([15.0, 17.0, 20.0, 22.0, 21.0, 21.0, 20.0, 17.0, 15.0, 15.0])
 
 # Chambers as (centre, radii, lean in the frontal plane in degrees), mm about the heart's middle for a heart
 # that is 122 mm wide.
 _CHAMBERS = (
-    ("right_atrium", (-15.0, -12.0, 4.0), (27.0, 33.0, 46.0), 0.0),
-    ("left_ventricle", (36.0, -20.0, -6.0), (62.0, 40.0, 40.0), -38.0),
-    ("right_ventricle", (16.0, -42.0, -14.0), (50.0, 32.0, 42.0), -15.0),
-    ("left_atrium", (10.0, 14.0, 22.0), (38.0, 28.0, 36.0), 0.0),
-    ("outflow", (20.0, -20.0, 38.0), (27.0, 26.0, 38.0), 18.0),
+    ("right_atrium", (-15.0, -12.0, 0.0), (27.0, 40.0, 44.0), 0.0),
+    ("left_ventricle", (36.0, -20.0, -6.0), (62.0, 46.0, 40.0), -38.0),
+    ("right_ventricle", (16.0, -42.0, -14.0), (50.0, 36.0, 42.0), -15.0),
+    ("left_atrium", (10.0, 14.0, 22.0), (38.0, 32.0, 36.0), 0.0),
+    ("outflow", (20.0, -20.0, 30.0), (28.0, 34.0, 38.0), 18.0),
 )
 
 
@@ -46,7 +46,7 @@ def mediastinum_mesh(frame: Frame, widen: float = 1.0) -> Mesh:
     front, back = frame.front(z) + 2.0, frame.spine_y(z) + 4.0
     angle = 2.0 * np.pi * np.arange(40) / 40
     s, c = np.sin(angle), np.cos(angle)
-    x = np.where(s > 0.0, left[:, None], right[:, None]) * np.sign(s) * np.abs(s) ** 0.9
+    x = np.where(s > 0.0, left[:, None], right[:, None]) * np.sign(s) * np.abs(s) ** 1.2
     # Lungs meet behind the sternum: the front is a wedge.
     x = x * np.where(c < -0.5, 1.0 - 0.55 * (-c - 0.5) / 0.5, 1.0)
     y = (0.5 * (front + back))[:, None] + (0.5 * (back - front))[:, None] * np.sign(c) * np.abs(c) ** 0.8
@@ -77,10 +77,10 @@ def _frontal_axes(degrees: float) -> Floats:
 
 def _add_apical_fat(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
     p = frame.patient
-    size = float(np.clip(rng.normal(0.7 + 0.02 * p.fat, 0.25), 0.2, 1.6))
+    size = float(np.clip(rng.normal(0.5 + 0.012 * p.fat, 0.2), 0.15, 1.3))
     reach = 0.985 * p.half_width * p.cardiothoracic
     z = frame.heart_z() - 26.0
-    for side, x in ((-1, -0.50 * reach), (1, 1.15 * reach)):
+    for side, x in ((-1, -0.42 * reach), (1, 1.08 * reach)):
         radii = np.asarray([20.0, 24.0, 15.0]) * size
         part = (np.asarray([x, -52.0, z - 2.0]), radii, _frontal_axes(side * -25.0))
         scene.add(f"apical_fat_{side:+d}", blob(part[0], [part], 12, 20), SOFT.with_density(0.96),
@@ -96,8 +96,8 @@ def aorta_line(frame: Frame) -> Floats:
     z0 = frame.heart_z() + 22.0
     knots = [
         (6.0, -16.0, z0), (-9.0 - 5.0 * u, -22.0, z0 + 0.45 * (arch - z0)),
-        (-7.0 - 5.0 * u, -16.0, arch - 10.0), (4.0, -4.0, arch), (17.0 + 4.0 * u, spine - 36.0, arch - 3.0),
-        (20.0 + 4.5 * u, spine - 14.0, arch - 16.0), (19.0 + 6.0 * u, spine - 4.0, arch - 45.0),
+        (-7.0 - 5.0 * u, -16.0, arch - 10.0), (4.0, -4.0, arch), (21.0 + 4.0 * u, spine - 36.0, arch - 3.0),
+        (23.0 + 4.5 * u, spine - 14.0, arch - 15.0), (19.0 + 6.0 * u, spine - 4.0, arch - 45.0),
         (17.0 + 7.0 * u, spine - 8.0, 0.40 * L), (10.0 + 6.0 * u, float(frame.spine_y(0.2 * L)) - 20.0, 0.2 * L),
         (5.0, float(frame.spine_y(0.0)) - 26.0, -0.1 * L),
     ]  # fmt: skip
@@ -121,13 +121,13 @@ def _add_veins(scene: Scene, frame: Frame) -> None:
     wide = frame.patient.mediastinum_width
     z0 = frame.heart_z() + 25.0
     cava = resample(
-        np.asarray([(-16.0, -8.0, z0), (-15.0 * wide, -16.0, 0.66 * L), (-13.0 * wide, -24.0, 0.78 * L),
-                    (-20.0, -30.0, 0.88 * L), (-34.0, -34.0, 0.93 * L)]), 20)  # fmt: skip
+        np.asarray([(-16.0, -8.0, z0), (-15.0 * wide, -16.0, 0.66 * L), (-12.0 * wide, -24.0, 0.78 * L),
+                    (-11.0, -30.0, 0.90 * L)]), 20)  # fmt: skip
     scene.add("vena_cava_superior", tube(cava, 9.0, 9.0, points=14), BLOOD, Priority.HEART, "mediastinum", motion=0.2)
     low = np.asarray([(-18.0, 4.0, frame.heart_z() - 10.0), (-20.0, 8.0, frame.heart_z() - 70.0)])
     scene.add("vena_cava_inferior", tube(resample(low, 8), 12.0, 12.0, (1.0, 0.0, 0.0), 14), BLOOD, Priority.HEART)
-    left = resample(np.asarray([(14.0, 0.0, 0.68 * L), (18.0 * wide, -4.0, 0.8 * L), (20.0, -8.0, 0.9 * L),
-                                (34.0, -16.0, 0.97 * L)]), 14)  # fmt: skip
+    left = resample(np.asarray([(14.0, 0.0, 0.68 * L), (17.0 * wide, -4.0, 0.8 * L), (15.0, -8.0, 0.9 * L),
+                                (12.0, -12.0, 1.02 * L)]), 14)  # fmt: skip
     scene.add("subclavian_left", tube(left, 5.0, 5.0, points=10), BLOOD, Priority.HEART, "mediastinum")
 
 

@@ -79,11 +79,11 @@ def _add_fissures(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
         gx, gy = np.meshgrid(x, y, indexing="ij")
         bow = rng.uniform(2.0, 9.0) * np.cos((gx + 0.6 * frame.patient.half_width) / 60.0)
         grid = np.stack([gx, gy, level + tilt * (gx + 60.0) + bow - 0.10 * (gy + 40.0)], axis=-1)
-        scene.add("fissure_minor", sheet(grid, rng.uniform(0.4, 0.9)), SOFT, Priority.LUNG + 1, "fissure")
+        scene.add("fissure_minor", sheet(grid, rng.uniform(0.15, 0.4)), SOFT, Priority.LUNG + 1, "fissure")
     for side, name in SIDES:
         x = side * np.linspace(0.16, 0.90, 14) * frame.patient.half_width
         t = np.linspace(0.0, 1.0, 16)
         gx, gt = np.meshgrid(x, t, indexing="ij")
-        y = (0.80 - 1.35 * gt) * 80.0 - 8.0 * np.sin(np.pi * gt)
+        y = (0.80 - 1.35 * gt) * 80.0 - 16.0 * np.sin(np.pi * gt) + 12.0 * np.sin(2.0 * np.pi * gt)
         z = L * (0.74 - 0.60 * gt) + 10.0 * np.abs(gx) / frame.patient.half_width
-        scene.add(f"fissure_{name}", sheet(np.stack([gx, y, z], -1), rng.uniform(0.3, 0.7)), SOFT, Priority.LUNG + 1)
+        scene.add(f"fissure_{name}", sheet(np.stack([gx, y, z], -1), rng.uniform(0.1, 0.28)), SOFT, Priority.LUNG + 1)

@@ -105,7 +105,7 @@ def shoulder_joint(frame: Frame, side: int) -> Floats:
     """Centre of the humeral head, unposed."""
     k = 0.35 + 0.65 * frame.patient.half_width / 134.0
     if frame.patient.arms == "raised":
-        return np.asarray([side * 138.0 * k, -6.0, 0.99 * frame.height])
+        return np.asarray([side * 112.0 * k, -10.0, 1.04 * frame.height])
     return np.asarray([side * 160.0 * k, 14.0, 0.91 * frame.height])
 
 

@@ -13,7 +13,7 @@ from suite.phantom.scene import Priority, Scene
 def add(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
     """Add every vertebra (cortical shell and spongiosa) and the muscles beside the spine."""
     for number, (name, (z, spacing)) in enumerate(sorted(frame.vertebra_z().items(), key=lambda item: -item[1][0])):
-        shell, core = _vertebra(frame, z, spacing, 0.85 * frame.patient.cortex, number, rng)
+        shell, core = _vertebra(frame, z, spacing, 0.5 * frame.patient.cortex, number, rng)
         scene.add(f"vertebra_{name}", shell, CORTEX, Priority.CORTEX - 1.0, "spine")
         scene.add(f"vertebra_{name}_marrow", core, MARROW, Priority.CORTEX - 0.5, "spine")
     scene.add("paraspinal", _paraspinal(frame), MUSCLE, Priority.MEDIASTINUM - 2.0, "paraspinal")
@@ -76,6 +76,6 @@ def _paraspinal(frame: Frame) -> Mesh:
     angle = 2.0 * np.pi * np.arange(28) / 28
     middle = frame.spine_y(z) + 36.0
     grow = np.interp(z / frame.height, [-0.6, 0.0, 0.9, 1.3], [1.1, 1.05, 0.85, 0.8])[:, None]
-    x = 29.0 * grow * np.sin(angle)
+    x = 26.0 * grow * np.sin(angle)
     y = middle[:, None] + 37.0 * np.cos(angle)
     return loft(np.stack([x, y, np.broadcast_to(z[:, None], x.shape)], axis=-1))

@@ -20,9 +20,14 @@ from suite.phantom.scene import Capsules, Scene
 
 Array = npt.NDArray[Any]
 
-_MURRAY = 2.6
-_LEAVES = {"artery": 900, "vein": 650}
-_ROOT_RADIUS = {"artery": 5.6, "vein": 5.0}
+_MURRAY = 3.3
+_LEAVES = {"artery": 1100, "vein": 800}
+_ROOT_RADIUS = {"artery": 4.4, "vein": 4.0}
+_ROOTS = {
+    "artery": ((12.0, 2.0, 16.0), (12.0, 18.0, -34.0)),
+    "vein": ((12.0, -4.0, 2.0), (2.0, 6.0, -26.0)),
+}
+"""Offsets (mm, x away from the midline) of the upper and the lower root from the hilum."""
 
 
 def add(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
@@ -30,14 +35,17 @@ def add(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
     marks = frame.landmarks()
     tissue = LUNG.with_density(frame.patient.lung_density)
     for side, name in SIDES:
-        hilum = marks[f"hilum_{name}"] + np.asarray([side * 4.0, 8.0, 0.0])
-        roots = {"artery": hilum + [0.0, 2.0, 6.0], "vein": hilum + [-side * 4.0, 0.0, -20.0]}
-        for kind, root in roots.items():
+        hilum = marks[f"hilum_{name}"]
+        for kind, (upper, lower) in _ROOTS.items():
             points = sample_lung(frame, side, _LEAVES[kind], rng)
-            starts, ends, radii = grow_tree(points, root, _ROOT_RADIUS[kind] * frame.patient.vessels, rng)
-            scene.capsules.append(
-                Capsules(f"vessels_{kind}_{name}", starts, ends, radii, BLOOD, tissue, ("vessels",), motion=0.15)
-            )
+            # The upper lobe hangs on its own branches, the rest on the descending artery or the lower vein.
+            low = points[:, 2] < hilum[2] + 12.0 + 0.35 * (points[:, 1] - hilum[1])
+            mirrored = np.asarray([side, 1.0, 1.0])
+            for part, offset in ((points[low], lower), (points[~low], upper)):
+                radius = _ROOT_RADIUS[kind] * frame.patient.vessels * (len(part) / len(points)) ** (1.0 / _MURRAY)
+                starts, ends, radii = grow_tree(part, hilum + np.asarray(offset) * mirrored, radius, rng)
+                own = Capsules(f"vessels_{kind}_{name}", starts, ends, radii, BLOOD, tissue, ("vessels",), 0.15)
+                scene.capsules.append(own)
 
 
 def sample_lung(frame: Frame, side: int, count: int, rng: np.random.Generator, margin: float = 5.0) -> Floats:
@@ -76,10 +84,10 @@ def _grow(points: Array, root: Array, radius: float, draws: Array, out: Array) -
         cx, cy, cz = points[lo:hi, 0].mean(), points[lo:hi, 1].mean(), points[lo:hi, 2].mean()
         u = draws[node % draws.shape[0]]
         node += 1
-        reach = 1.0 if n == 1 else 0.30 + 0.22 * u[0]
+        reach = 1.0 if n == 1 else 0.24 + 0.26 * u[0]
         ex, ey, ez = sx + reach * (cx - sx), sy + reach * (cy - sy), sz + reach * (cz - sz)
         length = np.sqrt((ex - sx) ** 2 + (ey - sy) ** 2 + (ez - sz) ** 2)
-        here = max(radius * (n / count) ** (1.0 / 2.6), 0.28)
+        here = max(radius * (n / count) ** (1.0 / 3.3), 0.33)
         # Two pieces with a bend in the middle: vessels are never straight.
         mx = 0.5 * (sx + ex) + 0.16 * length * (u[1] - 0.5)
         my = 0.5 * (sy + ey) + 0.16 * length * (u[2] - 0.5)
@@ -93,7 +101,7 @@ def _grow(points: Array, root: Array, radius: float, draws: Array, out: Array) -
         cloud = points[lo:hi]
         axis, best = 0, -1.0
         for k in range(3):
-            spread = cloud[:, k].std() * (0.8 + 0.4 * u[(k + 1) % 4])
+            spread = cloud[:, k].std() * (0.8 + 0.4 * u[(k + 1) % 4]) * (0.65 if k == 1 else 1.0)
             if spread > best:
                 best, axis = spread, k
         order = np.argsort(cloud[:, axis])
