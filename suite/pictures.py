@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _EXIF_ORIENTATION = 0x0112
 _TIFF_BITS = 258
+_PNG_DEPTH_AT = 24  # signature, length and name of IHDR, width, height
 _TIFF_PHOTOMETRIC = 262
 _FAILURES = (
     OSError,
@@ -105,7 +106,7 @@ def _decode(path: Path, source: str) -> _Raster:
             with python_warnings.catch_warnings():
                 python_warnings.simplefilter("ignore")
                 orientation = _orientation(image)
-                stored = _stored(image, path)
+                stored = _stored(image, path, orientation)
                 inverted = (
                     image.format == "TIFF"
                     and stored.dtype != np.uint8
@@ -125,20 +126,21 @@ def _decode(path: Path, source: str) -> _Raster:
         values = (1 << max(int(values.max()).bit_length(), 8)) - 1 - values
         steps.append("Inverted, because the file says that white is zero.")
     if orientation != 1:
-        # Pillow has already turned a TIFF.
-        values = values if image.format == "TIFF" and stored.ndim == 2 else upright(values, orientation)
+        values = values if image.format == "TIFF" else upright(values, orientation)
         warnings.append(
             f"The file asks to be shown turned (orientation {orientation}); it was turned before reading."
         )
     return _Raster(np.ascontiguousarray(values), stored.dtype == np.uint8, tuple(steps), tuple(warnings))
 
 
-def _stored(image: ImageFile, path: Path) -> npt.NDArray[Any]:
+def _stored(image: ImageFile, path: Path, orientation: int) -> npt.NDArray[Any]:
     """Stored values without transparency, (H, W) or (H, W, 3), in the file's own depth."""
-    deep_colour = _bits(image) == 16 and image.mode not in _DEEP_MODES
-    image.load()
-    if deep_colour:  # Pillow reduces these to 8 bits; its own pass above has found them whole
-        return _deep_colour(path)
+    # Pillow reduces deep colour to 8 bits and turns a TIFF unreliably; OpenCV turns it well.
+    deep_colour = _bits(image, path) == 16 and image.mode not in _DEEP_MODES
+    turned = image.format == "TIFF" and orientation != 1
+    image.load()  # finds out whether the file is whole, which OpenCV does not
+    if deep_colour or turned:
+        return _by_opencv(path)
     if image.mode in _DEEP_MODES:
         return np.asarray(image)
     if image.mode in ("1", "L", "LA", "La"):
@@ -146,12 +148,12 @@ def _stored(image: ImageFile, path: Path) -> npt.NDArray[Any]:
     return np.asarray(image.convert("RGB"))
 
 
-def _deep_colour(path: Path) -> npt.NDArray[Any]:
-    """A 16-bit colour or grey-and-transparency picture, (H, W, 3) ``uint16`` RGB."""
+def _by_opencv(path: Path) -> npt.NDArray[Any]:
+    """Stored values without transparency, (H, W) or (H, W, 3) RGB; a TIFF is upright."""
     import cv2
 
     decoded = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-    if decoded is None or decoded.dtype != np.uint16:
+    if decoded is None:
         raise ValueError("not decoded")
     if decoded.ndim == 2:
         return np.asarray(decoded)
@@ -197,10 +199,10 @@ def _orientation(image: ImageFile) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _bits(image: ImageFile) -> int:
+def _bits(image: ImageFile, path: Path) -> int:
     """Bits per sample as the file declares them; 8 where that cannot be told."""
     if image.format == "PNG":
-        return 16 if any("16" in str(tile[3]) for tile in image.tile or ()) else 8
+        return read_head(path, str(path))[_PNG_DEPTH_AT]
     if image.format == "TIFF":
         declared = _tag(image, _TIFF_BITS)
         return max(declared) if isinstance(declared, tuple) else 8

@@ -1,7 +1,7 @@
 """A zoo of small synthetic DICOM radiographs, each with the display values it must give.
 
-The expected values are closed forms of the stored numbers, written out here in plain numpy from the text of the
-standard; nothing of the code under test is used.
+The expected values are closed forms of the stored numbers, written out here in plain numpy from the text of
+the standard; nothing of the code under test is used.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Expected = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
 
 
 def scattered(low: int, high: int, rows: int = 67, columns: int = 45) -> npt.NDArray[np.int64]:
-    """A picture (rows, columns) with every part of ``low`` to ``high``, both included, evenly and out of order."""
+    """A picture (rows, columns) with every part of ``low`` to ``high``, both included, evenly, unordered."""
     count = rows * columns
     order = (np.arange(count) * 1009) % count  # 1009 is prime to every size used here
     return (low + np.rint(order * (high - low) / (count - 1))).astype(np.int64).reshape(rows, columns)
@@ -88,7 +88,7 @@ def save(dataset: Dataset, path: Path) -> Path:
 
 @dataclass(frozen=True)
 class Animal:
-    """One case: stored values, headers, and the display values (in float64) as a function of the stored ones."""
+    """One case: stored values, headers, and display values as a function of the stored ones."""
 
     name: str
     stored: npt.NDArray[np.int64]

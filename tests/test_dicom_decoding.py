@@ -30,7 +30,7 @@ from suite.dicom.reading import read_radiograph
 from suite.errors import UnreadableFileError, UnsupportedPixelsError
 from tests.dicom_zoo import make_dataset, save, scattered
 
-_WINDOW = {"WindowCenter": 2048, "WindowWidth": 4096}
+_WINDOW: dict[str, Any] = {"WindowCenter": 2048, "WindowWidth": 4096}
 _STORED = scattered(0, 4095, 64, 80)
 _EXPECTED = (_STORED - 2047.5) / 4095 + 0.5
 
