@@ -42,7 +42,7 @@ class Camera:
         return np.asarray(normal * np.sign(normal @ (self.centre - self.source)))
 
     def project(self, points: Floats) -> Floats:
-        """(n, 3) mm to (n, 3): column, row (pixel centres at whole numbers) and depth along the axis in mm."""
+        """(n, 3) mm to (n, 3): column, row (pixel centres at whole numbers) and depth along the axis."""
         away = points - self.source
         depth = away @ self.axis
         if depth.size and depth.min() <= 1.0:
@@ -59,8 +59,14 @@ class Camera:
 
 
 def frontal_camera(
-    projection: str, size: int, field_mm: float, centre_z: float, sid: float, detector_y: float,
-    centre_x: float = 0.0, lateral_offset: float = 0.0,
+    projection: str,
+    size: int,
+    field_mm: float,
+    centre_z: float,
+    sid: float,
+    detector_y: float,
+    centre_x: float = 0.0,
+    lateral_offset: float = 0.0,
 ) -> Camera:
     """A PA (``detector_y`` in front of the patient, negative) or AP (behind, positive) camera.
 
@@ -76,7 +82,9 @@ def frontal_camera(
     return Camera(source, centre, right, down, sid, size, size, field_mm / size)
 
 
-def lateral_camera(size: int, field_mm: float, centre_y: float, centre_z: float, sid: float, x: float) -> Camera:
+def lateral_camera(
+    size: int, field_mm: float, centre_y: float, centre_z: float, sid: float, x: float
+) -> Camera:
     """A left lateral: detector at ``x`` on the patient's left, source on the right, patient facing left."""
     centre = np.asarray([x, centre_y, centre_z])
     source = centre - np.asarray([sid, 0.0, 0.0])

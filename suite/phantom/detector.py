@@ -1,4 +1,4 @@
-"""One exposure: transmission of a polyenergetic beam, scatter, blur and noise; the detector's linear signal."""
+"""One exposure: a polyenergetic beam's transmission, scatter, blur and noise; the detector's linear signal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Array = npt.NDArray[Any]
 Image = npt.NDArray[np.float32]
 
 PHOTONS_PER_MM2_UGY = 30_000.0
-"""Photon fluence per air kerma of diagnostic beams (IEC 61267 RQA5 30,200; RQA9 31,100), taken as constant."""
+"""Photon fluence per air kerma of diagnostic beams (IEC 61267: RQA5 30,200, RQA9 31,100), as one constant."""
 
 SWANK = 0.95
 """Loss of the scintillator's pulse-height spread."""
@@ -28,7 +28,7 @@ ELECTRONIC_QUANTA = 2.0
 
 _SCATTER_SIGMA_MM = 45.0
 _SCATTER_GAIN = 0.60
-_GRID_SCATTER = 0.22
+_GRID_SCATTER = 0.15
 _GRID_PRIMARY = 0.72
 _DETECTOR_BLUR_MM = 0.14
 _FOCAL_SPOT_MM = 0.9
@@ -91,7 +91,9 @@ def _transmit(lengths: Array, attenuation: Array, weights: Array, out: Array) ->
 
 def primary(lengths: npt.NDArray[np.float32], materials: tuple[Material, ...], beam: Beam) -> Image:
     """Primary signal (H, W) behind path lengths (H, W, M) in mm, relative to the open beam."""
-    table = np.stack([material.linear_attenuation(beam.energies) for material in materials]).astype(np.float32)
+    table = np.stack([material.linear_attenuation(beam.energies) for material in materials]).astype(
+        np.float32
+    )
     out = np.empty(lengths.shape[:2], dtype=np.float32)
     flat = lengths.reshape(-1, lengths.shape[2])
     _transmit(flat, table, beam.weights.astype(np.float32), out.reshape(-1))
@@ -122,15 +124,14 @@ def quanta_per_pixel(exposure: Exposure, spacing: float) -> float:
 def expose(paths: Paths, exposure: Exposure, spacing: float, rng: np.random.Generator) -> Signal:
     """Expose the detector behind ``paths`` with pixels of ``spacing`` mm."""
     direct = primary(paths.lengths, paths.materials, exposure.beam)
-    if exposure.scatter:
-        haze = scattered(direct, spacing, exposure.grid)
-    else:
-        haze = np.zeros_like(direct)
+    haze = scattered(direct, spacing, exposure.grid) if exposure.scatter else np.zeros_like(direct)
     focal = _FOCAL_SPOT_MM * (exposure.magnification - 1.0) * 0.5
     sigma = float(np.hypot(_DETECTOR_BLUR_MM, focal)) / spacing
     expected = small_blur(direct, sigma) + haze
     fraction = haze / np.maximum(direct + haze, 1e-9)
-    return Signal(expected, add_noise(expected, exposure, spacing, rng) if exposure.noise else expected, fraction)
+    return Signal(
+        expected, add_noise(expected, exposure, spacing, rng) if exposure.noise else expected, fraction
+    )
 
 
 def add_noise(expected: Image, exposure: Exposure, spacing: float, rng: np.random.Generator) -> Image:

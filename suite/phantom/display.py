@@ -115,5 +115,7 @@ def _multiscale(log_film: Image, how: Style, pivot: float) -> Image:
     worked = []
     for band, gain in zip(bands, gains, strict=True):
         # Large steps are held back, so that the heart's border gets no dark seam.
-        worked.append((np.float32(gain) * band / (1.0 + np.abs(band) * max(gain - 1.0, 0.0))).astype(np.float32))
+        worked.append(
+            (np.float32(gain) * band / (1.0 + np.abs(band) * max(gain - 1.0, 0.0))).astype(np.float32)
+        )
     return collapse(worked, (np.float32(pivot) + np.float32(how.coarse) * (low - np.float32(pivot))))

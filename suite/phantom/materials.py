@@ -69,10 +69,7 @@ def mass_attenuation(table: str, energy_kev: npt.ArrayLike) -> npt.NDArray[np.fl
     Raises:
         KeyError: there is no such table; ``TABLES`` lists them.
     """
-    if table in _ROWS:
-        points = np.column_stack([_ENERGIES, _ROWS[table]])
-    else:
-        points = np.asarray(_EDGED[table])
+    points = np.column_stack([_ENERGIES, _ROWS[table]]) if table in _ROWS else np.asarray(_EDGED[table])
     x, y = np.log(points[:, 0]), np.log(points[:, 1])
     wanted = np.log(np.asarray(energy_kev, dtype=np.float64))
     inner = np.interp(wanted, x, y)
@@ -99,7 +96,9 @@ class Material:
 
     def __post_init__(self) -> None:
         if self.table not in TABLES:
-            raise ValueError(f"material {self.name}: no attenuation table {self.table!r}; use one of {TABLES}")
+            raise ValueError(
+                f"material {self.name}: no attenuation table {self.table!r}; use one of {TABLES}"
+            )
         if not 0.0 <= self.density < 30.0:
             raise ValueError(f"material {self.name}: density {self.density} g/cm3 is outside 0 to 30")
 

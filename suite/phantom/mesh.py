@@ -155,7 +155,10 @@ def ellipsoid(
 
 
 def blob(
-    centre: npt.ArrayLike, parts: list[tuple[Floats, Floats, Floats]], rings: int = 40, points: int = 56,
+    centre: npt.ArrayLike,
+    parts: list[tuple[Floats, Floats, Floats]],
+    rings: int = 40,
+    points: int = 56,
     sharpness: float = 0.35,
 ) -> Mesh:
     """One smooth star-shaped surface around several ellipsoids that overlap ``centre``'s surroundings.

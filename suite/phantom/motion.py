@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -21,12 +22,11 @@ def beat(scene: Scene, rng: np.random.Generator, wall_mm: float = 3.0, sway_mm: 
     sway = rng.normal(0.0, sway_mm, 3)
     contraction = float(abs(rng.normal(wall_mm, 0.4 * wall_mm))) / 60.0
 
-    def moved(points: Floats, share: float) -> Floats:
-        return np.asarray(points + sway - share * contraction * (points - middle))
+    def change(share: float) -> Callable[[Floats], Floats]:
+        return lambda points: np.asarray(points + sway - share * contraction * (points - middle))
 
     later = Scene([replace(s) for s in scene.solids], list(scene.capsules), dict(scene.landmarks))
     for solid in later.solids:
-        share = solid.motion
-        solid.mesh = solid.mesh.moved(lambda points, share=share: moved(points, share))  # type: ignore[misc]
-    later.capsules = [one.moved(lambda points, share=one.motion: moved(points, share)) for one in later.capsules]  # type: ignore[misc]
+        solid.mesh = solid.mesh.moved(change(solid.motion))
+    later.capsules = [one.moved(change(one.motion)) for one in later.capsules]
     return later

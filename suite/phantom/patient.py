@@ -1,4 +1,4 @@
-"""The parameters of one computed patient and of how the films were taken; frozen, drawn from one generator."""
+"""The parameters of one computed patient and of how the films were taken: frozen, drawn from one seed."""
 
 from __future__ import annotations
 
@@ -155,7 +155,9 @@ class Patient:
             rotation=float(rng.normal(0.0, 4.5 if supine else 2.0)),
             tilt=float(rng.normal(3.0 if supine else 0.0, 5.0 if supine else 2.5)),
             roll=float(rng.normal(0.0, 2.5 if supine else 1.2)),
-            lung_density=float(np.clip(rng.normal(0.25 - 0.03 * old, 0.03) / max(inspiration, 0.7), 0.15, 0.38)),
+            lung_density=float(
+                np.clip(rng.normal(0.25 - 0.03 * old, 0.03) / max(inspiration, 0.7), 0.15, 0.38)
+            ),
             vessels=float(np.clip(rng.normal(1.0, 0.13), 0.65, 1.4)),
             calcified_cartilage=float(np.clip(rng.normal(0.75 * old, 0.25), 0.0, 1.0)),
             stomach_bubble=float(rng.uniform(0.3, 1.3)) if rng.random() < 0.8 else 0.0,

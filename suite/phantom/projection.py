@@ -37,7 +37,9 @@ class Paths:
         """Union of the named structures' projections, (H, W) 0 or 1; names not in the scene are empty."""
         out = np.zeros(self.bits.shape[:2], dtype=bool)
         for word in range(2):
-            wanted = sum(1 << (k % 64) for k, one in enumerate(self.labels) if one in names and k // 64 == word)
+            wanted = sum(
+                1 << (k % 64) for k, one in enumerate(self.labels) if one in names and k // 64 == word
+            )
             if wanted:
                 out |= (self.bits[..., word] & np.uint64(wanted)) != 0
         return out.astype(np.uint8)
@@ -71,7 +73,9 @@ def trace(scene: Scene, camera: Camera, rays: int = 1) -> Paths:
     """
     materials = scene.materials()
     labels = scene.label_names()
-    fine = replace(camera, rows=camera.rows * rays, columns=camera.columns * rays, spacing=camera.spacing / rays)
+    fine = replace(
+        camera, rows=camera.rows * rays, columns=camera.columns * rays, spacing=camera.spacing / rays
+    )
     lengths = np.zeros((fine.rows, fine.columns, max(len(materials), 1)), dtype=np.float32)
     bits = np.zeros((fine.rows, fine.columns, 2), dtype=np.uint64)
     if scene.solids:
@@ -102,7 +106,9 @@ def _trace_solids(
         raise ValueError(f"{len(order)} solids in one scene; at most 32000 fit the sort key")
     start = np.cumsum([0] + [len(solid.mesh.vertices) for solid in order])
     vertices = camera.project(np.concatenate([solid.mesh.vertices for solid in order]))
-    faces = np.concatenate([solid.mesh.faces + np.int32(first) for solid, first in zip(order, start, strict=False)])
+    faces = np.concatenate(
+        [solid.mesh.faces + np.int32(first) for solid, first in zip(order, start, strict=False)]
+    )
     owner = np.repeat(np.arange(len(order)), [len(solid.mesh.faces) for solid in order])
     material = np.asarray([materials.index(solid.material) for solid in order])
     words = np.asarray([_words(solid.labels, labels) for solid in order], dtype=np.uint64)
@@ -117,7 +123,9 @@ def _trace_solids(
         offsets = np.zeros((last - first) * width + 1, dtype=np.int64)
         np.cumsum(counts[first:last].ravel(), out=offsets[1:])
         events = np.empty(int(offsets[-1]), dtype=np.int64)
-        raycast.fill_crossings(column, row, depth, faces, owner, first, last, width, offsets[:-1].copy(), events)
+        raycast.fill_crossings(
+            column, row, depth, faces, owner, first, last, width, offsets[:-1].copy(), events
+        )
         raycast.sweep(
             events, offsets, enter, material, words, obliquity[first:last].ravel(),
             lengths[first:last].reshape(-1, lengths.shape[2]), bits[first:last].reshape(-1, 2), len(order),

@@ -64,8 +64,16 @@ def count_crossings(
 
 @njit(cache=True)
 def fill_crossings(
-    column: Array, row: Array, depth: Array, faces: Array, owner: Array, first_row: int, last_row: int,
-    width: int, cursor: Array, events: Array,
+    column: Array,
+    row: Array,
+    depth: Array,
+    faces: Array,
+    owner: Array,
+    first_row: int,
+    last_row: int,
+    width: int,
+    cursor: Array,
+    events: Array,
 ) -> None:  # pragma: no cover
     """Write every crossing's key (depth, owner, entering) into ``events`` at its ray's ``cursor``."""
     for f in range(faces.shape[0]):
@@ -109,8 +117,15 @@ def fill_crossings(
 
 @njit(cache=True)
 def sweep(
-    events: Array, offsets: Array, enter_bit: int, material: Array, words: Array, obliquity: Array,
-    paths: Array, bits: Array, solids: int,
+    events: Array,
+    offsets: Array,
+    enter_bit: int,
+    material: Array,
+    words: Array,
+    obliquity: Array,
+    paths: Array,
+    bits: Array,
+    solids: int,
 ) -> None:  # pragma: no cover
     """Sort each ray's crossings and book its stretches.
 
@@ -198,8 +213,15 @@ def average(fine: Array, rays: int, out: Array) -> None:  # pragma: no cover
 
 @njit(cache=True)
 def splat_capsules(
-    column: Array, row: Array, depth: Array, radii: Array, length: Array, sid: float, spacing: float,
-    smallest_px: float, chords: Array,
+    column: Array,
+    row: Array,
+    depth: Array,
+    radii: Array,
+    length: Array,
+    sid: float,
+    spacing: float,
+    smallest_px: float,
+    chords: Array,
 ) -> None:  # pragma: no cover
     """Add each tapered capsule's chord length (mm) to ``chords`` (rows, columns).
 

@@ -50,7 +50,7 @@ class Solid:
         mesh: its surface, mm.
         material: what fills it.
         priority: who wins in an overlap (``Priority``).
-        labels: structures it belongs to; each gives a truth mask ("heart", "rib_left_05", "finding:fracture").
+        labels: structures it belongs to; each gives a truth mask ("heart", "finding:fracture").
         motion: how far the heart beat moves it, 0 (rigid) to 1 (the ventricle's wall).
     """
 

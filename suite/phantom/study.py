@@ -98,8 +98,12 @@ class PhantomStudy:
 
 
 def render_study(
-    patient: Patient | int, size: int = 512, findings: Sequence[SceneEdit] = (), lateral: bool = True,
-    motion: bool = False, oversample: int = 0,
+    patient: Patient | int,
+    size: int = 512,
+    findings: Sequence[SceneEdit] = (),
+    lateral: bool = True,
+    motion: bool = False,
+    oversample: int = 0,
 ) -> PhantomStudy:
     """Expose one patient and collect the truth.
 
@@ -132,8 +136,10 @@ def render_study(
     boxes = _boxes({"frontal": view.masks, "lateral": side[1] if side else {}})
     return PhantomStudy(
         patient=patient, frontal=view.film, lateral=side[0] if side else None, raw=view.raw, low=view.low,
-        high=view.high, bone=view.bone, soft=view.soft, masks=view.masks, lateral_masks=side[1] if side else {},
-        labels=labels, boxes=boxes, spacing=(view.camera.spacing, view.camera.spacing),
+        high=view.high, bone=view.bone, soft=view.soft, masks=view.masks,
+        lateral_masks=side[1] if side else {},
+        labels=labels, boxes=boxes,
+        spacing=(view.camera.spacing, view.camera.spacing),
         cardiothoracic_ratio=truth.cardiothoracic_ratio(view.masks), measurements=dict(scene.measurements),
     )  # fmt: skip
 
@@ -174,7 +180,9 @@ def frontal_view(patient: Patient, scene: Scene, size: int) -> Camera:
     t = patient.technique
     skin = scene.find("body_fat")[0].mesh.vertices[:, 1]
     front = [s.mesh.vertices[:, 1].min() for s in scene.find("breast_")]
-    detector = min(float(skin.min()), *front, 0.0) - t.gap if t.projection == "PA" else float(skin.max()) + t.gap
+    detector = (
+        min(float(skin.min()), *front, 0.0) - t.gap if t.projection == "PA" else float(skin.max()) + t.gap
+    )
     centre = scene.landmarks["centre"]
     # Technologists centre so that apices and sulci are on the film; tall chests get it lower.
     z = 0.5 * (scene.landmarks["apex_left"][2] + 0.0) - 11.0 + t.shift_z
@@ -268,7 +276,9 @@ def _shutter(film: Image, shares: tuple[float, float, float, float]) -> Image:
     return out
 
 
-def dual_energy(study: PhantomStudy, bone_weight: float = 0.812, soft_weight: float = 0.583) -> dict[str, Any]:
+def dual_energy(
+    study: PhantomStudy, bone_weight: float = 0.812, soft_weight: float = 0.583
+) -> dict[str, Any]:
     """Bone and soft-tissue images as dual-energy hardware subtracts them, -ln scale, with its artefacts.
 
     Weights are the ratios of attenuation at 120 and 60 kVp behind 10 g/cm2: soft tissue cancels in

@@ -19,9 +19,9 @@ BONE_PARTS = ("ribs", "clavicle_left", "clavicle_right", "scapula_left", "scapul
 def frontal_masks(paths: Paths) -> dict[str, Mask]:
     """All masks of a frontal film, (H, W) uint8.
 
-    ``lung_right`` and ``lung_left`` are the visible lung field of the SCR outlines: the projected lung outside
-    the shadows of heart, mediastinum and abdomen. ``lung_whole_*`` are the lungs' full projections. ``rib_*``
-    holds one mask per rib. ``tissue`` is 0 open beam, 1 soft tissue, 2 bone.
+    ``lung_right`` and ``lung_left`` are the visible lung field of the SCR outlines: the projected lung
+    outside the shadows of heart, mediastinum and abdomen. ``lung_whole_*`` are the lungs' full
+    projections. ``rib_*`` holds one mask per rib. ``tissue`` is 0 open beam, 1 soft tissue, 2 bone.
     """
     masks = _shared(paths)
     shadow = paths.mask(*_SHADOWS, "abdomen_right", "abdomen_left").astype(bool)
@@ -54,7 +54,9 @@ def _shared(paths: Paths) -> dict[str, Mask]:
     masks["spine"] = paths.mask("spine")
     masks["ribs"] = paths.mask("ribs")
     masks["bone"] = paths.mask(*BONE_PARTS)
-    solid = sum((paths.lengths[..., k] for k, m in enumerate(paths.materials) if m.density > 0.1), np.float32(0.0))
+    solid = sum(
+        (paths.lengths[..., k] for k, m in enumerate(paths.materials) if m.density > 0.1), np.float32(0.0)
+    )
     masks["tissue"] = np.where(masks["bone"] > 0, 2, np.where(np.asarray(solid) > 1.0, 1, 0)).astype(np.uint8)
     for name in paths.labels:
         if name.startswith("finding:"):

@@ -17,8 +17,8 @@ _ORGANS = (body, lungs, heart, airways, spine, skeleton, shoulder, vessels)
 def build_scene(patient: Patient) -> Scene:
     """The healthy thorax of one patient, posed as he or she stands or lies.
 
-    The same parameters give the same scene. Pathology may edit its solids; ``scene.landmarks`` holds the posed
-    landmarks.
+    The same parameters give the same scene. Pathology may edit its solids; ``scene.landmarks`` holds the
+    posed landmarks.
     """
     scene = Scene()
     frame = Frame(patient)

@@ -1,5 +1,8 @@
 """Trachea and the large bronchi, down to where they are lost on a film."""
 
+# Points plus offsets are sums of vectors, not joined lists.
+# ruff: noqa: RUF005
+
 from __future__ import annotations
 
 import numpy as np
@@ -23,7 +26,13 @@ def trachea_line(frame: Frame) -> Floats:
 def add(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
     """Add trachea, main and lobar bronchi: gas, with a wall where they run through the lung."""
     radius = float((8.8 if frame.patient.sex == "M" else 7.4) * np.clip(rng.normal(1.0, 0.07), 0.85, 1.2))
-    scene.add("trachea", tube(trachea_line(frame), radius, 0.95 * radius, points=18), GAS, Priority.AIRWAY, "trachea")
+    scene.add(
+        "trachea",
+        tube(trachea_line(frame), radius, 0.95 * radius, points=18),
+        GAS,
+        Priority.AIRWAY,
+        "trachea",
+    )
     c, marks = frame.landmarks()["carina"], frame.landmarks()
     right, left = marks["hilum_right"], marks["hilum_left"]
     branches = {
@@ -38,5 +47,7 @@ def add(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
     for name, (knots, first, last) in branches.items():
         line = resample(np.asarray(knots), 16)
         r = np.linspace(first, last, 16) * radius / 8.4
-        scene.add(f"bronchus_wall_{name}", tube(line, r + 1.1, r + 1.1, points=12), SOFT, Priority.LUNG_DISEASE)
+        scene.add(
+            f"bronchus_wall_{name}", tube(line, r + 1.1, r + 1.1, points=12), SOFT, Priority.LUNG_DISEASE
+        )
         scene.add(f"bronchus_{name}", tube(line, r, r, points=12), GAS, Priority.AIRWAY, "bronchi")

@@ -1,5 +1,7 @@
 """Skin to ribs: fat envelope, muscle envelope with shoulders and neck, breasts, abdomen's gas."""
 
+# Points plus offsets are sums of vectors, not joined lists.
+
 from __future__ import annotations
 
 import numpy as np
@@ -104,17 +106,21 @@ def _add_gas(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
     p = frame.patient
     if p.stomach_bubble > 0.0:
         size = p.stomach_bubble
-        top = np.asarray([0.42 * p.half_width, -12.0 + rng.normal(0.0, 8.0), frame.dome_top(1) - 9.0 - rng.uniform(0, 6)])
+        top = np.asarray(
+            [0.42 * p.half_width, -12.0 + rng.normal(0.0, 8.0), frame.dome_top(1) - 9.0 - rng.uniform(0, 6)]
+        )
         radii = np.asarray([30.0, 26.0, 20.0]) * size ** (1 / 3)
         whole = ellipsoid(top - [0.0, 0.0, radii[2]], radii, 18, 28)
         level = top[2] - radii[2] * rng.uniform(0.7, 1.6)
         erect = p.technique.projection == "PA"
         # Standing, the fluid cuts the bubble flat from below.
-        bubble = whole.moved(lambda v: np.column_stack([v[:, :2], np.maximum(v[:, 2], level)])) if erect else whole
+        bubble = (
+            whole.moved(lambda v: np.column_stack([v[:, :2], np.maximum(v[:, 2], level)])) if erect else whole
+        )
         scene.add("stomach_gas", bubble, GAS, Priority.BOWEL_GAS, "stomach_gas")
     if p.colon_gas > 0.0:
         for k in range(int(rng.integers(2, 7))):
-            at = [rng.uniform(0.3, 0.8) * p.half_width * (1 if rng.random() < 0.75 else -1), rng.uniform(-60.0, 10.0),
-                  frame.dome_top(1) - rng.uniform(30.0, 85.0)]  # fmt: skip
+            x = rng.uniform(0.3, 0.8) * p.half_width * (1 if rng.random() < 0.75 else -1)
+            at = [x, rng.uniform(-60.0, 10.0), frame.dome_top(1) - rng.uniform(30.0, 85.0)]
             radii = rng.uniform(7.0, 19.0, 3) * p.colon_gas**0.5
             scene.add(f"colon_gas_{k}", ellipsoid(at, radii, 12, 18), GAS, Priority.BOWEL_GAS)

@@ -68,12 +68,12 @@ class Frame:
         gap = np.interp(h, _H, _BACK) * self.patient.depth * size - np.interp(h, _H, _BACK)
         return np.asarray(np.interp(h, _SPINE_H, _SPINE) + gap)
 
-    def wall(self, z: npt.ArrayLike, angle: npt.ArrayLike, out: npt.ArrayLike = 0.0) -> Floats:
+    def wall(self, z: npt.ArrayLike, angle: npt.ArrayLike, out: float = 0.0) -> Floats:
         """A point on the inner chest wall.
 
         Args:
             z: height, mm.
-            angle: radians, 0 at the back's midline, pi/2 at the left side, pi in front, negative on the right.
+            angle: radians, 0 at the back's midline, pi/2 at the left side, pi in front; right is negative.
             out: mm outwards (radially) from the wall.
         """
         z = np.asarray(z, dtype=np.float64)
@@ -148,7 +148,9 @@ class Frame:
         bearing = np.arctan2((points[:, 0] - cx) * side, points[:, 1] - cy)
         radius = np.hypot(points[:, 0] - cx, points[:, 1] - cy)
         order = np.argsort(bearing)
-        smooth = np.convolve(np.concatenate([low[order][-3:], low[order], low[order][:3]]), np.ones(7) / 7, "valid")
+        smooth = np.convolve(
+            np.concatenate([low[order][-3:], low[order], low[order][:3]]), np.ones(7) / 7, "valid"
+        )
         return (bearing[order], radius[order]), smooth
 
     def inside_lung(self, points: Floats, side: int, margin: float = 4.0) -> npt.NDArray[np.bool_]:
@@ -159,9 +161,9 @@ class Frame:
         middle = 0.5 * (front + back) + 0.06 * (back - front)
         reach = np.where(y > middle, back - middle, middle - front)
         a = self.half_width(z) - margin
-        across = np.clip(np.abs(x) / a, 0.0, 2.0) ** (2 / 0.88) + np.clip(np.abs(y - middle) / reach, 0, 2) ** (
-            2 / 0.86
-        )
+        across = np.clip(np.abs(x) / a, 0.0, 2.0) ** (2 / 0.88) + np.clip(
+            np.abs(y - middle) / reach, 0, 2
+        ) ** (2 / 0.86)
         h1 = 0.84 * self.height
         apex = np.clip((z - h1) / (self.height - h1), 0.0, 1.0)
         ax, ay = self.apex(side)[:2]

@@ -1,5 +1,8 @@
 """Heart, great vessels, mediastinal tissue and hila."""
 
+# Points plus offsets are sums of vectors, not joined lists.
+# ruff: noqa: RUF005
+
 from __future__ import annotations
 
 import numpy as np
@@ -27,7 +30,9 @@ _CHAMBERS = (
 
 def add(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
     """Add heart, aorta, caval veins, pulmonary trunk, hila and mediastinal tissue."""
-    scene.add("mediastinum", mediastinum_mesh(frame), SOFT.with_density(1.0), Priority.MEDIASTINUM, "mediastinum")
+    scene.add(
+        "mediastinum", mediastinum_mesh(frame), SOFT.with_density(1.0), Priority.MEDIASTINUM, "mediastinum"
+    )
     scene.add("heart", heart_mesh(frame), BLOOD, Priority.HEART, "heart", motion=1.0)
     _add_apical_fat(scene, frame, rng)
     _add_aorta(scene, frame, rng)
@@ -39,9 +44,9 @@ def mediastinum_mesh(frame: Frame, widen: float = 1.0) -> Mesh:
     """The tissue between the lungs; ``widen`` scales its half-widths."""
     h = np.linspace(-0.1, 1.2, 34)
     z = h * frame.height
-    factor = frame.patient.mediastinum_width * widen
+    wide = frame.patient.mediastinum_width * widen
     # Above the apices the neck's own width must not grow with the mediastinum's.
-    factor = 1.0 + (factor - 1.0) * np.clip((1.05 - h) / 0.2, 0.0, 1.0)
+    factor = 1.0 + (wide - 1.0) * np.clip((1.05 - h) / 0.2, 0.0, 1.0)
     right, left = np.interp(h, _H, _RIGHT) * factor, np.interp(h, _H, _LEFT) * factor
     front, back = frame.front(z) + 2.0, frame.spine_y(z) + 4.0
     angle = 2.0 * np.pi * np.arange(40) / 40
@@ -109,11 +114,15 @@ def _add_aorta(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
     line = aorta_line(frame)
     along = np.linspace(0.0, 1.0, len(line))
     radius = p.aorta_radius * np.interp(along, [0.0, 0.2, 0.45, 1.0], [1.2, 1.2, 1.05, 0.85])
-    scene.add("aorta", tube(line, radius, radius, (0.3, 1.0, 0.2), 20), BLOOD, Priority.HEART, "aorta", motion=0.4)
+    scene.add(
+        "aorta", tube(line, radius, radius, (0.3, 1.0, 0.2), 20), BLOOD, Priority.HEART, "aorta", motion=0.4
+    )
     if p.age > 60.0 and rng.random() < (p.age - 60.0) / 45.0:
         part = line[20 : 20 + int(rng.integers(4, 9))]
         outer = part * [1.0, 1.0, 1.0] + [p.aorta_radius * 0.9, 0.0, 0.0]
-        scene.add("aortic_calcification", tube(outer, 0.6, 4.0, (0.0, 0.0, 1.0), 8), CALCIUM, Priority.AIRWAY - 1)
+        scene.add(
+            "aortic_calcification", tube(outer, 0.6, 4.0, (0.0, 0.0, 1.0), 8), CALCIUM, Priority.AIRWAY - 1
+        )
 
 
 def _add_veins(scene: Scene, frame: Frame) -> None:
@@ -123,9 +132,18 @@ def _add_veins(scene: Scene, frame: Frame) -> None:
     cava = resample(
         np.asarray([(-16.0, -8.0, z0), (-15.0 * wide, -16.0, 0.66 * L), (-12.0 * wide, -24.0, 0.78 * L),
                     (-11.0, -30.0, 0.90 * L)]), 20)  # fmt: skip
-    scene.add("vena_cava_superior", tube(cava, 9.0, 9.0, points=14), BLOOD, Priority.HEART, "mediastinum", motion=0.2)
+    scene.add(
+        "vena_cava_superior",
+        tube(cava, 9.0, 9.0, points=14),
+        BLOOD,
+        Priority.HEART,
+        "mediastinum",
+        motion=0.2,
+    )
     low = np.asarray([(-18.0, 4.0, frame.heart_z() - 10.0), (-20.0, 8.0, frame.heart_z() - 70.0)])
-    scene.add("vena_cava_inferior", tube(resample(low, 8), 12.0, 12.0, (1.0, 0.0, 0.0), 14), BLOOD, Priority.HEART)
+    scene.add(
+        "vena_cava_inferior", tube(resample(low, 8), 12.0, 12.0, (1.0, 0.0, 0.0), 14), BLOOD, Priority.HEART
+    )
     left = resample(np.asarray([(14.0, 0.0, 0.68 * L), (17.0 * wide, -4.0, 0.8 * L), (15.0, -8.0, 0.9 * L),
                                 (12.0, -12.0, 1.02 * L)]), 14)  # fmt: skip
     scene.add("subclavian_left", tube(left, 5.0, 5.0, points=10), BLOOD, Priority.HEART, "mediastinum")
@@ -142,7 +160,13 @@ def _add_hila(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
             9.0,
         ),
         "artery_left": (
-            [trunk + [8, 4, 8], left + [-6, -2, 6], left + [4, 12, 4], left + [8, 20, -18], left + [16, 26, -52]],
+            [
+                trunk + [8, 4, 8],
+                left + [-6, -2, 6],
+                left + [4, 12, 4],
+                left + [8, 20, -18],
+                left + [16, 26, -52],
+            ],
             9.0,
         ),
         "artery_upper_right": ([right + [4, 4, 2], right + [-12, 0, 22], right + [-20, -2, 46]], 5.0),

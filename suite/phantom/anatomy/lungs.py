@@ -31,7 +31,9 @@ def lung_mesh(frame: Frame, side: int, inset: float = 0.0) -> Mesh:
     """
     height = frame.height - inset
     h1 = 0.84 * height
-    z = np.concatenate([np.linspace(-45.0, h1, 26), h1 + (height - h1) * np.sin(np.linspace(0.1, 1.0, 14) * np.pi / 2)])
+    z = np.concatenate(
+        [np.linspace(-45.0, h1, 26), h1 + (height - h1) * np.sin(np.linspace(0.1, 1.0, 14) * np.pi / 2)]
+    )
     angle = np.linspace(0.05, np.pi - 0.05, 44)
     wall = frame.wall(z[:, None], side * angle[None, :], -inset)
     medial_y = np.linspace(wall[:, -1, 1], wall[:, 0, 1], 12, axis=1)[:, 1:-1]
@@ -86,4 +88,9 @@ def _add_fissures(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
         gx, gt = np.meshgrid(x, t, indexing="ij")
         y = (0.80 - 1.35 * gt) * 80.0 - 16.0 * np.sin(np.pi * gt) + 12.0 * np.sin(2.0 * np.pi * gt)
         z = L * (0.74 - 0.60 * gt) + 10.0 * np.abs(gx) / frame.patient.half_width
-        scene.add(f"fissure_{name}", sheet(np.stack([gx, y, z], -1), rng.uniform(0.1, 0.28)), SOFT, Priority.LUNG + 1)
+        scene.add(
+            f"fissure_{name}",
+            sheet(np.stack([gx, y, z], -1), rng.uniform(0.1, 0.28)),
+            SOFT,
+            Priority.LUNG + 1,
+        )

@@ -1,5 +1,8 @@
 """Clavicles, scapulae and arms."""
 
+# Points plus offsets are sums of vectors, not joined lists.
+# ruff: noqa: RUF005
+
 from __future__ import annotations
 
 import numpy as np
@@ -45,7 +48,13 @@ def _add_clavicle(scene: Scene, frame: Frame, side: int, name: str, own: Floats)
     cortex = p.cortex * np.interp(along, [0.0, 0.15, 0.5, 0.85, 1.0], [0.8, 1.4, 2.2, 1.4, 0.8])
     label = f"clavicle_{name}"
     scene.add(label, tube(line, tall, deep, points=18), CORTEX, Priority.CORTEX + 2.0, label)
-    scene.add(f"{label}_marrow", tube(line, tall - cortex, deep - cortex, points=18), MARROW, Priority.CORTEX + 2.5, label)
+    scene.add(
+        f"{label}_marrow",
+        tube(line, tall - cortex, deep - cortex, points=18),
+        MARROW,
+        Priority.CORTEX + 2.5,
+        label,
+    )
 
 
 def _add_scapula(scene: Scene, frame: Frame, side: int, name: str, own: Floats) -> None:
@@ -67,7 +76,9 @@ def _add_scapula(scene: Scene, frame: Frame, side: int, name: str, own: Floats) 
                         [side * (0.5 * (medial[13] + lateral[13])), y_medial[13] + 12.0, z[13]], acromion])  # fmt: skip
     border = np.stack([side * lateral, y_lateral, z], axis=1)
     inner = np.stack([side * medial, y_medial, z], axis=1)
-    coracoid = np.asarray([glenoid + [0, 0, 8.0], glenoid + [-side * 4.0, -14.0, 20.0], glenoid + [side * 4.0, -34.0, 12.0]])
+    coracoid = np.asarray(
+        [glenoid + [0, 0, 8.0], glenoid + [-side * 4.0, -14.0, 20.0], glenoid + [side * 4.0, -34.0, 12.0]]
+    )
     parts = (
         (resample(border, 18), 4.6, 5.2, (0.0, 1.0, 0.0)),
         (resample(inner, 14), 2.2, 2.6, (0.0, 1.0, 0.0)),
@@ -76,7 +87,10 @@ def _add_scapula(scene: Scene, frame: Frame, side: int, name: str, own: Floats) 
     )
     label = f"scapula_{name}"
     shells = [tube(line, wide, deep, normal, 10) for line, wide, deep, normal in parts]
-    cores = [tube(line, max(wide - 1.1, 0.8), max(deep - 1.1, 0.8), normal, 10) for line, wide, deep, normal in parts]
+    cores = [
+        tube(line, max(wide - 1.1, 0.8), max(deep - 1.1, 0.8), normal, 10)
+        for line, wide, deep, normal in parts
+    ]
     shells.append(ellipsoid(glenoid, (7.0, 13.0, 19.0), 12, 18))
     cores.append(ellipsoid(glenoid, (5.8, 11.8, 17.8), 12, 18))
     scene.add(f"{label}_blade", blade, MARROW.with_density(0.95), Priority.CORTEX - 4.0, label)
@@ -93,7 +107,9 @@ def back_of_cage(frame: Frame, x: Floats, z: Floats) -> Floats:
     return np.asarray(middle + (back - middle) * inside**0.43)
 
 
-def _blade(side: int, medial: Floats, lateral: Floats, y0: Floats, y1: Floats, z: Floats, thick: float = 2.4) -> Mesh:
+def _blade(
+    side: int, medial: Floats, lateral: Floats, y0: Floats, y1: Floats, z: Floats, thick: float = 2.4
+) -> Mesh:
     u = np.concatenate([np.linspace(0.0, 1.0, 10), np.linspace(1.0, 0.0, 10)[1:-1]])
     face = np.concatenate([np.full(10, 0.5), np.full(8, -0.5)]) * thick
     x = side * (medial[:, None] + (lateral - medial)[:, None] * u)
@@ -127,13 +143,17 @@ def add_arms(scene: Scene, frame: Frame) -> None:
         )
         scene.add(f"arm_fat_{name}", tube(flesh, radius + 0.6 * p.fat, radius + 0.6 * p.fat, points=22), FAT,
                   Priority.FAT, "body", "arms")  # fmt: skip
-        scene.add(f"arm_muscle_{name}", tube(flesh, radius, radius, points=22), MUSCLE, Priority.MUSCLE, "body")
+        scene.add(
+            f"arm_muscle_{name}", tube(flesh, radius, radius, points=22), MUSCLE, Priority.MUSCLE, "body"
+        )
         shaft = resample(np.stack([joint, joint + 60.0 * aim, far]), 16)
         wide = np.interp(np.linspace(0, 1, 16), [0.0, 0.1, 0.25, 1.0], [17.0, 16.0, 12.0, 11.0])
         label = f"humerus_{name}"
         head = ellipsoid(joint, (23.0, 23.0, 23.0), 14, 20)
         core = ellipsoid(joint, (22.0, 22.0, 22.0), 14, 20)
         thin = np.interp(np.linspace(0, 1, 16), [0.0, 0.15, 0.4, 1.0], [0.8, 1.5, 4.0, 4.5]) * p.cortex
-        scene.add(f"arm_{label}", merge([head, tube(shaft, wide, wide, points=16)]), CORTEX, Priority.CORTEX, label)
+        scene.add(
+            f"arm_{label}", merge([head, tube(shaft, wide, wide, points=16)]), CORTEX, Priority.CORTEX, label
+        )
         scene.add(f"arm_{label}_marrow", merge([core, tube(shaft, wide - thin, wide - thin, points=16)]), MARROW,
                   Priority.MARROW, label)  # fmt: skip

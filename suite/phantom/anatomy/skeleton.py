@@ -1,5 +1,8 @@
 """Ribs as tubes with a cortical shell on the chest wall, costal cartilage and sternum."""
 
+# Points plus offsets are sums of vectors, not joined lists.
+# ruff: noqa: RUF005
+
 from __future__ import annotations
 
 import numpy as np
@@ -17,7 +20,9 @@ RIB_SAMPLES = 44
 """Points along each rib's centre line."""
 
 
-def rib_line(frame: Frame, number: int, side: int, wobble: tuple[float, float] = (0.0, 0.0)) -> tuple[Floats, Floats]:
+def rib_line(
+    frame: Frame, number: int, side: int, wobble: tuple[float, float] = (0.0, 0.0)
+) -> tuple[Floats, Floats]:
     """Centre line and outward normals (``RIB_SAMPLES``, 3) of one rib, unposed, from head to bony end.
 
     Args:
@@ -33,10 +38,19 @@ def rib_line(frame: Frame, number: int, side: int, wobble: tuple[float, float] =
     s = np.linspace(0.0, 1.0, 30) ** 1.1
     first, last = np.deg2rad(24.0), np.deg2rad(_END[number - 1])
     angle = first + s * (last - first)
-    z = z0 - 4.0 + wobble[1] - drop * (0.25 * s + 0.75 * (s - np.sin(2.0 * np.pi * s) / (2.0 * np.pi) * 0.55) ** 1.05)
+    z = (
+        z0
+        - 4.0
+        + wobble[1]
+        - drop * (0.25 * s + 0.75 * (s - np.sin(2.0 * np.pi * s) / (2.0 * np.pi) * 0.55) ** 1.05)
+    )
     shaft = frame.wall(z, side * angle, half + 1.5)
     head = np.asarray([[side * 19.0, spine + 10.0, z0 + 4.0], [side * 33.0, spine + 21.0, z0 + 2.0]])
-    start = int(np.argmax(np.abs(shaft[:, 0]) > 44.0)) if number > 1 else int(np.argmax(np.abs(shaft[:, 0]) > 38.0))
+    start = (
+        int(np.argmax(np.abs(shaft[:, 0]) > 44.0))
+        if number > 1
+        else int(np.argmax(np.abs(shaft[:, 0]) > 38.0))
+    )
     line = resample(np.concatenate([head, shaft[start:]]), RIB_SAMPLES)
     inner = frame.wall(z, side * angle, half)
     outward = shaft - inner
@@ -58,7 +72,9 @@ def add(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
     for side, name in SIDES:
         own = shared + rng.normal(0.0, 1.0, (12, 2)) * [0.015, 0.6]
         for number in range(1, 13):
-            line, normal = rib_line(frame, number, side, (float(own[number - 1, 0]), float(own[number - 1, 1])))
+            line, normal = rib_line(
+                frame, number, side, (float(own[number - 1, 0]), float(own[number - 1, 1]))
+            )
             _add_rib(scene, frame, line, normal, number, name)
             ends[number, side] = (line[-1], line[-1] - line[-4])
     _add_sternum(scene, frame)
@@ -71,8 +87,12 @@ def _add_rib(scene: Scene, frame: Frame, line: Floats, normal: Floats, number: i
     p = frame.patient
     along = np.linspace(0.0, 1.0, len(line))
     height = p.rib_height * (12.0 if number == 1 else 11.5 + 0.25 * min(number, 8) if number < 11 else 9.5)
-    half_height = 0.5 * height * np.interp(along, [0.0, 0.06, 0.15, 0.5, 0.85, 1.0], [0.75, 0.6, 0.85, 1.0, 1.05, 1.15])
-    half_depth = 0.5 * _radial(frame, number) * np.interp(along, [0, 0.1, 0.2, 0.7, 1.0], [1.0, 0.9, 1.1, 1.0, 0.95])
+    half_height = (
+        0.5 * height * np.interp(along, [0.0, 0.06, 0.15, 0.5, 0.85, 1.0], [0.75, 0.6, 0.85, 1.0, 1.05, 1.15])
+    )
+    half_depth = (
+        0.5 * _radial(frame, number) * np.interp(along, [0, 0.1, 0.2, 0.7, 1.0], [1.0, 0.9, 1.1, 1.0, 0.95])
+    )
     cortex = p.cortex * np.interp(along, [0.0, 0.15, 0.5, 0.85, 1.0], [0.6, 1.0, 1.05, 0.75, 0.45])
     if number == 1:
         # The first rib lies flat: its broad side faces up.
@@ -80,7 +100,9 @@ def _add_rib(scene: Scene, frame: Frame, line: Floats, normal: Floats, number: i
         normal = normal / np.linalg.norm(normal, axis=1, keepdims=True)
     label = f"rib_{side}_{number:02d}"
     shell = tube(line, half_height, half_depth, normal, 14, skew=0.22)
-    core = tube(line, np.maximum(half_height - cortex, 0.4), np.maximum(half_depth - cortex, 0.4), normal, 14, 0.22)
+    core = tube(
+        line, np.maximum(half_height - cortex, 0.4), np.maximum(half_depth - cortex, 0.4), normal, 14, 0.22
+    )
     scene.add(label, shell, CORTEX, Priority.CORTEX, label, "ribs")
     scene.add(f"{label}_marrow", core, MARROW, Priority.MARROW, label, "ribs")
 
@@ -115,18 +137,32 @@ def _add_cartilage(
     if number <= 7:
         goal = sternum_edge(frame, number, side)
     else:
-        goal = 0.45 * sternum_edge(frame, 7, side) + 0.55 * ends[number - 1, side][0] + np.asarray([0.0, -2.0, -4.0])
+        goal = (
+            0.45 * sternum_edge(frame, 7, side)
+            + 0.55 * ends[number - 1, side][0]
+            + np.asarray([0.0, -2.0, -4.0])
+        )
     reach = float(np.linalg.norm(goal - start))
-    knots = np.asarray([start - 2.0 * heading, start + 0.35 * reach * heading, goal + [side * 0.25 * reach, 0, 0], goal])
+    knots = np.asarray(
+        [start - 2.0 * heading, start + 0.35 * reach * heading, goal + [side * 0.25 * reach, 0, 0], goal]
+    )
     line = resample(knots, 16)
     half = 0.5 * frame.patient.rib_height * 12.5
-    scene.add(f"cartilage_{name}_{number:02d}", tube(line, half, 3.4, points=10), CARTILAGE, Priority.CARTILAGE)
+    scene.add(
+        f"cartilage_{name}_{number:02d}", tube(line, half, 3.4, points=10), CARTILAGE, Priority.CARTILAGE
+    )
     if calcified > 0.05 and rng.random() < calcified * (1.0 if number == 1 else 0.8):
         last = int(rng.integers(4, 9) + 7 * calcified)
         part = line[: max(last, 4)]
         material = CALCIFIED_CARTILAGE.with_density(1.05 + 0.5 * calcified * rng.random())
         key = f"cartilage_rim_{name}_{number:02d}"
-        scene.add(key, tube(part, half + 0.3, 3.7, points=10), material, Priority.CARTILAGE + 0.5, "calcified_cartilage")
+        scene.add(
+            key,
+            tube(part, half + 0.3, 3.7, points=10),
+            material,
+            Priority.CARTILAGE + 0.5,
+            "calcified_cartilage",
+        )
         scene.add(f"{key}_core", tube(part, half - 0.8, 2.6, points=10), CARTILAGE, Priority.CARTILAGE + 0.7)
         for _ in range(int(rng.poisson(3.0 * calcified))):
             k = int(rng.integers(1, len(part)))

@@ -1,5 +1,8 @@
 """Vertebrae from C5 to L4 with bodies, pedicles, laminae, transverse and spinous processes."""
 
+# Points plus offsets are sums of vectors, not joined lists.
+# ruff: noqa: RUF005
+
 from __future__ import annotations
 
 import numpy as np
@@ -12,7 +15,9 @@ from suite.phantom.scene import Priority, Scene
 
 def add(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
     """Add every vertebra (cortical shell and spongiosa) and the muscles beside the spine."""
-    for number, (name, (z, spacing)) in enumerate(sorted(frame.vertebra_z().items(), key=lambda item: -item[1][0])):
+    for number, (name, (z, spacing)) in enumerate(
+        sorted(frame.vertebra_z().items(), key=lambda item: -item[1][0])
+    ):
         shell, core = _vertebra(frame, z, spacing, 0.5 * frame.patient.cortex, number, rng)
         scene.add(f"vertebra_{name}", shell, CORTEX, Priority.CORTEX - 1.0, "spine")
         scene.add(f"vertebra_{name}_marrow", core, MARROW, Priority.CORTEX - 0.5, "spine")

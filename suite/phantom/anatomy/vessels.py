@@ -4,6 +4,8 @@ A tree is grown by splitting a cloud of end points again and again; each branch 
 points it feeds, and its radius follows Murray's law (radius^k adds up over a fork).
 """
 
+# Points plus offsets are sums of vectors, not joined lists.
+
 from __future__ import annotations
 
 from typing import Any
@@ -42,9 +44,13 @@ def add(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
             low = points[:, 2] < hilum[2] + 12.0 + 0.35 * (points[:, 1] - hilum[1])
             mirrored = np.asarray([side, 1.0, 1.0])
             for part, offset in ((points[low], lower), (points[~low], upper)):
-                radius = _ROOT_RADIUS[kind] * frame.patient.vessels * (len(part) / len(points)) ** (1.0 / _MURRAY)
+                radius = (
+                    _ROOT_RADIUS[kind] * frame.patient.vessels * (len(part) / len(points)) ** (1.0 / _MURRAY)
+                )
                 starts, ends, radii = grow_tree(part, hilum + np.asarray(offset) * mirrored, radius, rng)
-                own = Capsules(f"vessels_{kind}_{name}", starts, ends, radii, BLOOD, tissue, ("vessels",), 0.15)
+                own = Capsules(
+                    f"vessels_{kind}_{name}", starts, ends, radii, BLOOD, tissue, ("vessels",), 0.15
+                )
                 scene.capsules.append(own)
 
 
@@ -61,7 +67,9 @@ def sample_lung(frame: Frame, side: int, count: int, rng: np.random.Generator, m
     return kept[:count]
 
 
-def grow_tree(points: Floats, root: Floats, radius: float, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+def grow_tree(
+    points: Floats, root: Floats, radius: float, rng: np.random.Generator
+) -> tuple[Floats, Floats, Floats]:
     """A tree from ``root`` to every point: starts (n, 3), ends (n, 3) and radii (n, 2) in mm."""
     count = len(points)
     draws = rng.random((2 * count, 4))
