@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
@@ -25,6 +26,20 @@ MaskReader = Callable[[Record], Mask]
 def load_film(path: Path) -> FloatImage:
     """The film at ``path`` (H, W) in [0, 1], read as ``radsuite analyze`` reads it."""
     return read_film(path).pixels
+
+
+class FramedFilms:
+    """Frontal films framed at one size, each read from disk once: ``films(record)`` is (size, size) in [0, 1]."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._kept: dict[Path, NDArray[np.uint16]] = {}
+
+    def __call__(self, record: Record) -> FloatImage:
+        if record.frontal not in self._kept:
+            framed = frame(load_film(record.frontal), self.size)
+            self._kept[record.frontal] = np.rint(framed.pixels * 65535).astype(np.uint16)
+        return self._kept[record.frontal].astype(np.float32) / np.float32(65535)
 
 
 def read_mask(path: Path) -> Mask:

@@ -20,7 +20,6 @@ from torch.utils.data.distributed import DistributedSampler
 from torch.utils.tensorboard import SummaryWriter
 
 from suite.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from suite.training.schedule import learning_rate_factor
 from suite.training.task import Batch, Task
 
 LOGGER = logging.getLogger(__name__)
@@ -114,6 +113,7 @@ def fit(task: Task, out: Path, *, device: str = "auto", resume: bool = False, on
     with SummaryWriter(str(out / "tensorboard")) as log:
         for epoch in range(progress.epoch, task.recipe.epochs):
             torch.manual_seed(derived_seed(task.recipe.seed, "epoch", epoch))
+            task.start_epoch(epoch)
             dataset.epoch = epoch
             sampler.set_epoch(epoch)
             step = _train_epoch(run, loader, progress.step, total, log, on_step)
@@ -166,8 +166,8 @@ def _train_epoch(
     for module in run.wrapped.values():
         module.train()
     for batch in loader:
-        factor = learning_rate_factor(step, total, run.task.recipe.warmup)
         for name, optimizer in run.plain_optimizers.items():
+            factor = run.task.learning_rate_factor(name, step, total)
             for group, rate in zip(optimizer.param_groups, run.base_rates[name], strict=True):
                 group["lr"] = rate * factor
         losses = run.task.training_step(run.fabric, run.wrapped, run.optimizers, run.fabric.to_device(batch))

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from suite.datasets.manifest import Manifest, SplitName
 from suite.training.evaluation import Evaluation
 from suite.training.recipe import Recipe
+from suite.training.schedule import learning_rate_factor
 
 Batch = Mapping[str, Tensor]
 
@@ -61,6 +62,13 @@ class Task(ABC):
     @abstractmethod
     def architecture(self) -> dict[str, Any]:
         """Arguments that rebuild the shipped network; they go into its model card."""
+
+    def learning_rate_factor(self, name: str, step: int, total: int) -> float:
+        """Factor on the rate of optimiser ``name`` at ``step`` of ``total``; a pure function."""
+        return learning_rate_factor(step, total, self.recipe.warmup)
+
+    def start_epoch(self, epoch: int) -> None:  # noqa: B027 - most networks do the same in every epoch
+        """Called before each epoch; progressive training changes its scale here."""
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:

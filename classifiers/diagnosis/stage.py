@@ -1,0 +1,89 @@
+"""The ``diagnosis`` stage: 13 findings with calibrated probabilities, and where each comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from numpy.typing import NDArray
+
+from classifiers.calibration import Calibration, state_of
+from classifiers.cam import heatmap_from
+from classifiers.diagnosis.channels import frontal_channels
+from classifiers.diagnosis.network import DiagnosisOutput, DualBranchDenseNet
+from suite.findings import CODES
+from suite.framing import Framed, frame
+from suite.stages.artifacts import FindingResult, Heatmap
+from suite.stages.contract import Artifact, Inputs, Outputs
+from suite.stages.weights import load_into, shipped_card
+
+
+class DiagnosisStage:
+    """Suggests findings from the film, its lungs and its bones, and from the lateral where that was learned.
+
+    Heads that the training data could not teach are ``not_trained`` and carry no number. A head that was
+    trained but had too few held-out cases to calibrate carries a score and no probability.
+    """
+
+    name = "diagnosis"
+    needs = frozenset({"frontal", "lung_mask", "bone_subtracted"})
+    uses = frozenset({"lateral"})
+    makes = frozenset({"findings"})
+
+    def __init__(self, device: str = "cpu") -> None:
+        card = shipped_card("classifiers", "diagnosis")
+        self.device = device
+        self.weights_sha256: str | None = card.sha256
+        self._size = int(card.content["input"]["size"])
+        self._heads: Mapping[str, dict[str, object]] = card.content["heads"]
+        self._reads_lateral = bool(card.content["views"]["lateral"]["trained"])
+        network = load_into(DualBranchDenseNet(**card.architecture), card)
+        self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def run(self, studies: Sequence[Inputs]) -> list[Outputs]:
+        return [self._read(study) for study in studies]
+
+    def _read(self, study: Inputs) -> Outputs:
+        planes, framed = frontal_channels(
+            study["frontal"].value.pixels, study["lung_mask"].value, study["bone_subtracted"].value, self._size
+        )
+        side = frame(study["lateral"].value.pixels, self._size) if "lateral" in study and self._reads_lateral else None
+        output = self._forward(planes, side)
+        frames = {"frontal": framed} | ({"lateral": side} if side is not None else {})
+        maps = {"frontal": output.frontal_maps, "lateral": output.lateral_maps}
+        heatmaps = {view: heatmap_from(maps[view][0].float()).cpu().numpy() for view in frames}  # type: ignore[index]
+        results = tuple(
+            self._result(code, float(output.logits[0, index]), {v: m[index] for v, m in heatmaps.items()}, frames)
+            for index, code in enumerate(CODES)
+        )
+        warnings = ()
+        if "lateral" in study and not self._reads_lateral:
+            warnings = ("The lateral film is shown but did not enter the findings: these weights have not learned laterals.",)
+        return {"findings": Artifact(results, None, framed.history(), warnings)}
+
+    def _forward(self, planes: NDArray, side: Framed | None) -> DiagnosisOutput:  # type: ignore[type-arg]
+        device = torch.device(self.device)
+        frontal = torch.from_numpy(planes)[None].to(device, memory_format=torch.channels_last)
+        with torch.inference_mode():
+            if side is None:
+                return self._network(frontal)
+            lateral = torch.from_numpy(side.pixels)[None, None].to(device, memory_format=torch.channels_last)
+            return self._network(frontal, lateral, torch.ones(1, dtype=torch.bool, device=device))
+
+    def _result(
+        self, code: str, score: float, maps: Mapping[str, NDArray], frames: Mapping[str, Framed]  # type: ignore[type-arg]
+    ) -> FindingResult:
+        head = self._heads[code]
+        if not head["trained"]:
+            return FindingResult(code, "not_trained")
+        heatmaps = {view: Heatmap(view, values, _map_grid(frames[view], values)) for view, values in maps.items()}
+        if head["calibration"] is None:
+            return FindingResult(code, "uncertain", score, heatmaps=heatmaps)
+        calibration = Calibration.from_json(head["calibration"])  # type: ignore[arg-type]
+        probability, interval = calibration.probability(score), calibration.interval(score)
+        cut = calibration.operating_point
+        return FindingResult(code, state_of(probability, interval, cut), score, probability, interval, cut, heatmaps)
+
+
+def _map_grid(framed: Framed, values: NDArray):  # type: ignore[no-untyped-def,type-arg]
+    return framed.grid.resize(*values.shape)

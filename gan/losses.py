@@ -1,0 +1,46 @@
+"""Losses of the bone GAN: hinge (SAGAN) or least squares (MCA-Net), and an L1 that looks where bone is."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import relu
+
+from gan.discriminator import SobelPlanes
+
+Adversarial = Literal["hinge", "least_squares"]
+
+
+def discriminator_loss(real: Tensor, fake: Tensor, kind: Adversarial) -> Tensor:
+    """Loss of the discriminator on patch logits of any shape."""
+    if kind == "hinge":
+        return relu(1.0 - real).mean() + relu(1.0 + fake).mean()
+    return 0.5 * ((real - 1.0) ** 2).mean() + 0.5 * (fake**2).mean()
+
+
+def generator_loss(fake: Tensor, kind: Adversarial) -> Tensor:
+    """Adversarial loss of the generator on patch logits of any shape."""
+    return -fake.mean() if kind == "hinge" else ((fake - 1.0) ** 2).mean()
+
+
+class BoneL1(torch.nn.Module):
+    """Mean absolute error of the bone layer and of its Sobel gradients, weighted by trust.
+
+    Args:
+        edge_weight: weight of the gradients' error; fractures and suppression ghosts live at bone edges.
+
+    Shape:
+        - **predicted**, **target**, **trust** - (B, 1, H, W); trust >= 0 says how far the target is believed
+    """
+
+    def __init__(self, edge_weight: float = 1.0) -> None:
+        super().__init__()
+        self.edge_weight = edge_weight
+        self.planes = SobelPlanes()
+
+    def forward(self, predicted: Tensor, target: Tensor, trust: Tensor) -> Tensor:
+        error = (self.planes(predicted) - self.planes(target)).abs() * trust  # (B, 3, H, W)
+        horizontal, vertical, plain = error.sum((0, 2, 3)) / trust.sum().clamp_min(1.0)
+        return plain + self.edge_weight * (horizontal + vertical)

@@ -1,0 +1,95 @@
+"""Films with their true bone layer, as the generator learns from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+from torch.utils.data import Dataset
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
+
+from suite.datasets.jsrt import BONE_OFFSET, BONE_WHITE, ORGAN_BITS
+from suite.datasets.manifest import Record
+from suite.framing import frame
+from suite.study import FloatImage, Mask
+from suite.training.films import load_film, read_mask
+
+OUTSIDE_TRUST = 0.05
+"""Weight outside the lungs, where BSE-JSRT's layer carries artefacts of the source and is zero by design."""
+
+
+@dataclass(frozen=True, slots=True)
+class BonePair:
+    """A film, its bone layer and its lungs, all (H, W); film and layer on the film's [0, 1] scale."""
+
+    film: FloatImage
+    bone: FloatImage
+    lungs: Mask
+
+
+def jsrt_pair(record: Record) -> BonePair:
+    """The pair of a JSRT record with 12 bits."""
+    film = load_film(record.frontal)
+    stored = read_mask(record.targets["bone"]).astype(np.float32)
+    bone = (stored - BONE_OFFSET) / BONE_WHITE
+    lungs = (read_mask(record.targets["organs"]) & (ORGAN_BITS["right_lung"] | ORGAN_BITS["left_lung"])) > 0
+    shape = (film.shape[1], film.shape[0])
+    lungs = cv2.resize(lungs.astype(np.uint8), shape, interpolation=cv2.INTER_NEAREST_EXACT)
+    return BonePair(film, cv2.resize(bone, shape), np.asarray(lungs))
+
+
+class PairSet(Dataset[Mapping[str, Tensor]]):
+    """Pairs at the current scale: ``film``, ``bone`` and ``trust``, each (1, size, size) on the network's levels.
+
+    The bone layer is additive, so a level change of the film scales it by the same slope; gamma is not used,
+    since film = bone + soft tissue would no longer hold.
+    """
+
+    def __init__(self, records: Sequence[Record], size: int, *, augmented: bool) -> None:
+        self.size = size
+        self.augmented = augmented
+        self.items: list[Tensor] = [_stack(jsrt_pair(record), size) for record in records]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        planes = self.items[index]
+        if self.augmented:
+            planes = _vary(planes)
+        film, bone, trust = interpolate(planes[None], size=(self.size, self.size), mode="area")[0].split(1)
+        return {"film": film, "bone": bone, "trust": OUTSIDE_TRUST + (1 - OUTSIDE_TRUST) * trust}
+
+
+def _stack(pair: BonePair, size: int) -> Tensor:
+    framed = frame(pair.film, size)
+    bone = framed.grid.apply(pair.bone) / np.float32(framed.levels.width)
+    lungs = framed.grid.apply(pair.lungs.astype(np.float32))
+    return torch.from_numpy(np.stack([framed.pixels, bone, lungs]).astype(np.float32))
+
+
+def _uniform(low: float, high: float) -> float:
+    return float(torch.empty(()).uniform_(low, high))
+
+
+def _vary(planes: Tensor) -> Tensor:
+    """Rotation by 10 degrees, scale, shift and mirroring together; levels of the film, noise on the film alone.
+
+    Mirroring is allowed here, and only here: the layer of a mirrored film is the mirrored layer.
+    """
+    angle, scale = _uniform(-10, 10), _uniform(0.9, 1.2)
+    shift = [int(_uniform(-0.05, 0.05) * side) for side in planes.shape[-2:]]
+    planes = functional.affine(
+        planes, angle, shift, scale, [0.0, 0.0], interpolation=v2.InterpolationMode.BILINEAR
+    )
+    if _uniform(0, 1) < 0.5:
+        planes = planes.flip(-1)
+    slope, offset = _uniform(0.75, 1.1), _uniform(-0.05, 0.1)
+    film = (planes[:1] * slope + offset + _uniform(0, 0.015) * torch.randn_like(planes[:1])).clamp(0.0, 1.0)
+    return torch.cat((film, planes[1:2] * slope, planes[2:]))

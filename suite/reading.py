@@ -1,0 +1,52 @@
+"""A finished reading: the report, its pictures, and how both reach the disk whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from suite.errors import StorageError
+from suite.report.building import Picture
+from suite.report.schema import validate
+from suite.storage import whole_folder, write_bytes, write_text
+
+_FAST_COMPRESSION = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One study, read.
+
+    Attributes:
+        report: follows the schema ``radsuite.report/1``.
+        images: arrays by the file names the report gives; on the grid of the film they belong to.
+    """
+
+    report: Mapping[str, Any]
+    images: Mapping[str, Picture]
+
+    def write(self, folder: Path) -> Path:
+        """``report.json`` and the pictures into ``folder``, which then is complete or as it was before.
+
+        Raises:
+            SuiteError: the report does not follow its schema.
+            StorageError: the disk refused.
+        """
+        validate(self.report)
+        with whole_folder(folder) as temporary, ThreadPoolExecutor(max_workers=2) as pool:
+            list(pool.map(lambda item: _write_png(temporary / item[0], item[1]), self.images.items()))
+            write_text(temporary / "report.json", json.dumps(self.report, indent=2, allow_nan=False) + "\n")
+        return folder / "report.json"
+
+
+def _write_png(path: Path, picture: Picture) -> None:
+    done, encoded = cv2.imencode(".png", picture, _FAST_COMPRESSION)
+    if not done:
+        raise StorageError(f"{path}: the picture could not be encoded; please report this as a defect.")
+    write_bytes(path, encoded.tobytes())

@@ -1,0 +1,237 @@
+"""From the artifacts of a reading to ``report.json`` and the pictures beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from suite.findings import FINDINGS, Finding
+from suite.report.regions import LungZones, regions_of
+from suite.report.schema import SCHEMA
+from suite.stages.artifacts import FindingResult, GateResult, TriageResult
+from suite.stages.contract import Artifact, StageRun
+from suite.study import Mask, Radiograph, Study
+from suite.version import __version__
+
+DISCLAIMER = "Research software, not a medical device. Suggestions for a radiologist, not a diagnosis."
+LIBRARIES = ("torch", "numpy", "opencv-python-headless", "pydicom")
+Picture = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+
+@dataclass(slots=True)
+class Draft:
+    """What a reading has come to so far."""
+
+    study: Study
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    runs: list[StageRun] = field(default_factory=list)
+    overridden: bool = False
+    unavailable: Sequence[str] = ()
+
+
+def build(draft: Draft) -> tuple[dict[str, Any], dict[str, Picture]]:
+    """The report (paths of pictures filled in) and the pictures by file name."""
+    pictures: dict[str, Picture] = {f"{name}.png": _film(film) for name, film in _film_names(draft.study)}
+    accepted = draft.overridden or _gate_accepts(draft)
+    images = _images(draft, pictures) if accepted else None
+    report = {
+        "schema": SCHEMA,
+        "disclaimer": DISCLAIMER,
+        "study": {"id": draft.study.id, "views": {name: _view(film) for name, film in draft.study.views.items()}},
+        "gate": _gate(draft),
+        "triage": _triage(draft),
+        "findings": _findings(draft, pictures) if accepted else None,
+        "measurements": _measurements(draft) if accepted else None,
+        "images": images,
+        "warnings": _warnings(draft),
+        "provenance": _provenance(draft),
+    }
+    return report, pictures
+
+
+def _film_names(study: Study) -> list[tuple[str, Radiograph]]:
+    names = {"frontal": "film", "lateral": "film_lateral"}
+    return [(names[view], film) for view, film in study.views.items()]
+
+
+def _film(film: Radiograph) -> Picture:
+    return np.rint(film.pixels * np.float32(65535)).astype(np.uint16)
+
+
+def _view(film: Radiograph) -> dict[str, Any]:
+    rows, columns = film.shape
+    return {
+        "source": film.source,
+        "projection": str(film.projection),
+        "rows": rows,
+        "columns": columns,
+        "spacing_mm": None if film.spacing is None else list(film.spacing),
+    }
+
+
+def _gate_accepts(draft: Draft) -> bool:
+    gate = draft.artifacts.get("gate")
+    return gate is None or bool(gate.value.accepted)
+
+
+def _gate(draft: Draft) -> dict[str, Any] | None:
+    artifact = draft.artifacts.get("gate")
+    if artifact is None:
+        return None
+    gate: GateResult = artifact.value
+    return {
+        "accepted": gate.accepted,
+        "overridden": draft.overridden and not gate.accepted,
+        "reasons": list(gate.reasons),
+        "checks": {
+            check.name: {"passed": check.passed, "value": _plain(check.value), "message": check.message}
+            for check in gate.checks
+        },
+    }
+
+
+def _plain(value: float | str | None) -> float | str | None:
+    return round(float(value), 5) if isinstance(value, int | float) and math.isfinite(value) else value if isinstance(value, str) else None
+
+
+def _triage(draft: Draft) -> dict[str, Any] | None:
+    artifact = draft.artifacts.get("triage")
+    if artifact is None:
+        return None
+    triage: TriageResult = artifact.value
+    return {
+        "score": round(triage.score, 5),
+        "probability": round(triage.probability, 5),
+        "interval": [round(bound, 5) for bound in triage.interval],
+        "operating_point": round(triage.operating_point, 5),
+        "state": triage.state,
+    }
+
+
+def _findings(draft: Draft, pictures: dict[str, Picture]) -> list[dict[str, Any]] | None:
+    artifact = draft.artifacts.get("findings")
+    if artifact is None:
+        return None
+    lungs = draft.artifacts.get("lung_mask")
+    mask: Mask | None = None if lungs is None else lungs.value
+    zones = {
+        name: LungZones.of(mask if name == "frontal" else None, film.shape) for name, film in draft.study.views.items()
+    }
+    results: Sequence[FindingResult] = artifact.value
+    return [
+        _finding(finding, result, zones, mask, pictures) for finding, result in zip(FINDINGS, results, strict=True)
+    ]
+
+
+def _finding(
+    finding: Finding,
+    result: FindingResult,
+    zones: Mapping[str, LungZones],
+    mask: Mask | None,
+    pictures: dict[str, Picture],
+) -> dict[str, Any]:
+    paths = {}
+    regions: list[dict[str, Any]] = []
+    for view, heatmap in result.heatmaps.items():
+        paths[view] = f"heatmap_{finding.code}_{view}.png"
+        on_film = heatmap.grid.invert(np.rint(np.clip(heatmap.values, 0, 1) * 255).astype(np.uint8))
+        pictures[paths[view]] = np.asarray(on_film)
+        regions += regions_of(heatmap, zones[view], mask)
+    return {
+        "code": finding.code,
+        "name": finding.name,
+        "score": _rounded(result.score),
+        "probability": _rounded(result.probability),
+        "interval": None if result.interval is None else [round(bound, 5) for bound in result.interval],
+        "operating_point": _rounded(result.operating_point),
+        "state": result.state,
+        "regions": regions,
+        "heatmap": paths or None,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 5)
+
+
+def _images(draft: Draft, pictures: dict[str, Picture]) -> dict[str, str] | None:
+    """Masks as they are; grey layers on the scale of the film they came from."""
+    for name in ("lung_mask",):
+        if name in draft.artifacts:
+            pictures[f"{name}.png"] = draft.artifacts[name].value
+    if draft.study.frontal is not None and "bone_subtracted" in draft.artifacts:
+        pictures |= _bone_layers(draft.study.frontal, draft.artifacts)
+    return {name.removesuffix(".png"): name for name in pictures}
+
+
+def _bone_layers(film: Radiograph, artifacts: Mapping[str, Artifact]) -> dict[str, Picture]:
+    """Bone, film minus bone, and what is missing between film and soft tissue, in numbers of the source.
+
+    Differences carry no offset: a layer of nothing is 0, whatever number the film's black has, so that
+    ``film = bone_suppressed + bone_subtracted`` holds number by number.
+    """
+    scale = film.grey_scale
+    original = scale.to_uint16(film.pixels).astype(np.int32)
+    suppressed = scale.to_uint16(artifacts["bone_suppressed"].value).astype(np.int32)
+    difference = np.abs(original - suppressed).astype(np.uint16)
+    return {
+        "bone_subtracted.png": difference,
+        "bone_suppressed.png": suppressed.astype(np.uint16),
+        "residual.png": difference,
+    }
+
+
+def _measurements(draft: Draft) -> dict[str, float | None] | None:
+    film, lungs = draft.study.frontal, draft.artifacts.get("lung_mask")
+    if film is None or lungs is None:
+        return None
+    mask: Mask = lungs.value
+    counts = np.bincount(mask.ravel(), minlength=256)
+    right, left = int(counts[128]), int(counts[255])
+    measured: dict[str, float | None] = {
+        "lung_area_px": right + left,
+        "right_lung_area_px": right,
+        "left_lung_area_px": left,
+        "cardiothoracic_ratio": None,
+    }
+    if film.spacing is not None:
+        measured["lung_area_cm2_at_detector"] = round((right + left) * film.spacing[0] * film.spacing[1] / 100, 2)
+    if "bone_subtracted" in draft.artifacts and right + left:
+        bone = draft.artifacts["bone_subtracted"].value
+        measured["bone_share_inside_lungs"] = round(float(bone[mask > 0].mean()), 5)
+    return measured
+
+
+def _warnings(draft: Draft) -> list[str]:
+    lines = [f"{view}: {line}" for view, film in draft.study.views.items() for line in film.warnings]
+    lines += [line for artifact in draft.artifacts.values() for line in artifact.warnings]
+    return list(dict.fromkeys(lines))
+
+
+def _provenance(draft: Draft) -> dict[str, Any]:
+    lines = [f"{view}: {line}" for view, film in draft.study.views.items() for line in film.preprocessing]
+    lines += [f"{name}: {line}" for name, artifact in draft.artifacts.items() for line in artifact.history]
+    return {
+        "radsuite": __version__,
+        "libraries": {name: _version(name) for name in LIBRARIES},
+        "unavailable": list(draft.unavailable),
+        "grey_scale": {
+            view: {"black": film.grey_scale.black, "white": film.grey_scale.white}
+            for view, film in draft.study.views.items()
+        },
+        "stages": [run.as_json() for run in draft.runs],
+        "preprocessing": lines,
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"

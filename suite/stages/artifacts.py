@@ -1,0 +1,79 @@
+"""The artifacts every stage may count on, by name, and the types of those that are no pictures.
+
+=================  =====================================================================================
+``frontal``        ``Radiograph``
+``lateral``        ``Radiograph``; a study without one simply lacks the artifact
+``gate``           ``GateResult``
+``lung_mask``      ``uint8 (H, W)`` on the frontal film: 0 background, 128 right lung, 255 left lung
+``bone_subtracted``  ``float32 (H, W)`` on the frontal film, on its [0, 1] scale: what bone adds
+``bone_suppressed``  ``float32 (H, W)``: the film minus that
+``triage``         ``TriageResult``
+``findings``       tuple of 13 ``FindingResult`` in the order of ``suite.findings.FINDINGS``
+=================  =====================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from suite.grid import Grid
+from suite.study import FloatImage
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One of the gate's tests: what it looked at, what it found, and whether that is acceptable."""
+
+    name: str
+    passed: bool
+    value: float | str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """Whether the film may be read, and why not."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def accepted(self) -> bool:
+        return all(check.passed for check in self.checks)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        return tuple(check.message for check in self.checks if not check.passed)
+
+
+@dataclass(frozen=True, slots=True)
+class TriageResult:
+    """Score (a logit), calibrated probability with 95 % interval, operating point, and the verdict."""
+
+    score: float
+    probability: float
+    interval: tuple[float, float]
+    operating_point: float
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heatmap:
+    """Where a finding's score comes from: (h, w) in [0, 1] on a coarse grid of the film ``view``."""
+
+    view: str
+    values: FloatImage
+    grid: Grid
+
+
+@dataclass(frozen=True, slots=True)
+class FindingResult:
+    """One finding. A head that its training data could not teach has ``None`` for every number."""
+
+    code: str
+    state: str
+    score: float | None = None
+    probability: float | None = None
+    interval: tuple[float, float] | None = None
+    operating_point: float | None = None
+    heatmaps: Mapping[str, Heatmap] = field(default_factory=dict)
