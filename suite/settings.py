@@ -51,7 +51,7 @@ class Settings(BaseSettings):
         host, port: where the pages are served. A host that others can reach needs ``secret``.
         secret: access token of the pages, at least 16 characters; ``None`` means no login, local use only.
         max_upload_mb: largest upload in one request, in megabytes (10^6 bytes).
-        device: where networks run: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        device: where networks run: ``auto``, ``cpu`` or ``cuda``.
         stages: stages to run, or ``None`` for all installed.
         lease_seconds: how long a job stays with a worker that gives no sign of life.
         heartbeat_seconds: how often a worker gives that sign; less than half of ``lease_seconds``.
@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=1, le=65535)
     secret: SecretStr | None = None
     max_upload_mb: int = Field(default=512, ge=1, le=16_384)
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda)$")
     stages: tuple[str, ...] | None = None
     lease_seconds: float = Field(default=30.0, gt=0)
     heartbeat_seconds: float = Field(default=5.0, gt=0)

@@ -14,6 +14,7 @@ import numpy as np
 from suite.errors import SuiteError, UnreadableFileError
 from suite.findings import FINDINGS
 from suite.jobs.contracts import Progress, StoredFilms
+from suite.report.schema import validate
 from suite.storage import whole_folder
 from suite.study import Projection, Radiograph, Study
 
@@ -98,6 +99,7 @@ class FakeReading:
 
     def write(self, folder: Path) -> Path:
         with whole_folder(folder) as temporary:
+            validate(self.report)
             for name, pixels in self.images.items():
                 assert cv2.imwrite(str(temporary / f"{name}.png"), pixels)
             (temporary / "report.json").write_text(json.dumps(self.report))
@@ -142,18 +144,26 @@ def make_reading(study: Study, *, accepted: bool = True, diagnosed: bool = True)
         "gate": {
             "accepted": accepted,
             "reasons": [] if accepted else ["The lungs are not in the picture."],
-            "checks": {"chest": 0.98 if accepted else 0.03},
+            "overridden": diagnosed and not accepted,
+            "checks": {
+                "chest": {
+                    "passed": accepted,
+                    "value": 0.98 if accepted else 0.03,
+                    "message": "The lungs are not in the picture.",
+                }
+            },
         },
         "triage": _triage() if diagnosed else None,
         "findings": [_finding(index, study) for index in range(13)] if diagnosed else None,
         "measurements": {"lung_area_px": 21_504, "cardiothoracic_ratio": 0.47} if diagnosed else None,
-        "images": {name: f"{name}.png" for name in images if not name.startswith("heatmap")},
+        "images": {name: f"{name}.png" for name in images if name[:4] != "heat"} if diagnosed else None,
         "provenance": {
             "radsuite": "0.1.0",
             "stages": [
                 {"name": name, "weights_sha256": "ab" * 32, "device": "cpu", "seconds": 0.125}
                 for name in (STAGES if diagnosed else STAGES[:1])
             ],
+            "grey_scale": {"frontal": {"black": 0.0, "white": 65535.0}},
             "preprocessing": ["frontal: 16-bit picture, used range 2000..62000"],
         },
     }

@@ -1,0 +1,160 @@
+"""Pixels for the viewer: raw numbers, because browsers reduce 16-bit PNG files to 8 bits.
+
+``/studies/<id>/pixels/<layer>.u16`` gives little-endian unsigned 16-bit values row by row, ``.u8`` bytes;
+both gzipped, with ``X-Rows`` and ``X-Columns``. Grey layers share one scale: 0 is the film's black, 65535 its
+white.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from flask import Blueprint, Response, abort, request
+
+from suite.findings import CODES
+from web.services import services
+
+blueprint = Blueprint("pixels", __name__)
+
+FILM_LAYERS = {"film": "frontal", "film_lateral": "lateral"}
+DERIVED_LAYERS = ("bone_suppressed", "bone_subtracted", "residual")
+DIFFERENCE_LAYERS = ("bone_subtracted", "residual")
+MASK_LAYERS = ("lung_mask",)
+THUMBNAIL_PIXELS = 144
+_FULL_SCALE = 65535.0
+_GZIP_LEVEL = 1
+"""Noise hardly compresses: higher levels cost seconds on a large film and gain a few percent."""
+
+AnyImage = npt.NDArray[np.generic]
+
+
+@blueprint.get("/studies/<study_id>/pixels/<layer>.<any(u16, u8):depth>")
+def layer(study_id: str, layer: str, depth: str) -> Response:
+    """One layer's pixels. 404 when the study or the layer does not exist."""
+    report, reading = _report(study_id)
+    path = services().store.file(study_id, reading, _relative_path(report, layer, depth))
+    etag = _etag(reading, layer, depth)
+    if request.if_none_match.contains(etag):
+        return _cached(Response(status=304), etag)
+    pixels = _decode(path)
+    if layer in DERIVED_LAYERS:
+        pixels = _on_film_scale(pixels, layer, report)
+    body = _as_depth(pixels, depth).tobytes()
+    response = Response(body, content_type="application/octet-stream")
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        response = Response(gzip.compress(body, _GZIP_LEVEL), content_type="application/octet-stream")
+        response.headers["Content-Encoding"] = "gzip"
+    response.headers["X-Rows"], response.headers["X-Columns"] = (str(side) for side in pixels.shape)
+    response.headers["Vary"] = "Accept-Encoding"
+    return _cached(response, etag)
+
+
+@blueprint.get("/studies/<study_id>/thumbnail.png")
+def thumbnail(study_id: str) -> Response:
+    """A small picture of the film for lists. 404 before there is a reading."""
+    report, reading = _report(study_id)
+    images = stored_images(report)
+    name = next((name for name in FILM_LAYERS if name in images), None)
+    if name is None:
+        abort(404)
+    etag = _etag(reading, name, "thumbnail")
+    if request.if_none_match.contains(etag):
+        return _cached(Response(status=304), etag)
+    film = _decode(services().store.file(study_id, reading, images[name]))
+    rows, columns = film.shape
+    scale = THUMBNAIL_PIXELS / max(rows, columns)
+    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    small = cv2.resize(np.asarray(film, np.float32), size, interpolation=cv2.INTER_AREA)
+    picture = cv2.imencode(".png", np.clip(small / 257.0, 0, 255).astype(np.uint8))[1].tobytes()
+    return _cached(Response(picture, content_type="image/png"), etag)
+
+
+def stored_images(report: Mapping[str, Any]) -> dict[str, str]:
+    """The reading's pictures by name. A film that was refused is stored too, under its usual name."""
+    views = report["study"]["views"]
+    films = {name: f"{name}.png" for name, view in FILM_LAYERS.items() if view in views}
+    return films | (report.get("images") or {})
+
+
+def heatmap_layers(report: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Per finding code and view, the path of its heatmap: ``{"edema": {"frontal": "..."}}``."""
+    return {
+        finding["code"]: {view: path for view, path in finding["heatmap"].items() if path}
+        for finding in report.get("findings") or ()
+        if finding.get("heatmap")
+    }
+
+
+def _report(study_id: str) -> tuple[dict[str, Any], str]:
+    study = services().catalogue.study(study_id)
+    if study is None or study.done is None or study.done.reading is None:
+        abort(404)
+    return services().store.report(study_id, study.done.reading), study.done.reading
+
+
+def _relative_path(report: Mapping[str, Any], layer: str, depth: str) -> str:
+    images = stored_images(report)
+    path: str | None = None
+    stored = {"u16": (*FILM_LAYERS, *DERIVED_LAYERS), "u8": MASK_LAYERS}[depth]
+    if layer in stored:
+        path = images.get(layer)
+    elif depth == "u8" and layer.startswith("heatmap-"):
+        code, _, view = layer.removeprefix("heatmap-").rpartition("-")
+        path = heatmap_layers(report).get(code, {}).get(view) if code in CODES else None
+    if not path:
+        abort(404)
+    return path
+
+
+def _decode(path: Path) -> AnyImage:
+    try:
+        content = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError:
+        abort(404)
+    pixels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.ndim != 2:
+        abort(500)
+    decoded: AnyImage = pixels
+    return decoded
+
+
+def _as_depth(pixels: AnyImage, depth: str) -> AnyImage:
+    if depth == "u8":
+        return pixels.astype(np.uint8, copy=False)
+    wide = pixels.astype("<u2", copy=False)
+    return wide * np.uint16(257) if pixels.dtype == np.uint8 else wide
+
+
+def _on_film_scale(pixels: AnyImage, name: str, report: Mapping[str, Any]) -> AnyImage:
+    """Derived images are stored in the source's own greys; the film is sent on the full scale, and so are
+    they.
+
+    Differences (``bone_subtracted``, ``residual``) carry no offset: nothing is 0 whatever the film's black
+    is.
+    """
+    scale = (report["provenance"].get("grey_scale") or {}).get("frontal") or {}
+    black, white = float(scale.get("black", 0.0)), float(scale.get("white", _FULL_SCALE))
+    if (black, white) == (0.0, _FULL_SCALE):
+        return pixels
+    if name in DIFFERENCE_LAYERS:
+        values = pixels.astype(np.float32) * (_FULL_SCALE / abs(white - black))
+    else:
+        values = (pixels.astype(np.float32) - black) * (_FULL_SCALE / (white - black))
+    return np.clip(np.rint(values), 0, _FULL_SCALE).astype(np.uint16)
+
+
+def _etag(reading: str, *parts: str) -> str:
+    return hashlib.sha256("/".join((reading, *parts)).encode()).hexdigest()[:32]
+
+
+def _cached(response: Response, etag: str) -> Response:
+    response.set_etag(etag)
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response

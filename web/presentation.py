@@ -1,0 +1,219 @@
+"""From report values to what a page says: words, percent, the geometry of an interval bar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask
+
+from suite.version import __version__
+
+STATE_WORDS = {
+    "suggested": "suggested",
+    "uncertain": "uncertain",
+    "not_suggested": "not suggested",
+    "not_trained": "not trained",
+    "normal": "normal",
+    "abnormal": "abnormal",
+}
+STAGE_WORDS = {
+    "gate": "Checking the film",
+    "lungs": "Outlining the lungs",
+    "bone": "Separating bone",
+    "triage": "Triage",
+    "diagnosis": "Looking for findings",
+}
+LAYER_WORDS = {
+    "film": "Film",
+    "film_lateral": "Film",
+    "bone_suppressed": "Bone-suppressed",
+    "bone_subtracted": "Bone-subtracted",
+    "residual": "Residual",
+}
+_ORDER = {"suggested": 0, "uncertain": 1, "not_suggested": 2, "not_trained": 3}
+_MEASUREMENT_WORDS = {
+    "lung_area_px": ("Visible lung field", "px"),
+    "right_lung_area_px": ("Right lung field", "px"),
+    "left_lung_area_px": ("Left lung field", "px"),
+    "lung_area_cm2_at_detector": ("Lung field, at detector", "cm²"),
+    "bone_share_inside_lungs": ("Share of bone inside lungs", ""),
+    "cardiothoracic_ratio": ("Cardiothoracic ratio", ""),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """An interval bar on a scale of 0 to 100: the span, the point, the operating point."""
+
+    low: float
+    high: float
+    point: float
+    threshold: float | None
+
+    @property
+    def span(self) -> float:
+        """Width of the interval, wide enough to be seen."""
+        return max(self.high - self.low, 0.8)
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """One finding as the panel shows it. ``number`` is a dash where nothing was measured."""
+
+    code: str
+    name: str
+    state: str
+    words: str
+    number: str
+    detail: str
+    bar: Bar | None
+    zones: tuple[str, ...]
+    has_heatmap: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TriageCard:
+    """The triage result as the panel shows it."""
+
+    state: str
+    words: str
+    number: str
+    detail: str
+    bar: Bar | None
+
+
+def init_app(app: Flask) -> None:
+    """Give templates the words and numbers of this module."""
+    app.jinja_env.filters.update(percent=percent, moment=moment, duration=duration, stage_words=stage_words)
+    app.jinja_env.globals.update(version=__version__, state_words=STATE_WORDS, layer_words=LAYER_WORDS)
+
+
+def percent(value: float | None) -> str:
+    """A probability in [0, 1] as a reader says it; the ends are not rounded to certainty."""
+    if value is None:
+        return "–"
+    if value < 0.01:
+        return "< 1 %"
+    if value > 0.99:
+        return "> 99 %"
+    return f"{value * 100:.0f} %"
+
+
+def moment(epoch: float) -> str:
+    """A time in UTC; pages turn it into the reader's own."""
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in words short enough for a table."""
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def stage_words(name: str) -> str:
+    """What a stage does, for people who wait for it."""
+    return STAGE_WORDS.get(name, name.replace("_", " ").capitalize())
+
+
+def triage_card(report: Mapping[str, Any]) -> TriageCard | None:
+    """The triage section, or ``None`` when that stage did not run."""
+    triage = report.get("triage")
+    if not triage:
+        return None
+    state = triage["state"]
+    return TriageCard(state, STATE_WORDS.get(state, state), _number(triage), _detail(triage), _bar(triage))
+
+
+def finding_rows(report: Mapping[str, Any]) -> list[FindingRow]:
+    """All findings: suggested, uncertain, not suggested, by falling probability; not trained last."""
+    findings = list(report.get("findings") or ())
+    findings.sort(key=lambda item: (_ORDER.get(item["state"], 2), -(_best(item) or 0.0)))
+    return [_finding_row(finding) for finding in findings]
+
+
+def measurement_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Measurements by name and value with unit; those that were not made are left out."""
+    rows = []
+    for key, value in (report.get("measurements") or {}).items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        name, unit = _MEASUREMENT_WORDS.get(key, (key.replace("_", " ").capitalize(), ""))
+        number = f"{value:,}".replace(",", " ") if isinstance(value, int) else f"{value:,.2f}"
+        rows.append((name, f"{number} {unit}".strip()))
+    return rows
+
+
+def check_rows(checks: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, bool, str]]:
+    """The gate's single checks: name, whether passed, value or message."""
+    return [
+        (name.replace("_", " ").capitalize(), bool(check["passed"]), _check_words(check))
+        for name, check in checks.items()
+    ]
+
+
+def _finding_row(finding: Mapping[str, Any]) -> FindingRow:
+    state = finding["state"]
+    trained = state != "not_trained"
+    zones = [region["zone"] for region in finding.get("regions") or () if region.get("zone")]
+    return FindingRow(
+        code=finding["code"],
+        name=finding["name"],
+        state=state,
+        words=STATE_WORDS.get(state, state),
+        number=_number(finding) if trained else "–",
+        detail=_detail(finding) if trained else "This finding was not trained; nothing is known about it.",
+        bar=_bar(finding) if trained else None,
+        zones=tuple(dict.fromkeys(zones)) if state in ("suggested", "uncertain") else (),
+        has_heatmap=trained and bool(finding.get("heatmap")),
+    )
+
+
+def _best(item: Mapping[str, Any]) -> float | None:
+    probability = item.get("probability")
+    value = probability if probability is not None else item.get("score")
+    return float(value) if value is not None else None
+
+
+def _number(item: Mapping[str, Any]) -> str:
+    """A calibrated probability in percent; a score that was not calibrated is called a score."""
+    if item.get("probability") is not None:
+        return percent(item["probability"])
+    return f"score {item['score']:.2f}" if item.get("score") is not None else "–"
+
+
+def _detail(item: Mapping[str, Any]) -> str:
+    if item.get("probability") is None:
+        return "A score, not a probability: it was not calibrated."
+    parts = []
+    if _has_interval(item):
+        low, high = item["interval"]
+        parts.append(f"95 % interval {percent(low)} to {percent(high)}")
+    if item.get("operating_point") is not None:
+        parts.append(f"operating point {percent(item['operating_point'])}")
+    return ", ".join(parts)
+
+
+def _bar(item: Mapping[str, Any]) -> Bar | None:
+    probability = item.get("probability")
+    if probability is None:
+        return None
+    low, high = item["interval"] if _has_interval(item) else (probability, probability)
+    threshold = item.get("operating_point")
+    return Bar(low * 100, high * 100, probability * 100, None if threshold is None else threshold * 100)
+
+
+def _has_interval(item: Mapping[str, Any]) -> bool:
+    interval = item.get("interval")
+    return isinstance(interval, Sequence) and len(interval) == 2 and None not in interval
+
+
+def _check_words(check: Mapping[str, Any]) -> str:
+    value = check.get("value")
+    shown = f"{value:.3g}" if isinstance(value, float) else "" if value is None else str(value)
+    return shown if check["passed"] else " ".join(part for part in (shown, check.get("message", "")) if part)

@@ -1,0 +1,113 @@
+"""What every answer carries and every request must bring: policy headers, host check, CSRF token."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from datetime import timedelta
+from pathlib import Path
+
+from flask import Flask, Response, abort, request, session
+
+from suite.errors import StorageError
+from suite.settings import Settings
+from suite.storage import write_bytes
+
+CSRF_FIELD = "csrf_token"
+CSRF_HEADER = "X-CSRF-Token"
+SESSION_LIFETIME = timedelta(hours=12)
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+_LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_FORM_ALLOWANCE = 1_000_000
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Configure cookies, limits and hosts, and guard every request."""
+    app.config.update(
+        SECRET_KEY=_signing_key(settings),
+        # A cookie belongs to a host, whatever the port: two instances must not overwrite each other's.
+        SESSION_COOKIE_NAME=f"radsuite_{settings.port}",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Strict",
+        PERMANENT_SESSION_LIFETIME=SESSION_LIFETIME,
+        MAX_CONTENT_LENGTH=settings.max_upload_bytes + _FORM_ALLOWANCE,
+        # Without a login, a foreign page that points its own name at this address must not be served.
+        TRUSTED_HOSTS=None if settings.secret is not None else [*_LOCAL_HOSTS, settings.host],
+    )
+    app.before_request(_check_csrf)
+    app.after_request(_add_headers)
+    app.jinja_env.globals["csrf_token"] = csrf_token
+
+
+def csrf_token() -> str:
+    """The session's token, for a hidden field or the header of a script's request."""
+    if "csrf" not in session:
+        session["csrf"] = secrets.token_urlsafe(24)
+    token: str = session["csrf"]
+    return token
+
+
+def _check_csrf() -> None:
+    if request.method in _SAFE_METHODS:
+        return
+    given = request.headers.get(CSRF_HEADER) or request.form.get(CSRF_FIELD, "")
+    expected = session.get("csrf", "")
+    if not expected or not hmac.compare_digest(given.encode(), expected.encode()):
+        abort(400, "This page is older than your session; load it again and repeat what you did.")
+
+
+def _add_headers(response: Response) -> Response:
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _signing_key(settings: Settings) -> bytes:
+    """A key kept in the data folder, bound to the secret: a changed secret ends every session."""
+    path = settings.data / "session.key"
+    secret = settings.secret.get_secret_value() if settings.secret is not None else ""
+    return hashlib.sha256(_stored_key(path) + secret.encode()).digest()
+
+
+def _stored_key(path: Path) -> bytes:
+    try:
+        if not path.exists():
+            temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+            write_bytes(temporary, secrets.token_bytes(32))
+            temporary.chmod(0o600)
+            try:
+                os.link(temporary, path)  # the first of several processes wins, and all read the same key
+            except FileExistsError:
+                pass
+            finally:
+                temporary.unlink()
+        return path.read_bytes()
+    except OSError as error:
+        raise StorageError(
+            f"{path}: the session key cannot be kept ({error.strerror}); check the folder."
+        ) from error

@@ -1,0 +1,130 @@
+/** Draws the film on the graphics processor: 16-bit numbers in a texture, windowed in the shader. */
+
+const VERTEX = `#version 300 es
+void main() {
+  vec2 corner = vec2((gl_VertexID << 1) & 2, gl_VertexID & 2);
+  gl_Position = vec4(corner * 2.0 - 1.0, 0.0, 1.0);
+}`;
+
+const FRAGMENT = `#version 300 es
+precision highp float;
+precision highp int;
+precision highp usampler2D;
+uniform usampler2D film;
+uniform ivec2 filmSize;
+uniform vec2 origin;      // stage position of the film's corner
+uniform float pixelStep;  // film pixels per stage pixel
+uniform float stageHeight;
+uniform float low;
+uniform float width;
+uniform bool inverted;
+out vec4 colour;
+
+float grey(ivec2 at) {
+  return float(texelFetch(film, clamp(at, ivec2(0), filmSize - 1), 0).r);
+}
+
+// Integer textures are not filtered by the hardware.
+float bilinear(vec2 at) {
+  vec2 shifted = at - 0.5;
+  ivec2 corner = ivec2(floor(shifted));
+  vec2 part = fract(shifted);
+  float upper = mix(grey(corner), grey(corner + ivec2(1, 0)), part.x);
+  float lower = mix(grey(corner + ivec2(0, 1)), grey(corner + ivec2(1, 1)), part.x);
+  return mix(upper, lower, part.y);
+}
+
+void main() {
+  vec2 stage = vec2(gl_FragCoord.x, stageHeight - gl_FragCoord.y);
+  vec2 at = (stage - origin) * pixelStep;
+  if (any(lessThan(at, vec2(0.0))) || any(greaterThanEqual(at, vec2(filmSize)))) {
+    colour = vec4(0.0, 0.0, 0.0, 1.0);
+    return;
+  }
+  int count = clamp(int(ceil(pixelStep)), 1, 4);
+  float sum = 0.0;
+  for (int row = 0; row < count; row += 1) {
+    for (int column = 0; column < count; column += 1) {
+      vec2 offset = (vec2(column, row) + 0.5) / float(count) - 0.5;
+      sum += bilinear(at + offset * pixelStep);
+    }
+  }
+  float value = clamp((sum / float(count * count) - low) / width, 0.0, 1.0);
+  if (inverted) value = 1.0 - value;
+  colour = vec4(vec3(value), 1.0);
+}`;
+
+function compiled(gl, kind, source) {
+  const shader = gl.createShader(kind);
+  gl.shaderSource(shader, source);
+  gl.compileShader(shader);
+  if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS)) throw new Error(gl.getShaderInfoLog(shader));
+  return shader;
+}
+
+function linked(gl) {
+  const program = gl.createProgram();
+  gl.attachShader(program, compiled(gl, gl.VERTEX_SHADER, VERTEX));
+  gl.attachShader(program, compiled(gl, gl.FRAGMENT_SHADER, FRAGMENT));
+  gl.linkProgram(program);
+  if (!gl.getProgramParameter(program, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(program));
+  return program;
+}
+
+export class WebGLRenderer {
+  name = "webgl";
+
+  /** Throws where WebGL2 is missing. */
+  constructor(canvas) {
+    this.canvas = canvas;
+    const gl = canvas.getContext("webgl2", { alpha: false, antialias: false, depth: false, preserveDrawingBuffer: false });
+    if (!gl) throw new Error("WebGL2 is not available");
+    this.gl = gl;
+    this.maxSide = gl.getParameter(gl.MAX_TEXTURE_SIZE);
+    this.program = linked(gl);
+    const names = ["film", "filmSize", "origin", "pixelStep", "stageHeight", "low", "width", "inverted"];
+    this.at = Object.fromEntries(names.map((name) => [name, gl.getUniformLocation(this.program, name)]));
+    /** @type {Map<object, WebGLTexture>} */
+    this.textures = new Map();
+    gl.bindVertexArray(gl.createVertexArray());
+  }
+
+  canShow(film) {
+    return film.rows <= this.maxSide && film.columns <= this.maxSide && !this.gl.isContextLost();
+  }
+
+  draw(film, place, window, inverted) {
+    const { gl, at } = this;
+    gl.viewport(0, 0, this.canvas.width, this.canvas.height);
+    gl.useProgram(this.program);
+    gl.activeTexture(gl.TEXTURE0);
+    gl.bindTexture(gl.TEXTURE_2D, this.#texture(film));
+    gl.uniform1i(at.film, 0);
+    gl.uniform2i(at.filmSize, film.columns, film.rows);
+    gl.uniform2f(at.origin, place.x, place.y);
+    gl.uniform1f(at.pixelStep, 1 / place.scale);
+    gl.uniform1f(at.stageHeight, this.canvas.height);
+    gl.uniform1f(at.low, window.low);
+    gl.uniform1f(at.width, window.high - window.low);
+    gl.uniform1i(at.inverted, inverted ? 1 : 0);
+    gl.drawArrays(gl.TRIANGLES, 0, 3);
+  }
+
+  #texture(film) {
+    const { gl } = this;
+    const known = this.textures.get(film);
+    if (known) return known;
+    const texture = gl.createTexture();
+    gl.bindTexture(gl.TEXTURE_2D, texture);
+    gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.NEAREST);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.NEAREST);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_S, gl.CLAMP_TO_EDGE);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE);
+    gl.texImage2D(
+      gl.TEXTURE_2D, 0, gl.R16UI, film.columns, film.rows, 0, gl.RED_INTEGER, gl.UNSIGNED_SHORT, film.values,
+    );
+    this.textures.set(film, texture);
+    return texture;
+  }
+}
