@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
 from suite.datasets.manifest import Manifest
 from suite.datasets.registry import open_dataset
 from suite.errors import DatasetError, RecipeError
@@ -49,10 +52,19 @@ def train(
 ) -> ModelCard:
     """Train, measure on the test part, and write ``NAME.safetensors`` with its model card into ``out``."""
     task = prepare(recipe_name, sources, settings)
-    model = fit(task, out, device=device, resume=resume, on_step=on_step)
+    model = as_shipped(fit(task, out, device=device, resume=resume, on_step=on_step))
     evaluation = task.evaluate(model, "test")
     evaluation.write(out)
     return save_release(out, task.name, model, card_content(task, evaluation, settings))
+
+
+def as_shipped(model: nn.Module) -> nn.Module:
+    """``model`` with its weights rounded to the fp16 they ship in, so that the card measures what is shipped."""
+    with torch.no_grad():
+        for value in (*model.parameters(), *model.buffers()):
+            if value.is_floating_point():
+                value.copy_(value.to(torch.float16))
+    return model
 
 
 def card_content(task: Task, evaluation: Evaluation, settings: Sequence[str]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What the commands of ``radsuite`` do; ``suite.cli`` only declares their options."""

@@ -1,0 +1,157 @@
+"""``radsuite analyze``: films in, one folder with report and pictures a study out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from suite.commands.console import error_line, output, progress_bar
+from suite.errors import InputError, SuiteError
+from suite.intake import StudyFiles, collect
+
+if TYPE_CHECKING:
+    from suite.analysis import Analyzer
+    from suite.reading import Reading
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a call: reports that were written, and the failures, each already told to the user."""
+
+    reports: list[dict[str, Any]] = field(default_factory=list)
+    exit_code: int = 0
+
+    def failed(self, error: SuiteError) -> None:
+        """Bad input outranks nothing; a failure of the suite outranks bad input."""
+        error_line(str(error))
+        self.exit_code = 1 if error.exit_code == 1 or self.exit_code == 1 else error.exit_code
+
+
+def analyze_films(
+    inputs: Sequence[str],
+    out: Path,
+    *,
+    lateral: str | None,
+    stages: Sequence[str] | None,
+    device: str,
+    override_gate: bool,
+    dicom: bool,
+    as_json: bool,
+) -> int:
+    """Read all studies among ``inputs``; a bad file is reported and does not stop the rest.
+
+    Returns:
+        Exit status: 0, 2 when an input was refused, 1 when the suite failed.
+    """
+    outcome = Outcome()
+    found = collect(inputs, lateral=lateral)
+    for refusal in found.refused:
+        outcome.failed(refusal.error)
+    if found.studies:
+        from suite.analysis import Analyzer
+
+        analyzer = Analyzer(stages, device)
+        for name in analyzer.unavailable:
+            error_line(f"left out: {name}")
+        _analyze_all(analyzer, found.studies, out, outcome, override_gate=override_gate, dicom=dicom)
+    if as_json:
+        output(json.dumps(outcome.reports, indent=2))
+    else:
+        print_table(outcome.reports)
+    return outcome.exit_code
+
+
+def _analyze_all(
+    analyzer: Analyzer,
+    studies: Iterable[StudyFiles],
+    out: Path,
+    outcome: Outcome,
+    *,
+    override_gate: bool,
+    dicom: bool,
+) -> None:
+    listed = list(studies)
+    with progress_bar() as progress:
+        task = progress.add_task("Reading", total=len(listed) * len(analyzer.stage_names))
+        for position, files in enumerate(listed, start=1):
+            progress.update(task, description=f"{files.id} ({position} of {len(listed)})")
+            try:
+                reading = _analyze_one(analyzer, files, out, outcome, override_gate, lambda: progress.advance(task))
+                if dicom:
+                    _write_dicom(reading, files, out / files.id)
+            except SuiteError as error:
+                outcome.failed(error)
+            progress.update(task, completed=position * len(analyzer.stage_names))
+
+
+def _analyze_one(
+    analyzer: Analyzer, files: StudyFiles, out: Path, outcome: Outcome, override_gate: bool, advance: Any
+) -> Reading:
+    study, refused = files.load_or_refuse()
+    for refusal in refused:
+        outcome.failed(refusal.error)
+    if study is None:
+        raise InputError(f"{files.id}: none of its films can be read; see the message above.")
+
+    def on_progress(_stage: str, state: str) -> None:
+        if state == "finished":
+            advance()
+
+    reading = analyzer.run(study, override_gate=override_gate, on_progress=on_progress)
+    reading.write(out / files.id)
+    outcome.reports.append(dict(reading.report))
+    return reading
+
+
+def _write_dicom(reading: Reading, files: StudyFiles, folder: Path) -> None:
+    """SR, SEG and SC beside the report; only a study that came as DICOM has the headers they need."""
+    from suite.dicom.writing import write_dicom
+
+    if files.frontal is not None and reading.report["images"] is not None:
+        write_dicom(reading.report, reading.images, files.frontal, folder / "dicom")
+
+
+def print_table(reports: Sequence[dict[str, Any]]) -> None:
+    """One line a study: what the gate said, how abnormal, and what is suggested."""
+    from rich.table import Table
+
+    if not reports:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("Study", "Gate", "Abnormal", "Suggested findings (probability, where)"):
+        table.add_column(column, overflow="fold")
+    for report in reports:
+        table.add_row(report["study"]["id"], _gate(report), _abnormal(report), _suggested(report))
+    output(table)
+
+
+def _gate(report: dict[str, Any]) -> str:
+    gate = report["gate"]
+    if gate is None:
+        return "-"
+    if gate["accepted"]:
+        return "accepted"
+    return ("overridden: " if gate["overridden"] else "refused: ") + " ".join(gate["reasons"])
+
+
+def _abnormal(report: dict[str, Any]) -> str:
+    triage = report["triage"]
+    if triage is None:
+        return "-"
+    low, high = triage["interval"]
+    return f"{triage['probability']:.2f} ({low:.2f}-{high:.2f}) {triage['state']}"
+
+
+def _suggested(report: dict[str, Any]) -> str:
+    findings = report["findings"]
+    if findings is None:
+        return "-"
+    suggested = sorted((f for f in findings if f["state"] == "suggested"), key=lambda f: -f["probability"])
+    parts = []
+    for finding in suggested:
+        zone = f", {finding['regions'][0]['zone']}" if finding["regions"] else ""
+        parts.append(f"{finding['name']} {finding['probability']:.2f}{zone}")
+    return "; ".join(parts) or "none"

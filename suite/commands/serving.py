@@ -1,0 +1,29 @@
+"""``radsuite serve`` and ``radsuite worker``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from suite.commands.console import output
+from suite.settings import Settings, load_settings
+
+
+def settings_from(**options: Any) -> Settings:
+    """The environment's settings with the options that were given on the command line."""
+    return load_settings(**{name: value for name, value in options.items() if value is not None})
+
+
+def serve_pages(*, host: str | None, port: int | None, data: Path | None) -> int:
+    """Serve until stopped; returns the exit status."""
+    from suite.jobs.supervisor import serve
+
+    settings = settings_from(host=host, port=port, data=data)
+    return serve(settings, on_ready=lambda address: output(f"Reading pages: {address}  (Ctrl-C stops)"))
+
+
+def run_worker(*, data: Path | None) -> int:
+    """Work until stopped; returns the exit status."""
+    from suite.jobs.worker import run
+
+    return run(settings_from(data=data))

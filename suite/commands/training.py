@@ -1,0 +1,44 @@
+"""``radsuite train`` and ``radsuite evaluate`` with their progress on the terminal."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from suite.commands.console import output, progress_bar
+from suite.datasets.registry import parse_sources
+
+
+def train_network(
+    recipe: str, sources: Sequence[str], settings: Sequence[str], out: Path, *, device: str, resume: bool
+) -> None:
+    """Train and print the figures of the test part."""
+    from suite.training.command import train
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    data = parse_sources(sources)
+    with progress_bar() as progress:
+        task = progress.add_task(f"Training {recipe}", total=None)
+        shown = 0.0
+
+        def on_step(step: int, total: int, losses: Mapping[str, float]) -> None:
+            nonlocal shown
+            if time.monotonic() - shown < 0.2 and step < total:
+                return
+            shown = time.monotonic()
+            words = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
+            progress.update(task, completed=step, total=total, description=f"Training {recipe}: {words}")
+
+        card = train(recipe, data, settings, out, device=device, resume=resume, on_step=on_step)
+    output((out / "table.md").read_text())
+    output(f"Weights: {card.weights_path}\nModel card: {card.path}")
+
+
+def evaluate_network(recipe: str, weights: Path, sources: Sequence[str], settings: Sequence[str], out: Path) -> None:
+    """Measure a weights file and print the table."""
+    from suite.training.command import evaluate
+
+    evaluation = evaluate(recipe, weights, parse_sources(sources), settings, out)
+    output(evaluation.table())
