@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from flask import Flask, Response, json, render_template, request
-from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge, SecurityError
 
 from suite.errors import InputError, SuiteError
 from web.services import services
@@ -53,6 +53,8 @@ def problem(status: int, sentence: str) -> Response:
 
 def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
+    if isinstance(error, SecurityError):  # the host is not ours: no address of this site can be built
+        return Response("This service does not answer to that host name.\n", 400, content_type="text/plain")
     if isinstance(error, RequestEntityTooLarge):
         limit = services().settings.max_upload_mb
         return problem(status, f"One upload may hold {limit} MB; hand in fewer films at a time.")

@@ -126,7 +126,7 @@ export class Panel {
     const outline = document.querySelector('[data-action="outline"]');
     press(outline, viewer.outlineShown);
     outline.hidden = !viewer.data.views[viewer.view].outline;
-    this.find("opacity-bar").hidden = viewer.finding === null;
+    this.find("opacity-bar").dataset.on = viewer.finding === null ? "no" : "yes";
     this.find("opacity-value").textContent = `${Math.round(viewer.opacity * 100)} %`;
     Object.assign(viewer.root.dataset, { view: viewer.view, layer: viewer.layerName, finding: viewer.finding ?? "" });
     this.#caption();

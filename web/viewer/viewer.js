@@ -32,6 +32,8 @@ export class Viewer extends EventTarget {
     /** Windows by view and group, places by view: each view keeps its own. */
     this.windows = new Map();
     this.places = new Map();
+    /** Views that still lie as fitted; they stay so when the stage changes its size. */
+    this.fittedViews = new Set();
     this.outlinePaths = new Map();
     this.heatPictures = new Map();
     this.film = null;
@@ -66,7 +68,7 @@ export class Viewer extends EventTarget {
       if (this.wanted !== wanted) return;
       Object.assign(this, { view, layerName: name, film });
       if (!this.windows.has(this.#windowKey())) this.windows.set(this.#windowKey(), this.#firstWindow());
-      if (!this.places.has(view)) this.places.set(view, placement.fitted(this.size, film));
+      if (!this.places.has(view)) this.#fitNow();
       this.#say("");
       await this.#loadOverlays();
       this.root.dataset.state = "ready";
@@ -112,7 +114,9 @@ export class Viewer extends EventTarget {
   }
 
   fit() {
-    if (this.film) this.#put(placement.fitted(this.size, this.film));
+    if (!this.film) return;
+    this.#fitNow();
+    this.#changed();
   }
 
   one() {
@@ -195,7 +199,13 @@ export class Viewer extends EventTarget {
     }
   }
 
+  #fitNow() {
+    this.places.set(this.view, placement.fitted(this.size, this.film));
+    this.fittedViews.add(this.view);
+  }
+
   #put(place) {
+    this.fittedViews.delete(this.view);
     this.places.set(this.view, place);
     this.#changed();
   }
@@ -209,6 +219,7 @@ export class Viewer extends EventTarget {
     };
     for (const canvas of [this.renderer.canvas, this.overlay.canvas]) Object.assign(canvas, this.size);
     for (const [view, place] of this.places) this.places.set(view, placement.resized(place, before, this.size));
+    if (this.film && this.fittedViews.has(this.view)) this.#fitNow();
     this.#draw();
   }
 
