@@ -57,6 +57,9 @@ _EDGED: Final[dict[str, tuple[tuple[float, float], ...]]] = {
     ),
 }  # fmt: skip
 
+# Spongiosa: one third bone, two thirds marrow by mass.
+_ROWS["spongiosa"] = tuple((b + 2.0 * s) / 3.0 for b, s in zip(_ROWS["bone"], _ROWS["soft"], strict=True))
+
 TABLES: Final[tuple[str, ...]] = (*_ROWS, *_EDGED)
 """Names of the attenuation tables."""
 
@@ -121,8 +124,7 @@ GAS: Final = Material("gas", "air", 0.001205)
 CARTILAGE: Final = Material("cartilage", "soft", 1.10)
 CALCIFIED_CARTILAGE: Final = Material("calcified_cartilage", "bone", 1.25, bone=True)
 CORTEX: Final = Material("cortex", "bone", 1.92, bone=True)
-# Spongiosa is one third bone and two thirds marrow by mass (1.18 g/cm3); as bone table it weighs less.
-MARROW: Final = Material("marrow", "bone", 0.60, bone=True)
+MARROW: Final = Material("marrow", "spongiosa", 1.18, bone=True)
 CALCIUM: Final = Material("calcium", "bone", 1.55)
 STEEL: Final = Material("steel", "steel", 7.99)
 TITANIUM: Final = Material("titanium", "titanium", 4.54)

@@ -257,7 +257,7 @@ def splat_capsules(
                     reach = max(true, smallest_px)
                     if away < reach * reach:
                         bell = 2.0 * (1.0 - away / (reach * reach))
-                        chords[r, x] += 0.7 * length[n] * bell * (true / reach) ** 2
+                        chords[r, x] += 0.5 * length[n] * bell * (true / reach) ** 2
                     continue
                 if t < 0.0 or t >= 1.0:
                     continue

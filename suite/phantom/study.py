@@ -113,7 +113,7 @@ def render_study(
         findings: changes to anatomy, applied in order; none for a healthy chest.
         lateral: also expose the left lateral.
         motion: let the heart beat and the body sway between the low and the high exposure.
-        oversample: rays per pixel side; 0 chooses 2 up to 640 pixels and 1 above.
+        oversample: rays per pixel side; 0 chooses 2 for frontals up to 640 pixels and 1 for all other films.
 
     Raises:
         InputError: a film size below 64 or above 4096, or an unknown display vendor.
@@ -131,7 +131,7 @@ def render_study(
     view = _Frontal(patient, scene, size, rays, np.random.default_rng(streams[2]), motion)
     side = None
     if raised is not None:
-        side = _lateral(patient, raised, size, rays, streams[3])
+        side = _lateral(patient, raised, size, oversample or 1, streams[3])
     labels = _labels(findings)
     boxes = _boxes({"frontal": view.masks, "lateral": side[1] if side else {}})
     return PhantomStudy(

@@ -30,13 +30,9 @@ def frontal_masks(paths: Paths) -> dict[str, Mask]:
         masks[f"lung_{side}"] = largest(whole & ~shadow).astype(np.uint8)
     for side in SIDES:
         masks[f"clavicle_{side}"] = paths.mask(f"clavicle_{side}")
-        field = masks[f"lung_{side}"].any(axis=0)
-        columns = np.nonzero(field)[0]
-        inner = np.zeros_like(masks[f"clavicle_{side}"])
-        if columns.size:
-            reach = _lung_reach(masks[f"lung_{side}"], masks[f"clavicle_{side}"], side)
-            inner[:, reach[0] : reach[1]] = masks[f"clavicle_{side}"][:, reach[0] : reach[1]]
-        masks[f"clavicle_scr_{side}"] = inner
+        masks[f"clavicle_scr_{side}"] = _inner_clavicle(
+            masks[f"clavicle_{side}"], masks[f"lung_{side}"], side
+        )
     for name in paths.labels:
         if name.startswith("rib_"):
             masks[name] = paths.mask(name)
@@ -54,27 +50,27 @@ def _shared(paths: Paths) -> dict[str, Mask]:
     masks["spine"] = paths.mask("spine")
     masks["ribs"] = paths.mask("ribs")
     masks["bone"] = paths.mask(*BONE_PARTS)
-    solid = sum(
-        (paths.lengths[..., k] for k, m in enumerate(paths.materials) if m.density > 0.1), np.float32(0.0)
-    )
-    masks["tissue"] = np.where(masks["bone"] > 0, 2, np.where(np.asarray(solid) > 1.0, 1, 0)).astype(np.uint8)
+    dense = np.asarray([material.density > 0.1 for material in paths.materials], dtype=np.float32)
+    soft = paths.lengths @ dense > 1.0
+    masks["tissue"] = np.where(masks["bone"] > 0, 2, soft).astype(np.uint8)
     for name in paths.labels:
         if name.startswith("finding:"):
             masks[name] = paths.mask(name)
     return masks
 
 
-def _lung_reach(lung: Mask, clavicle: Mask, side: str) -> tuple[int, int]:
-    # The SCR outlines follow the clavicle only from its sternal end to the lung's lateral edge.
-    rows = np.nonzero(clavicle.any(axis=1))[0]
+def _inner_clavicle(clavicle: Mask, lung: Mask, side: str) -> Mask:
+    """The part that the SCR outlines follow: from the sternal end to just beyond the lung's lateral edge."""
     width = lung.shape[1]
-    if not rows.size:
-        return 0, 0
-    band = np.nonzero(lung[rows[0] : rows[-1] + 1].any(axis=0))[0]
-    if not band.size:
-        return 0, 0
-    pad = max(1, width // 64)
-    return (max(int(band[0]) - pad, 0), width) if side == "right" else (0, min(int(band[-1]) + pad, width))
+    column = np.arange(width)
+    pad = width // 50
+    present = lung.any(axis=1)
+    # The patient's right lung has its lateral edge on the picture's left.
+    if side == "right":
+        allowed = column >= (np.argmax(lung, axis=1) - pad)[:, None]
+    else:
+        allowed = column <= (width - 1 - np.argmax(lung[:, ::-1], axis=1) + pad)[:, None]
+    return np.where(allowed & present[:, None], clavicle, 0).astype(np.uint8)
 
 
 def largest(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -13,8 +13,8 @@ from suite.phantom.scene import Priority, Scene
 
 # Shoulder outline (half-width of the muscle layer, mm at half_width 134) and its front and back, by height.
 _H = np.asarray([0.55, 0.63, 0.70, 0.78, 0.86, 0.93, 0.98, 1.03, 1.08, 1.14, 1.22, 1.60])
-_SHOULDER = np.asarray([0.0, 142.0, 154.0, 164.0, 170.0, 172.0, 166.0, 146.0, 112.0, 80.0, 60.0, 56.0])
-_RAISED = np.asarray([0.0, 138.0, 132.0, 124.0, 114.0, 106.0, 102.0, 99.0, 94.0, 82.0, 60.0, 56.0])
+_SHOULDER = np.asarray([140.0, 146.0, 154.0, 164.0, 170.0, 172.0, 166.0, 146.0, 112.0, 80.0, 60.0, 56.0])
+_RAISED = np.asarray([146.0, 140.0, 132.0, 124.0, 114.0, 106.0, 102.0, 99.0, 94.0, 82.0, 60.0, 56.0])
 _NECK_H = np.asarray([0.85, 0.93, 1.0, 1.08, 1.15, 1.30, 1.6])
 _NECK_FRONT = np.asarray([0.0, -52.0, -50.0, -44.0, -40.0, -42.0, -46.0])
 _NECK_BACK = np.asarray([0.0, 88.0, 82.0, 74.0, 68.0, 64.0, 64.0])
@@ -43,8 +43,9 @@ def _envelope(frame: Frame, fat: float, points: int = 72) -> Mesh:
     angle = 2.0 * np.pi * np.arange(points) / points
     s, c = np.sin(angle), np.cos(angle)
     middle = 0.5 * (front + back)
-    x = (width + layer)[:, None] * np.sign(s) * np.abs(s) ** 0.86
-    y = middle[:, None] + (0.5 * (back - front) + layer)[:, None] * np.sign(c) * np.abs(c) ** 0.80
+    square = _squareness(heights)[:, None]
+    x = (width + layer)[:, None] * np.sign(s) * np.abs(s) ** square
+    y = middle[:, None] + (0.5 * (back - front) + layer)[:, None] * np.sign(c) * np.abs(c) ** square
     return loft(np.stack([x, y, np.broadcast_to(z[:, None], x.shape)], axis=-1))
 
 
@@ -53,8 +54,14 @@ def skin_front(frame: Frame, x: Floats, z: Floats) -> Floats:
     h = z / frame.height
     width, front, back = _muscle_extent(frame, h, z)
     layer = frame.patient.fat
-    inside = np.clip(1.0 - np.clip(np.abs(x) / (width + layer), 0.0, 1.0) ** (2 / 0.86), 0.0, 1.0)
-    return np.asarray(0.5 * (front + back) - (0.5 * (back - front) + layer) * inside**0.40)
+    square = _squareness(h)
+    inside = np.clip(1.0 - np.clip(np.abs(x) / (width + layer), 0.0, 1.0) ** (2.0 / square), 0.0, 1.0)
+    return np.asarray(0.5 * (front + back) - (0.5 * (back - front) + layer) * inside ** (0.5 * square))
+
+
+def _squareness(h: Floats) -> Floats:
+    """Exponent of the superellipse: 1 is an ellipse; shoulders are boxier than waist and neck."""
+    return np.asarray(np.interp(h, [0.0, 0.35, 0.6, 0.95, 1.1], [0.86, 0.82, 0.66, 0.66, 0.85]))
 
 
 def _muscle_extent(frame: Frame, h: Floats, z: Floats) -> tuple[Floats, Floats, Floats]:
@@ -64,7 +71,8 @@ def _muscle_extent(frame: Frame, h: Floats, z: Floats) -> tuple[Floats, Floats, 
     trunk = frame.half_width(np.minimum(z, 0.62 * frame.height)) + 13.0 + p.muscle * (16.0 - 7.0 * low)
     outline = _RAISED if p.arms == "raised" else _SHOULDER
     shoulder = np.interp(h, _H, outline) * (0.35 + 0.65 * size) * (0.93 + 0.07 * p.muscle)
-    width = np.where(h < 0.55, trunk, np.where(h < 0.66, np.maximum(trunk, shoulder), shoulder))
+    rise = np.clip((h - 0.50) / 0.20, 0.0, 1.0)
+    width = trunk + rise**2 * (3.0 - 2.0 * rise) * (shoulder - trunk)
     front = frame.front(z) - 12.0 - 9.0 * p.muscle
     back = frame.back(z) + 16.0 + 14.0 * p.muscle
     blend = np.clip((h - 0.82) / 0.1, 0.0, 1.0)

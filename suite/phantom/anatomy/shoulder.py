@@ -10,7 +10,7 @@ import numpy as np
 from suite.phantom.anatomy.frame import Frame
 from suite.phantom.anatomy.lungs import SIDES
 from suite.phantom.materials import CORTEX, FAT, MARROW, MUSCLE
-from suite.phantom.mesh import Floats, Mesh, ellipsoid, loft, merge, resample, tube
+from suite.phantom.mesh import Floats, Mesh, capped_tube, ellipsoid, loft, merge, resample, tube
 from suite.phantom.scene import Priority, Scene
 
 
@@ -80,20 +80,20 @@ def _add_scapula(scene: Scene, frame: Frame, side: int, name: str, own: Floats) 
         [glenoid + [0, 0, 8.0], glenoid + [-side * 4.0, -14.0, 20.0], glenoid + [side * 4.0, -34.0, 12.0]]
     )
     parts = (
-        (resample(border, 18), 4.6, 5.2, (0.0, 1.0, 0.0)),
-        (resample(inner, 14), 2.2, 2.6, (0.0, 1.0, 0.0)),
+        (resample(border, 18), 3.4, 4.4, (0.0, 1.0, 0.0)),
+        (resample(inner, 14), 1.8, 2.2, (0.0, 1.0, 0.0)),
         (resample(ridge, 18), 4.2, 5.5, (0.0, 0.3, 1.0)),
         (resample(coracoid, 10), 5.0, 5.5, (1.0, 0.0, 0.0)),
     )
     label = f"scapula_{name}"
-    shells = [tube(line, wide, deep, normal, 10) for line, wide, deep, normal in parts]
+    shells = [capped_tube(line, wide, deep, normal, 10) for line, wide, deep, normal in parts]
     cores = [
         tube(line, max(wide - 1.1, 0.8), max(deep - 1.1, 0.8), normal, 10)
         for line, wide, deep, normal in parts
     ]
     shells.append(ellipsoid(glenoid, (7.0, 13.0, 19.0), 12, 18))
     cores.append(ellipsoid(glenoid, (5.8, 11.8, 17.8), 12, 18))
-    scene.add(f"{label}_blade", blade, MARROW.with_density(0.95), Priority.CORTEX - 4.0, label)
+    scene.add(f"{label}_blade", blade, MARROW.with_density(1.25), Priority.CORTEX - 4.0, label)
     scene.add(label, merge(shells), CORTEX, Priority.CORTEX - 3.5, label)
     scene.add(f"{label}_marrow", merge(cores), MARROW, Priority.CORTEX - 3.0, label)
 

@@ -61,7 +61,7 @@ def rib_line(
 
 
 def _radial(frame: Frame, number: int) -> float:
-    return float(frame.patient.rib_thickness * (5.0 if number == 1 else 6.6 if number < 11 else 5.2))
+    return float(frame.patient.rib_thickness * (5.4 if number == 1 else 7.4 if number < 11 else 5.6))
 
 
 def add(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
@@ -93,7 +93,7 @@ def _add_rib(scene: Scene, frame: Frame, line: Floats, normal: Floats, number: i
     half_depth = (
         0.5 * _radial(frame, number) * np.interp(along, [0, 0.1, 0.2, 0.7, 1.0], [1.0, 0.9, 1.1, 1.0, 0.95])
     )
-    cortex = p.cortex * np.interp(along, [0.0, 0.15, 0.5, 0.85, 1.0], [0.6, 1.0, 1.05, 0.75, 0.45])
+    cortex = p.cortex * np.interp(along, [0.0, 0.15, 0.5, 0.85, 1.0], [0.5, 0.8, 0.85, 0.6, 0.4])
     if number == 1:
         # The first rib lies flat: its broad side faces up.
         normal = normal + np.asarray([0.0, 0.0, 1.6])

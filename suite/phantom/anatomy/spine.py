@@ -20,7 +20,7 @@ def add(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
     ):
         shell, core = _vertebra(frame, z, spacing, 0.5 * frame.patient.cortex, number, rng)
         scene.add(f"vertebra_{name}", shell, CORTEX, Priority.CORTEX - 1.0, "spine")
-        scene.add(f"vertebra_{name}_marrow", core, MARROW, Priority.CORTEX - 0.5, "spine")
+        scene.add(f"vertebra_{name}_marrow", core, MARROW.with_density(1.13), Priority.CORTEX - 0.5, "spine")
     scene.add("paraspinal", _paraspinal(frame), MUSCLE, Priority.MEDIASTINUM - 2.0, "paraspinal")
 
 

@@ -1,6 +1,6 @@
 """Pulmonary arteries and veins: trees that fill the lungs and thin towards the pleura.
 
-A tree is grown by splitting a cloud of end points again and again; each branch heads for the middle of the
+A tree is grown by splitting a cloud of end points again and again by direction; each branch heads for the
 points it feeds, and its radius follows Murray's law (radius^k adds up over a fork).
 """
 
@@ -89,31 +89,42 @@ def _grow(points: Array, root: Array, radius: float, draws: Array, out: Array) -
         lo, hi = int(stack[depth, 0]), int(stack[depth, 1])
         sx, sy, sz, r = stack[depth, 2], stack[depth, 3], stack[depth, 4], stack[depth, 5]
         n = hi - lo
-        cx, cy, cz = points[lo:hi, 0].mean(), points[lo:hi, 1].mean(), points[lo:hi, 2].mean()
         u = draws[node % draws.shape[0]]
         node += 1
-        reach = 1.0 if n == 1 else 0.24 + 0.26 * u[0]
-        ex, ey, ez = sx + reach * (cx - sx), sy + reach * (cy - sy), sz + reach * (cz - sz)
-        length = np.sqrt((ex - sx) ** 2 + (ey - sy) ** 2 + (ez - sz) ** 2)
+        cloud = points[lo:hi].copy()
+        aim = np.zeros(3)
+        bearing = np.empty((n, 3))
+        near = 0.0
+        for i in range(n):
+            dx, dy, dz = cloud[i, 0] - sx, cloud[i, 1] - sy, cloud[i, 2] - sz
+            away = np.sqrt(dx * dx + dy * dy + dz * dz) + 1e-6
+            bearing[i, 0], bearing[i, 1], bearing[i, 2] = dx / away, dy / away, dz / away
+            aim += bearing[i]
+            near += away
+        near /= n
+        aim /= np.sqrt((aim * aim).sum()) + 1e-9
+        reach = near * (1.0 if n == 1 else 0.22 + 0.22 * u[0])
+        ex, ey, ez = sx + reach * aim[0], sy + reach * aim[1], sz + reach * aim[2]
+        length = reach
         here = max(radius * (n / count) ** (1.0 / 3.3), 0.33)
         # Two pieces with a bend in the middle: vessels are never straight.
-        mx = 0.5 * (sx + ex) + 0.16 * length * (u[1] - 0.5)
-        my = 0.5 * (sy + ey) + 0.16 * length * (u[2] - 0.5)
-        mz = 0.5 * (sz + ez) + 0.16 * length * (u[3] - 0.5)
+        mx = 0.5 * (sx + ex) + 0.10 * length * (u[1] - 0.5)
+        my = 0.5 * (sy + ey) + 0.10 * length * (u[2] - 0.5)
+        mz = 0.5 * (sz + ez) + 0.10 * length * (u[3] - 0.5)
         r = min(r, 1.6 * here)
         out[used] = np.array([sx, sy, sz, mx, my, mz, r, 0.5 * (r + here)])
         out[used + 1] = np.array([mx, my, mz, ex, ey, ez, 0.5 * (r + here), here])
         used += 2
         if n == 1:
             continue
-        cloud = points[lo:hi]
+        # Fork by direction, not by place: branches part at acute angles and run outwards.
         axis, best = 0, -1.0
         for k in range(3):
-            spread = cloud[:, k].std() * (0.8 + 0.4 * u[(k + 1) % 4]) * (0.65 if k == 1 else 1.0)
+            spread = bearing[:, k].std() * (0.8 + 0.4 * u[(k + 1) % 4]) * (0.7 if k == 1 else 1.0)
             if spread > best:
                 best, axis = spread, k
-        order = np.argsort(cloud[:, axis])
-        points[lo:hi] = cloud[order].copy()
+        order = np.argsort(bearing[:, axis])
+        points[lo:hi] = cloud[order]
         middle = lo + min(max(int(n * (0.35 + 0.3 * u[2])), 1), n - 1)
         stack[depth] = np.array([float(lo), float(middle), ex, ey, ez, here])
         stack[depth + 1] = np.array([float(middle), float(hi), ex, ey, ez, here])
