@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 import warnings as python_warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +38,7 @@ _FAILURES = (
     KeyError,
     IndexError,
     AttributeError,
+    struct.error,
     zlib.error,
     MemoryError,
 )
@@ -218,10 +222,9 @@ def _depth(stored: npt.NDArray[Any]) -> str:
     return f"{8 * stored.dtype.itemsize}-bit {kind} values"
 
 
-def _open(path: Path, source: str) -> ImageFile:
+@contextmanager
+def _open(path: Path, source: str) -> Iterator[ImageFile]:
     """The picture with its header read and checked; no pixel is decoded yet."""
-    from PIL import JpegImagePlugin, PngImagePlugin, TiffImagePlugin
-
     kind = file_kind(read_head(path, source))
     if kind not in PICTURE_KINDS:
         raise UnreadableFileError(
@@ -229,29 +232,32 @@ def _open(path: Path, source: str) -> ImageFile:
         )
     if kind is FileKind.PNG:
         check_png(path, source)
-    # The plug-ins themselves: Image.open would answer a large header with a global limit of its own.
-    plugin: Any = {
-        FileKind.PNG: PngImagePlugin.PngImageFile,
-        FileKind.JPEG: JpegImagePlugin.JpegImageFile,
-        FileKind.TIFF: TiffImagePlugin.TiffImageFile,
-    }[kind]
-    try:
-        with python_warnings.catch_warnings():
-            python_warnings.simplefilter("ignore")
-            image: ImageFile = plugin(path)
-            pages = getattr(image, "n_frames", 1)
-    except _FAILURES as error:
-        raise UnreadableFileError(
-            f"{source}: the {kind} picture is damaged, or of a form that is not read; "
-            "save it again as grey PNG."
-        ) from error
-    try:
+    with path.open("rb") as file:
+        try:
+            with python_warnings.catch_warnings():
+                python_warnings.simplefilter("ignore")
+                image = _plugin(kind)(file)
+                pages = getattr(image, "n_frames", 1)
+        except _FAILURES as error:
+            raise UnreadableFileError(
+                f"{source}: the {kind} picture is damaged, or of a form that is not read; "
+                "save it again as grey PNG."
+            ) from error
         check_size(image.height, image.width, source)
         if pages > 1:
             raise UnsupportedPixelsError(
                 f"{source}: it holds {pages} pictures; save the one film as its own file."
             )
-    except UnsupportedPixelsError:
-        image.close()
-        raise
-    return image
+        yield image
+
+
+def _plugin(kind: FileKind) -> type[ImageFile]:
+    """Pillow's reader for a kind; Image.open would answer a large header with a limit of its own."""
+    from PIL import JpegImagePlugin, PngImagePlugin, TiffImagePlugin
+
+    plugins: dict[FileKind, type[ImageFile]] = {
+        FileKind.PNG: PngImagePlugin.PngImageFile,
+        FileKind.JPEG: JpegImagePlugin.JpegImageFile,
+        FileKind.TIFF: TiffImagePlugin.TiffImageFile,
+    }
+    return plugins[kind]

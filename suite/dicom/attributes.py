@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from suite.dicom.grayscale import LookupTable
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
+    from pydicom.uid import UID
 
 MALFORMED = (
     ValueError,
@@ -29,14 +33,34 @@ MALFORMED = (
     NotImplementedError,
     EOFError,
     struct.error,
+    BytesLengthException,
+    InvalidDicomError,
 )
 """What pydicom raises when a value does not have the form its representation demands."""
 
 
-def raw(dataset: Dataset, keyword: str) -> Any:
+@contextmanager
+def parser_silenced() -> Iterator[None]:
+    """Without the parser's warnings on values that break the standard: those that matter are worded here.
+
+    Values are converted, and complained about, when they are asked for, not only when the file is read.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+Attribute = str | tuple[int, int]
+"""An attribute by its keyword, or by group and element where it repeats in several groups."""
+
+
+def raw(dataset: Dataset, keyword: Attribute) -> Any:
     """The value of an attribute, or ``None`` when it is absent, empty or malformed."""
     try:
-        value = dataset.get(keyword)
+        with parser_silenced():
+            value = dataset.get(keyword)
+            if isinstance(keyword, tuple) and value is not None:  # pydicom answers tags with elements
+                value = value.value
     except MALFORMED:
         return None
     if value is None or (isinstance(value, str | bytes) and not value.strip()):
@@ -44,7 +68,7 @@ def raw(dataset: Dataset, keyword: str) -> Any:
     return value
 
 
-def text(dataset: Dataset, keyword: str) -> str | None:
+def text(dataset: Dataset, keyword: Attribute) -> str | None:
     """An attribute as one line of text; several values are joined by a backslash, as the file has them."""
     value = raw(dataset, keyword)
     if value is None:
@@ -53,11 +77,11 @@ def text(dataset: Dataset, keyword: str) -> str | None:
         parts = [str(part) for part in value] if _is_multiple(value) else [str(value)]
     except MALFORMED:
         return None
-    joined = " ".join("\\".join(parts).replace("\x00", " ").split())
-    return joined or None
+    joined = "".join(sign if sign.isprintable() else " " for sign in "\\".join(parts))
+    return " ".join(joined.split()) or None
 
 
-def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
+def numbers(dataset: Dataset, keyword: Attribute) -> tuple[float, ...]:
     """All finite numbers of an attribute; empty when one of them is not a finite number."""
     value = raw(dataset, keyword)
     if value is None:
@@ -69,19 +93,19 @@ def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
     return parts if all(math.isfinite(part) for part in parts) else ()
 
 
-def number(dataset: Dataset, keyword: str) -> float | None:
+def number(dataset: Dataset, keyword: Attribute) -> float | None:
     """The first number of an attribute, or ``None``."""
     values = numbers(dataset, keyword)
     return values[0] if values else None
 
 
-def integer(dataset: Dataset, keyword: str) -> int | None:
+def integer(dataset: Dataset, keyword: Attribute) -> int | None:
     """The first number of an attribute as an integer, or ``None`` when it is not one."""
     value = number(dataset, keyword)
     return int(value) if value is not None and value == int(value) else None
 
 
-def items(dataset: Dataset, keyword: str) -> list[Dataset]:
+def items(dataset: Dataset, keyword: Attribute) -> list[Dataset]:
     """The items of a sequence; empty when it is absent or not a sequence."""
     from pydicom.dataset import Dataset as Item
 
@@ -106,6 +130,13 @@ def lookup_tables(dataset: Dataset, sequence: str, *, signed_input: bool) -> tup
     found = [_lookup_table(item, signed_input) for item in items(dataset, sequence)]
     tables = [table for table in found if table is not None]
     return tables, len(found) - len(tables)
+
+
+def to_uid(value: str) -> UID:
+    """A UID without complaint about its form: it came from a file and may be anything."""
+    from pydicom import config, uid
+
+    return uid.UID(value, config.IGNORE)
 
 
 def _lookup_table(item: Dataset, signed_input: bool) -> LookupTable | None:

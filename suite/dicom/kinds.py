@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from suite.dicom.attributes import text
+from suite.dicom.attributes import text, to_uid
 from suite.errors import NotARadiographError
 
 if TYPE_CHECKING:
@@ -84,9 +84,7 @@ def check_is_radiograph(dataset: Dataset, source: str) -> tuple[str, ...]:
 
 def describe_kind(sop_class: str, modality: str) -> str:
     """What an object is, in words: ``a CT Image (computed tomography)``."""
-    from pydicom.uid import UID
-
-    name = UID(sop_class).name if sop_class else ""
+    name = to_uid(sop_class).name if sop_class else ""
     if name == sop_class:  # a class that the dictionary does not know is its own name
         name = ""
     name = name.removesuffix(" Storage").removesuffix(" - For Presentation").removesuffix(" - For Processing")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from suite.dicom.attributes import MALFORMED, integer, raw, text
+from suite.dicom.attributes import MALFORMED, integer, parser_silenced, raw, text, to_uid
 from suite.dicom.codestream import ends_properly, picture_size
 from suite.errors import NotARadiographError, UnreadableFileError, UnsupportedPixelsError
 from suite.study import check_size
@@ -86,6 +85,7 @@ def read_layout(dataset: Dataset, source: str) -> PixelLayout:
     )
 
 
+@parser_silenced()
 def decode(dataset: Dataset, layout: PixelLayout, source: str) -> npt.NDArray[Any]:
     """Stored values: integers (H, W) for monochrome, ``uint8``/``uint16`` (H, W, 3) RGB for colour.
 
@@ -94,24 +94,21 @@ def decode(dataset: Dataset, layout: PixelLayout, source: str) -> npt.NDArray[An
         UnsupportedPixelsError: no installed decoder reads the compression; the message names what to install.
     """
     from pydicom.pixels.decoders.base import get_decoder
-    from pydicom.uid import UID
 
-    _complete_header(dataset, layout)
-    syntax = UID(layout.transfer_syntax)
+    syntax = to_uid(layout.transfer_syntax)
     decoder = _decoder(get_decoder, syntax, source)
+    _complete_header(dataset, layout)
     if syntax.is_encapsulated:
         _check_codestream(dataset, layout, source)
     else:
         _check_native_length(dataset, layout, source)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            array, _ = decoder.as_array(
-                dataset,
-                index=0,
-                raw=layout.photometric == "PALETTE COLOR" or layout.is_monochrome,
-                **({} if syntax.is_encapsulated else {"correct_unused_bits": False}),
-            )
+        array, _ = decoder.as_array(
+            dataset,
+            index=0,
+            raw=layout.photometric == "PALETTE COLOR" or layout.is_monochrome,
+            **({} if syntax.is_encapsulated else {"correct_unused_bits": False}),
+        )
     except (*MALFORMED, RuntimeError, MemoryError, OSError) as error:
         raise _decoding_failure(syntax, source) from error
     if layout.photometric == "PALETTE COLOR":
@@ -181,19 +178,25 @@ def _transfer_syntax(dataset: Dataset) -> str:
 def _complete_header(dataset: Dataset, layout: PixelLayout) -> None:
     """Writes the layout back, so that the decoder sees the same defaults."""
     from pydicom.dataset import FileMetaDataset
-    from pydicom.uid import UID
 
     if getattr(dataset, "file_meta", None) is None:
         dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = UID(layout.transfer_syntax)
-    dataset.SamplesPerPixel = layout.samples
-    dataset.PhotometricInterpretation = layout.photometric
-    dataset.BitsAllocated, dataset.BitsStored = layout.bits_allocated, layout.bits_stored
-    dataset.HighBit = layout.high_bit
-    dataset.PixelRepresentation = int(layout.signed)
-    dataset.NumberOfFrames = 1
+    dataset.file_meta.TransferSyntaxUID = to_uid(layout.transfer_syntax)
+    header: dict[int, tuple[str, str | int]] = {
+        0x00280002: ("US", layout.samples),
+        0x00280004: ("CS", layout.photometric),
+        0x00280008: ("IS", 1),
+        0x00280010: ("US", layout.rows),
+        0x00280011: ("US", layout.columns),
+        0x00280100: ("US", layout.bits_allocated),
+        0x00280101: ("US", layout.bits_stored),
+        0x00280102: ("US", layout.high_bit),
+        0x00280103: ("US", int(layout.signed)),
+    }
     if layout.samples > 1 and integer(dataset, "PlanarConfiguration") not in (0, 1):
-        dataset.PlanarConfiguration = 0
+        header[0x00280006] = ("US", 0)
+    for tag, (representation, value) in header.items():
+        dataset.add_new(tag, representation, value)
 
 
 def _decoder(get_decoder: Any, syntax: Any, source: str) -> Any:
@@ -241,9 +244,7 @@ def _check_codestream(dataset: Dataset, layout: PixelLayout, source: str) -> Non
     from pydicom.encaps import get_frame
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
+        frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
     except (*MALFORMED, RuntimeError) as error:
         raise UnreadableFileError(
             f"{source}: its compressed pixel data are incomplete; fetch or export the file again."
@@ -281,11 +282,9 @@ def _significant_bits(array: npt.NDArray[Any], dataset: Dataset, layout: PixelLa
 
 
 def _has_embedded_overlay(dataset: Dataset) -> bool:
-    return any(
-        element.tag.group & 0xFF00 == 0x6000 and element.tag.element == 0x0102 and element.value
-        for element in dataset
-        if element.tag.group & 0xFF00 == 0x6000
-    )
+    """Whether an overlay is said to lie in an unused bit of the pixels (retired, still found)."""
+    groups = (group for group in range(0x6000, 0x6020, 2) if (group, 0x0102) in dataset)
+    return any(integer(dataset, (group, 0x0102)) for group in groups)
 
 
 def _apply_palette(array: npt.NDArray[Any], dataset: Dataset, source: str) -> npt.NDArray[Any]:

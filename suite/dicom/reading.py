@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.dicom.attributes import MALFORMED, text
+from suite.dicom.attributes import MALFORMED, parser_silenced, text, to_uid
 from suite.dicom.kinds import CAPTURE_CLASSES, PROJECTION_CLASSES, check_is_radiograph, describe_kind
 from suite.dicom.pixels import PixelLayout, decode, has_pixels, read_layout
 from suite.dicom.rendering import Rendering, render
@@ -134,13 +131,12 @@ def read_dataset(path: str | Path, source: str, *, pixels: bool = True) -> Datas
         UnsupportedPixelsError: the file, or what it inflates to, is larger than any film.
     """
     from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
 
     _check_file(Path(path), source)
     try:
-        with _quiet():
+        with parser_silenced():
             dataset = dcmread(path, stop_before_pixels=not pixels, force=True)
-    except (*MALFORMED, InvalidDicomError, RuntimeError, MemoryError, RecursionError, zlib.error) as error:
+    except (*MALFORMED, RuntimeError, MemoryError, RecursionError, zlib.error) as error:
         raise UnreadableFileError(
             f"{source}: the DICOM file is truncated or damaged; fetch or export it again."
         ) from error
@@ -214,12 +210,10 @@ def _without_pixels(source: str) -> UnreadableFileError:
 
 
 def _decoded(layout: PixelLayout) -> str:
-    from pydicom.uid import UID
-
     sign = "signed" if layout.signed else "unsigned"
     return (
         f"DICOM {layout.photometric}, {layout.bits_stored} bits stored, {sign}, "
-        f"{UID(layout.transfer_syntax).name}."
+        f"{to_uid(layout.transfer_syntax).name}."
     )
 
 
@@ -278,11 +272,3 @@ def _plain_rules(bits: int) -> GreyRules:
         for_processing=False,
         linear_to_exposure=False,
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the parser's warnings on malformed values: what matters is judged and worded here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
