@@ -17,7 +17,7 @@ from werkzeug.serving import make_server
 
 from suite.jobs.execution import JobRunner
 from suite.jobs.identity import WorkerIdentity
-from suite.jobs.submission import Submission
+from suite.jobs.submission import Submission, Upload
 from suite.settings import Settings, load_settings
 from tests.jobs_fakes import FakeAnalyzer, collect, load_study
 from web import create_app
@@ -38,11 +38,26 @@ class House:
     def client(self) -> FlaskClient:
         return self.app.test_client()
 
+    def take(self, name: str, frontal: bytes, lateral_name: str, lateral: bytes) -> None:
+        """Hand in one pair of pictures, as the upload does."""
+        with self.services.store.staging() as staging:
+            uploads = [Upload(staging / name, name), Upload(staging / lateral_name, lateral_name)]
+            for upload, content in zip(uploads, (frontal, lateral), strict=True):
+                upload.path.write_bytes(content)
+            self.services.submission.submit(staging, uploads[:1], {0: uploads[1]})
+
     def work(self) -> None:
         """Run everything that was handed over so far."""
         runner = self._runner()
         while not self.sent.empty():
             runner.run(self.sent.get() or "")
+
+    def wait(self) -> None:
+        """Until every study's latest job has ended, whoever runs it."""
+        while any(
+            study.latest and not study.latest.state.is_final for study in self.services.catalogue.studies()
+        ):
+            threading.Event().wait(0.01)
 
     def _runner(self) -> JobRunner:
         parts = self.services

@@ -26,6 +26,9 @@ PAGE_SIZE = 50
 IDLE_WORKER_SECONDS = 20.0
 """A queued job that waits this long while none runs means that no worker is there."""
 
+MAX_NAME_LENGTH = 160
+"""Characters of a file's own name that are kept, besides its ending."""
+
 _LATERAL_FIELD = re.compile(r"lateral-(\d{1,4})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _SAFE_ENDING = re.compile(r"\.[A-Za-z0-9]{1,8}")
@@ -187,8 +190,9 @@ def _viewer_data(study: StudyView, report: dict[str, Any]) -> dict[str, Any]:
 
 def _received(item: FileStorage, folder: Path) -> Upload:
     """Store one file under a harmless name; the name it came with is kept for people to read."""
-    shown = _CONTROL.sub("", (item.filename or "").replace("\\", "/").rpartition("/")[2])[:200] or "film"
+    shown = _CONTROL.sub("", (item.filename or "").replace("\\", "/").rpartition("/")[2]) or "film"
     ending = Path(shown).suffix if _SAFE_ENDING.fullmatch(Path(shown).suffix) else ""
+    shown = shown.removesuffix(ending)[:MAX_NAME_LENGTH] + ending
     path = folder / (safe_id(shown) + ending)
     receive(item.stream, path)
     return Upload(path, shown)
