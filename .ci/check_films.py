@@ -19,7 +19,9 @@ def main(folder: Path) -> int:
         accepted = report["gate"]["accepted"]
         complete = accepted == (report["findings"] is not None)
         wrong += not (accepted == is_chest and complete)
-        sys.stdout.write(f"{path.parent.name}: {'accepted' if accepted else 'refused'} {report['gate']['reasons']}\n")
+        sys.stdout.write(
+            f"{path.parent.name}: {'accepted' if accepted else 'refused'} {report['gate']['reasons']}\n"
+        )
     return wrong
 
 

@@ -47,7 +47,7 @@ def recorded_forwards(analyzer: Analyzer, study: Study) -> list[tuple[str, Calla
     """The calls each stage's network gets in a reading, to be repeated without anything around them."""
     calls: list[tuple[str, Callable[[], object]]] = []
     hooks = []
-    for stage in analyzer._stages:
+    for stage in analyzer.stages:
         network = getattr(stage, "_network", None)
         if network is None:
             continue
@@ -67,7 +67,9 @@ def recorded_forwards(analyzer: Analyzer, study: Study) -> list[tuple[str, Calla
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("film", nargs="?", type=Path)
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--runs", type=int, default=15)
@@ -81,9 +83,16 @@ def main() -> None:
     reading = analyzer.run(study)
     with tempfile.TemporaryDirectory() as folder:
         writing_ms = median_ms(lambda: reading.write(Path(folder) / "study"), max(3, options.runs // 3))
-    print(f"film {study.frontal.shape if study.frontal else None}, {torch.get_num_threads()} threads, median of {options.runs}")
+    print(
+        f"film {study.frontal.shape if study.frontal else None}, {torch.get_num_threads()} threads, median of {options.runs}"
+    )
     print(f"{'what':28s} {'ms':>9s}")
-    for name, value in [*rows, ("sum of forward passes", total), ("reading", reading_ms), ("writing the files", writing_ms)]:
+    for name, value in [
+        *rows,
+        ("sum of forward passes", total),
+        ("reading", reading_ms),
+        ("writing the files", writing_ms),
+    ]:
         print(f"{name:28s} {value:9.1f}")
     print(f"reading / forward passes      {reading_ms / total:8.2f}")
     print(f"with writing / forward passes {(reading_ms + writing_ms) / total:8.2f}")

@@ -44,7 +44,12 @@ class GradientDiscriminator(nn.Module):
     """
 
     def __init__(
-        self, base: int = 64, gradients: bool = True, attention: bool = True, normalise: bool = True, gain: float = 4.0
+        self,
+        base: int = 64,
+        gradients: bool = True,
+        attention: bool = True,
+        normalise: bool = True,
+        gain: float = 4.0,
     ) -> None:
         super().__init__()
         self.gain = gain
@@ -52,7 +57,10 @@ class GradientDiscriminator(nn.Module):
         layers: list[nn.Module] = []
         channels = 6 if gradients else 2
         for index, out_channels in enumerate((base, 2 * base, 4 * base, 8 * base)):
-            layers += [nn.Conv2d(channels, out_channels, 4, stride=1 if index == 3 else 2, padding=1), nn.LeakyReLU(0.01)]
+            layers += [
+                nn.Conv2d(channels, out_channels, 4, stride=1 if index == 3 else 2, padding=1),
+                nn.LeakyReLU(0.01),
+            ]
             if index:
                 layers.append(nn.InstanceNorm2d(out_channels))
             if index == 2 and attention:

@@ -63,7 +63,9 @@ class MultiScaleGenerator(nn.Module):
         - **output** - (B, 1, H, W) in (-1, 1): what the bones add to the film
     """
 
-    def __init__(self, base: int = 64, attention: bool = True, side_heads: bool = True, normalise: bool = True) -> None:
+    def __init__(
+        self, base: int = 64, attention: bool = True, side_heads: bool = True, normalise: bool = True
+    ) -> None:
         super().__init__()
         widths = [base, 2 * base, 4 * base, 8 * base, 8 * base, 8 * base, 8 * base]
         self.downs = nn.ModuleList(_down(a, b) for a, b in zip([1, *widths[:-1]], widths, strict=True))
@@ -74,7 +76,9 @@ class MultiScaleGenerator(nn.Module):
             _up(channels + skip, out) for channels, skip, out in zip(ins, skips, outs, strict=True)
         )
         self.attention = SelfAttention(outs[2]) if attention else nn.Identity()
-        self.side_heads = nn.ModuleList(_side_head(outs[index]) for index in (3, 4, 5)) if side_heads else None
+        self.side_heads = (
+            nn.ModuleList(_side_head(outs[index]) for index in (3, 4, 5)) if side_heads else None
+        )
         self.head = nn.Conv2d(outs[-1], 1, 1)
         if normalise:
             _normalise(self)

@@ -11,7 +11,9 @@ PEAK = 1.0
 """PSNR's peak, fixed: MCA-Net's own figures use each image's range and are not comparable."""
 
 
-def suppression_scores(film: FloatImage, truth: FloatImage, predicted: FloatImage, region: Mask) -> dict[str, float]:
+def suppression_scores(
+    film: FloatImage, truth: FloatImage, predicted: FloatImage, region: Mask
+) -> dict[str, float]:
     """PSNR (dB), SSIM, mean absolute error and BSR of a soft-tissue image against the true one.
 
     Args:

@@ -19,7 +19,9 @@ STRUCTURE_LIMIT = 0.25
 """Mean removed share of the film above which a reader is warned; see ``BoneStage``."""
 
 
-def bone_layer(network: nn.Module, pixels: FloatImage, size: int, device: torch.device) -> tuple[FloatImage, Framed]:
+def bone_layer(
+    network: nn.Module, pixels: FloatImage, size: int, device: torch.device
+) -> tuple[FloatImage, Framed]:
     """What the bones add to a film (H, W), in film units: at least 0, at most the film itself."""
     framed = frame(pixels, size)
     film = torch.from_numpy(framed.pixels)[None, None].to(device, memory_format=torch.channels_last)
@@ -54,7 +56,9 @@ class BoneStage:
     def _read(self, pixels: FloatImage) -> Outputs:
         bone, framed = bone_layer(self._network, pixels, self._size, torch.device(self.device))
         grid, history = Grid.of(pixels.shape), framed.history()
-        warnings = ("The bone image takes away more than a quarter of the film.",) if _too_much(bone, pixels) else ()
+        warnings = (
+            ("The bone image takes away more than a quarter of the film.",) if _too_much(bone, pixels) else ()
+        )
         return {
             "bone_subtracted": Artifact(bone, grid, history, warnings),
             "bone_suppressed": Artifact(pixels - bone, grid, history),

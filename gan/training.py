@@ -37,7 +37,9 @@ class BoneRecipe(Recipe):
     batch_size: int = Field(4, ge=1)
     learning_rate: float = Field(1e-4, gt=0, description="of the generator beside the discriminator (TTUR)")
     discriminator_learning_rate: float = Field(4e-4, gt=0, description="TTUR: four times the generator's")
-    pretraining_factor: float = Field(8.0, gt=0, description="on the generator's rate while it learns by L1 alone")
+    pretraining_factor: float = Field(
+        8.0, gt=0, description="on the generator's rate while it learns by L1 alone"
+    )
     coarse_share: float = Field(0.55, ge=0, le=1, description="share of the epochs at half the size")
     pretraining_share: float = Field(0.75, ge=0, le=1, description="share of the epochs with L1 alone")
     ema_decay: float = Field(0.995, ge=0, lt=1)
@@ -46,7 +48,9 @@ class BoneRecipe(Recipe):
     edge_weight: float = Field(1.0, ge=0)
     adversarial: Adversarial = "hinge"
     adversarial_weight: float = Field(1.0, ge=0, description="0 trains the generator by L1 alone")
-    base: int = Field(32, ge=8, le=128, description="channels of the generator's first block; 64 is published")
+    base: int = Field(
+        32, ge=8, le=128, description="channels of the generator's first block; 64 is published"
+    )
     discriminator_base: int = Field(32, ge=8, le=128)
     attention: bool = True
     spectral_norm: bool = True
@@ -88,7 +92,11 @@ class BoneTask(Task):
             "limits": "BSE-JSRT's layer is an algorithm's output, not dual energy, and covers the lung fields only: "
             "bones outside the lungs stay. Breaks of ribs may be healed.",
             "licence": "research use only: learned from JSRT films and BSE-JSRT layers",
-            "sources": ["Zhou et al. 2018 (MCA-Net)", "Zhang et al. 2019 (SAGAN)", "BSE-JSRT: Juhász et al. 2010"],
+            "sources": [
+                "Zhou et al. 2018 (MCA-Net)",
+                "Zhang et al. 2019 (SAGAN)",
+                "BSE-JSRT: Juhász et al. 2010",
+            ],
         }
 
     def optimizers(self) -> dict[str, Optimizer]:
@@ -96,7 +104,9 @@ class BoneTask(Task):
         return {
             "model": Adam(self.modules["model"].parameters(), lr=recipe.learning_rate, betas=(0.0, 0.9)),
             "discriminator": Adam(
-                self.modules["discriminator"].parameters(), lr=recipe.discriminator_learning_rate, betas=(0.0, 0.9)
+                self.modules["discriminator"].parameters(),
+                lr=recipe.discriminator_learning_rate,
+                betas=(0.0, 0.9),
             ),
         }
 
@@ -115,7 +125,9 @@ class BoneTask(Task):
         recipe = self.recipe
         coarse = epoch < recipe.coarse_share * recipe.epochs and recipe.size >= 512
         self._pairs.size = recipe.size // 2 if coarse else recipe.size
-        self._adversarial = epoch >= recipe.pretraining_share * recipe.epochs and recipe.adversarial_weight > 0
+        self._adversarial = (
+            epoch >= recipe.pretraining_share * recipe.epochs and recipe.adversarial_weight > 0
+        )
 
     def training_set(self) -> Dataset[Batch]:
         self._pairs = PairSet(self._part("train"), self.recipe.size, augmented=True)
@@ -134,9 +146,13 @@ class BoneTask(Task):
         loss = self.recipe.l1_weight * l1
         losses = {"l1": float(l1.detach())}
         if self._adversarial:
-            losses["discriminator"] = self._discriminator_step(fabric, wrapped, optimizers, batch, fake.detach())
+            losses["discriminator"] = self._discriminator_step(
+                fabric, wrapped, optimizers, batch, fake.detach()
+            )
             wrapped["discriminator"].requires_grad_(False)
-            adversarial = generator_loss(wrapped["discriminator"](fake * batch["trust"], film), self.recipe.adversarial)
+            adversarial = generator_loss(
+                wrapped["discriminator"](fake * batch["trust"], film), self.recipe.adversarial
+            )
             loss = loss + self.recipe.adversarial_weight * adversarial
             losses["generator"] = float(adversarial.detach())
         optimizers["model"].zero_grad()
@@ -172,8 +188,10 @@ class BoneTask(Task):
         figures = {}
         for key in (*SCORES, *(f"identity_{name}" for name in SCORES), "psnr_gain"):
             figures[key] = mean_figure(np.array([row[key] for row in rows], dtype=np.float64), owners, rng)
-        notes = ("Bone-suppressed image against BSE-JSRT's inside the lungs, peak 1; identity: the film itself.",)
-        return Evaluation(figures, rows, notes)
+        notes = (
+            "Bone-suppressed image against BSE-JSRT's inside the lungs, peak 1; identity: the film itself.",
+        )
+        return Evaluation(figures, rows, notes, spread=("psnr", "identity_psnr"))
 
     def _row(self, model: nn.Module, record: Record) -> dict[str, Any]:
         pair = jsrt_pair(record)

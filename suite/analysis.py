@@ -20,7 +20,10 @@ from suite.stages.plugins import STAGES, installed, load_stage
 from suite.study import Study
 
 _NO_FRONTAL = Check(
-    "frontal_present", False, None, "The study has no frontal film; give the frontal film, and this one with --lateral."
+    "frontal_present",
+    False,
+    None,
+    "The study has no frontal film; give the frontal film, and this one with --lateral.",
 )
 
 OnProgress = Callable[[str, str], None]
@@ -42,17 +45,19 @@ class Analyzer:
     def __init__(self, stages: Sequence[str] | None = None, device: str = "auto") -> None:
         self.device = resolve_device(device)
         self.unavailable: list[str] = []
-        self._stages = self._build(stages)
+        self.stages = tuple(self._build(stages))
 
     @property
     def stage_names(self) -> tuple[str, ...]:
         """The stages in running order."""
-        return tuple(stage.name for stage in self._stages)
+        return tuple(stage.name for stage in self.stages)
 
     def _build(self, wanted: Sequence[str] | None) -> list[Stage]:
         for name in wanted or ():
             if name not in installed(STAGES):
-                raise InputError(f"stage {name!r} is not installed; use one of {', '.join(installed(STAGES))}.")
+                raise InputError(
+                    f"stage {name!r} is not installed; use one of {', '.join(installed(STAGES))}."
+                )
         classes: dict[str, Any] = {}
         built: dict[str, Stage] = {}
         for name in installed(STAGES):
@@ -76,7 +81,10 @@ class Analyzer:
     def _runnable(self, classes: dict[str, Any]) -> tuple[str, ...]:
         """All stages but those whose inputs nobody makes; what is left out is named in the report."""
         while True:
-            made = {artifact for stage in classes.values() for artifact in stage.makes} | {"frontal", "lateral"}
+            made = {artifact for stage in classes.values() for artifact in stage.makes} | {
+                "frontal",
+                "lateral",
+            }
             lacking = [name for name, stage in classes.items() if not stage.needs <= made]
             if not lacking:
                 return ordered(classes)
@@ -84,7 +92,9 @@ class Analyzer:
                 missing = ", ".join(sorted(classes.pop(name).needs - made))
                 self.unavailable.append(f"{name}: nobody makes {missing}.")
 
-    def run(self, study: Study, *, override_gate: bool = False, on_progress: OnProgress | None = None) -> Reading:
+    def run(
+        self, study: Study, *, override_gate: bool = False, on_progress: OnProgress | None = None
+    ) -> Reading:
         """Read one study.
 
         A film the gate refuses is not read further, unless ``override_gate``.
@@ -96,7 +106,7 @@ class Analyzer:
         inputs = {name: Artifact(film, Grid.of(film.shape)) for name, film in study.views.items()}
         if study.frontal is None:
             draft.artifacts["gate"] = Artifact(GateResult((_NO_FRONTAL,)))
-        for stage in self._stages:
+        for stage in self.stages:
             if not stage.needs <= (inputs.keys() | draft.artifacts.keys()):
                 continue
             if on_progress is not None:
@@ -117,7 +127,9 @@ def _run(stage: Stage, available: Mapping[str, Artifact], draft: Draft) -> Stage
     except SuiteError:
         raise
     except (RuntimeError, ValueError, ArithmeticError, MemoryError) as error:
-        raise StageError(f"stage {stage.name} failed on study {draft.study.id}: {error}; run it again with --device cpu.") from error
+        raise StageError(
+            f"stage {stage.name} failed on study {draft.study.id}: {error}; run it again with --device cpu."
+        ) from error
     seconds = time.perf_counter() - start
     check_outputs(stage, [wanted], outputs)
     draft.artifacts.update(outputs[0])

@@ -38,7 +38,9 @@ def main() -> None:
 
 @main.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the results.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the results."
+)
 @click.option("--lateral", metavar="FILE", help="The lateral film of the one study given.")
 @click.option("--stages", metavar="A,B", help="Only these stages and what they build on.")
 @click.option("--device", type=DEVICE, default="auto", show_default=True)
@@ -86,7 +88,9 @@ def analyze(
 @main.command()
 @click.option("--host", help="Address to serve on; 127.0.0.1 unless set.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port; 8080 unless set.")
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Data folder: studies and database.")
+@click.option(
+    "--data", type=click.Path(path_type=Path, file_okay=False), help="Data folder: studies and database."
+)
 @click.pass_context
 def serve(ctx: click.Context, host: str | None, port: int | None, data: Path | None) -> None:
     """Serve the reading pages and work on what is uploaded, until Ctrl-C.
@@ -116,7 +120,9 @@ def worker(ctx: click.Context, data: Path | None) -> None:
 
 
 @main.command()
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=Path("demo-data"), show_default=True)
+@click.option(
+    "--data", type=click.Path(path_type=Path, file_okay=False), default=Path("demo-data"), show_default=True
+)
 @click.option("--studies", type=click.IntRange(1, 50), default=5, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @click.option("--host", help="Address to serve on; 127.0.0.1 unless set.")
@@ -138,8 +144,66 @@ def demo(
 
 
 @main.command()
+@click.option("--n", "count", type=click.IntRange(1, 1_000_000), required=True, help="How many studies.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--size", type=click.IntRange(64, 4096), default=512, show_default=True, help="Pixels a side.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the cohort."
+)
+@click.option(
+    "--parts", default="chest", show_default=True, help="Comma list of chest, limbs, hand, knee ..."
+)
+@click.option(
+    "--prevalence", multiple=True, metavar="CODE=SHARE", help="How often a finding occurs; all=0: none."
+)
+@click.option(
+    "--lateral/--no-lateral", default=True, show_default=True, help="Also the lateral film of chests."
+)
+@click.option("--motion", is_flag=True, help="Heart and body move between the two dual-energy exposures.")
+@click.option("--dicom", is_flag=True, help="Also write each study as DICOM.")
+@click.option("--workers", type=click.IntRange(1, 1024), help="Processes; all cores unless set.")
+def phantom(
+    count: int,
+    seed: int,
+    size: int,
+    out: Path,
+    parts: str,
+    prevalence: tuple[str, ...],
+    lateral: bool,
+    motion: bool,
+    dicom: bool,
+    workers: int | None,
+) -> None:
+    """Compute a cohort of patients with films and the truth about them.
+
+    Writes OUT/manifest.csv and one folder a study. A run that was stopped continues when repeated.
+
+    \b
+    Example:
+      radsuite phantom --n 100 --seed 7 --size 512 --out cohort
+      radsuite phantom --n 50 --parts limbs --prevalence fracture=0.3 --out mixed
+    """
+    from suite.commands.phantom import make_cohort
+
+    make_cohort(
+        out,
+        count=count,
+        seed=seed,
+        size=size,
+        lateral=lateral,
+        motion=motion,
+        dicom=dicom,
+        parts=parts,
+        prevalence=prevalence,
+        workers=workers,
+    )
+
+
+@main.command()
 @click.argument("recipe")
-@click.option("--data", "sources", multiple=True, metavar="NAME=DIR", help="A data set; may be given several times.")
+@click.option(
+    "--data", "sources", multiple=True, metavar="NAME=DIR", help="A data set; may be given several times."
+)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one value of the recipe.")
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False))
 @click.option("--device", type=DEVICE, default="auto", show_default=True)

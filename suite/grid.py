@@ -46,7 +46,9 @@ class Pad:
 
     def apply(self, array: Array, interpolation: Interpolation) -> Array:
         return np.pad(
-            array, ((self.top, self.bottom), (self.left, self.right)), constant_values=np.asarray(self.value, array.dtype)
+            array,
+            ((self.top, self.bottom), (self.left, self.right)),
+            constant_values=np.asarray(self.value, array.dtype),
         )
 
     def invert(self, array: Array, shape: Shape, interpolation: Interpolation) -> Array:
@@ -165,4 +167,6 @@ class Grid:
 
     def _check(self, array: Array, shape: Shape) -> None:
         if array.shape[:2] != shape:
-            raise InputError(f"array of shape {array.shape[:2]} does not lie on this grid of {shape}; use its own grid.")
+            raise InputError(
+                f"array of shape {array.shape[:2]} does not lie on this grid of {shape}; use its own grid."
+            )

@@ -27,7 +27,9 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise StorageError(f"{path}: could not be written ({error.strerror}); free space or choose another folder.") from error
+        raise StorageError(
+            f"{path}: could not be written ({error.strerror}); free space or choose another folder."
+        ) from error
 
 
 def write_text(path: Path, content: str) -> None:
@@ -46,12 +48,16 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
     except OSError as error:
-        raise StorageError(f"{folder}: could not be made ({error.strerror}); choose another folder.") from error
+        raise StorageError(
+            f"{folder}: could not be made ({error.strerror}); choose another folder."
+        ) from error
     try:
         yield temporary
         _swap(temporary, folder)
     except OSError as error:
-        raise StorageError(f"{folder}: could not be written ({error.strerror}); free space and try again.") from error
+        raise StorageError(
+            f"{folder}: could not be written ({error.strerror}); free space and try again."
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -61,13 +61,22 @@ def test_relative_imports_are_not_used() -> None:
 
 
 def fresh(code: str) -> str:
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
     return result.stdout.strip()
 
 
 @pytest.mark.parametrize(
     "statement",
-    ["import suite", "import suite.cli", "import suite.jobs", "import web", "import suite.phantom", "import suite.intake"],
+    [
+        "import suite",
+        "import suite.cli",
+        "import suite.jobs",
+        "import web",
+        "import suite.phantom",
+        "import suite.intake",
+    ],
 )
 def test_light_modules_start_without_torch(statement: str) -> None:
     assert fresh(f"{statement}; import sys; print('torch' in sys.modules)") == "False"
@@ -117,6 +126,10 @@ def test_nothing_is_loaded_from_a_pickle() -> None:
     found = []
     for path in modules():
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Attribute) and node.attr == "load" and getattr(node.value, "id", "") in ("torch", "pickle"):
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr == "load"
+                and getattr(node.value, "id", "") in ("torch", "pickle")
+            ):
                 found.append(str(path))
     assert found == []

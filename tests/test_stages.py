@@ -52,7 +52,9 @@ def test_a_stage_brings_what_it_builds_on_and_nothing_else() -> None:
 
 
 def test_an_input_nobody_makes_is_named() -> None:
-    with pytest.raises(GraphError, match="stage diagnosis needs 'bone_subtracted', which no installed stage makes"):
+    with pytest.raises(
+        GraphError, match="stage diagnosis needs 'bone_subtracted', which no installed stage makes"
+    ):
         ordered({name: made for name, made in house().items() if name != "bone"})
 
 
@@ -84,7 +86,9 @@ def test_a_stage_that_breaks_its_promise_is_found_out() -> None:
 @pytest.fixture
 def entry_points(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
     points: list[EntryPoint] = []
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [point for point in points if point.group == group])
+    monkeypatch.setattr(
+        plugins, "entry_points", lambda group: [point for point in points if point.group == group]
+    )
     plugins.installed.cache_clear()
     yield points
     plugins.installed.cache_clear()
@@ -115,7 +119,9 @@ SIDES = st.integers(33, 300)
 
 @settings(max_examples=40, deadline=None)
 @given(SIDES, SIDES, st.sampled_from([64, 128, 256]), st.floats(0.1, 0.9), st.floats(0.1, 0.9))
-def test_a_point_on_a_letterboxed_grid_finds_back(rows: int, columns: int, size: int, y: float, x: float) -> None:
+def test_a_point_on_a_letterboxed_grid_finds_back(
+    rows: int, columns: int, size: int, y: float, x: float
+) -> None:
     """A bright spot planted in the film is found at the same place after there and back."""
     grid = Grid.of((rows, columns)).square().resize(size)
     film = np.zeros((rows, columns), np.float32)

@@ -60,7 +60,11 @@ class ChannelSet(Dataset[Mapping[str, Tensor]]):
         if augmented:
             self.geometry = augment.geometry(degrees=7, shift=0.06, scale=(0.9, 1.15))
             self.appearance = v2.Compose(
-                [augment.LocalContrast(p=0.3), augment.LevelAdjustment(shift=0.12, gamma=1.5), augment.FilmNoise(0.02)]
+                [
+                    augment.LocalContrast(p=0.3),
+                    augment.LevelAdjustment(shift=0.12, gamma=1.5),
+                    augment.FilmNoise(0.02),
+                ]
             )
 
     def __len__(self) -> int:
@@ -71,7 +75,9 @@ class ChannelSet(Dataset[Mapping[str, Tensor]]):
         planes = tv_tensors.Image(torch.from_numpy(self.films(record)))
         if self.geometry is not None and self.appearance is not None:
             planes = self.geometry(planes)
-            lungs = planes[1:2] / planes[:1].clamp_min(1e-3)  # the mask, recovered so that both planes change alike
+            lungs = planes[1:2] / planes[:1].clamp_min(
+                1e-3
+            )  # the mask, recovered so that both planes change alike
             film = self.appearance(tv_tensors.Image(planes[:1]))
             planes = torch.cat((film, film * lungs.clamp(0.0, 1.0), planes[2:]))
         return {

@@ -45,20 +45,31 @@ class DiagnosisStage:
 
     def _read(self, study: Inputs) -> Outputs:
         planes, framed = frontal_channels(
-            study["frontal"].value.pixels, study["lung_mask"].value, study["bone_subtracted"].value, self._size
+            study["frontal"].value.pixels,
+            study["lung_mask"].value,
+            study["bone_subtracted"].value,
+            self._size,
         )
-        side = frame(study["lateral"].value.pixels, self._size) if "lateral" in study and self._reads_lateral else None
+        side = (
+            frame(study["lateral"].value.pixels, self._size)
+            if "lateral" in study and self._reads_lateral
+            else None
+        )
         output = self._forward(planes, side)
         frames = {"frontal": framed} | ({"lateral": side} if side is not None else {})
         maps = {"frontal": output.frontal_maps, "lateral": output.lateral_maps}
         heatmaps = {view: heatmap_from(maps[view][0].float()).cpu().numpy() for view in frames}  # type: ignore[index]
         results = tuple(
-            self._result(code, float(output.logits[0, index]), {v: m[index] for v, m in heatmaps.items()}, frames)
+            self._result(
+                code, float(output.logits[0, index]), {v: m[index] for v, m in heatmaps.items()}, frames
+            )
             for index, code in enumerate(CODES)
         )
         warnings = ()
         if "lateral" in study and not self._reads_lateral:
-            warnings = ("The lateral film is shown but did not enter the findings: these weights have not learned laterals.",)
+            warnings = (
+                "The lateral film is shown but did not enter the findings: these weights have not learned laterals.",
+            )
         return {"findings": Artifact(results, None, framed.history(), warnings)}
 
     def _forward(self, planes: NDArray, side: Framed | None) -> DiagnosisOutput:  # type: ignore[type-arg]
@@ -71,18 +82,26 @@ class DiagnosisStage:
             return self._network(frontal, lateral, torch.ones(1, dtype=torch.bool, device=device))
 
     def _result(
-        self, code: str, score: float, maps: Mapping[str, NDArray], frames: Mapping[str, Framed]  # type: ignore[type-arg]
+        self,
+        code: str,
+        score: float,
+        maps: Mapping[str, NDArray],
+        frames: Mapping[str, Framed],  # type: ignore[type-arg]
     ) -> FindingResult:
         head = self._heads[code]
         if not head["trained"]:
             return FindingResult(code, "not_trained")
-        heatmaps = {view: Heatmap(view, values, _map_grid(frames[view], values)) for view, values in maps.items()}
+        heatmaps = {
+            view: Heatmap(view, values, _map_grid(frames[view], values)) for view, values in maps.items()
+        }
         if head["calibration"] is None:
             return FindingResult(code, "uncertain", score, heatmaps=heatmaps)
         calibration = Calibration.from_json(head["calibration"])  # type: ignore[arg-type]
         probability, interval = calibration.probability(score), calibration.interval(score)
         cut = calibration.operating_point
-        return FindingResult(code, state_of(probability, interval, cut), score, probability, interval, cut, heatmaps)
+        return FindingResult(
+            code, state_of(probability, interval, cut), score, probability, interval, cut, heatmaps
+        )
 
 
 def _map_grid(framed: Framed, values: NDArray):  # type: ignore[no-untyped-def,type-arg]

@@ -44,8 +44,12 @@ class DiagnosisRecipe(Recipe):
     ema_decay: float = Field(0.99, ge=0, lt=1)
     validate_every: int = Field(2, ge=1)
     dropout: float = Field(0.2, ge=0, lt=1)
-    branch_weight: float = Field(0.4, ge=0, description="weight of the branch heads' loss beside the main head's")
-    triage_weights: str = Field("", description="model card of the triage network to start from; empty: from scratch")
+    branch_weight: float = Field(
+        0.4, ge=0, description="weight of the branch heads' loss beside the main head's"
+    )
+    triage_weights: str = Field(
+        "", description="model card of the triage network to start from; empty: from scratch"
+    )
 
 
 def masked_bce(logits: Tensor, labels: Tensor) -> Tensor:
@@ -90,7 +94,11 @@ class DiagnosisTask(Task):
             + ", ".join(code for code in CODES if code not in trained)
             + ". Heatmaps show what the branch looked at, not outlines.",
             "licence": "research use only: learned from NIH ChestX-ray14 films",
-            "sources": ["Avramescu et al. (network)", "Huang et al. 2017 (DenseNet)", "Wang et al. 2017 (ChestX-ray14)"],
+            "sources": [
+                "Avramescu et al. (network)",
+                "Huang et al. 2017 (DenseNet)",
+                "Wang et al. 2017 (ChestX-ray14)",
+            ],
             "views": {"frontal": {"trained": True}, "lateral": {"trained": False}},
         }
 
@@ -139,7 +147,9 @@ class DiagnosisTask(Task):
         scores = self._scores(model, records)
         owners = [record.patient_id for record in records]
         rng = np.random.default_rng(self.recipe.seed)
-        figures = {f"auc_{code}": auc_figure(truth[:, i], scores[:, i], owners, rng) for i, code in enumerate(CODES)}
+        figures = {
+            f"auc_{code}": auc_figure(truth[:, i], scores[:, i], owners, rng) for i, code in enumerate(CODES)
+        }
         known = [figure.value for figure in figures.values() if not np.isnan(figure.value)]
         figures = {"mean_auc": Figure(float(np.mean(known)), n=len(known)), **figures}
         extras: dict[str, Any] = {}
@@ -148,12 +158,19 @@ class DiagnosisTask(Task):
             extras["heads"] = heads
             figures |= calibration_figures
         rows = [
-            {"film": record.id, "patient": record.patient_id, **dict(zip(CODES, map(float, row), strict=True))}
+            {
+                "film": record.id,
+                "patient": record.patient_id,
+                **dict(zip(CODES, map(float, row), strict=True)),
+            }
             for record, row in zip(records, scores, strict=True)
         ]
-        return Evaluation(figures, rows, ("Held-out patients; scores are logits.",), extras)
+        curves = {code: (truth[:, index], scores[:, index]) for index, code in enumerate(CODES)}
+        return Evaluation(figures, rows, ("Held-out patients; scores are logits.",), extras, curves)
 
-    def _calibrate(self, model: nn.Module, truth: Any, scores: Any) -> tuple[dict[str, Any], dict[str, Figure]]:
+    def _calibrate(
+        self, model: nn.Module, truth: Any, scores: Any
+    ) -> tuple[dict[str, Any], dict[str, Figure]]:
         """Each head's calibration, fitted on the validation part, and its error on the test part."""
         held_out = self._part("validation")
         held_labels = np.array([record.labels for record in held_out])
@@ -163,7 +180,9 @@ class DiagnosisTask(Task):
         figures: dict[str, Figure] = {}
         for index, (code, positives) in enumerate(self._positives().items()):
             trained = positives >= MIN_TRAINING_POSITIVES
-            fitted = fit_calibration(held_labels[:, index], held_scores[:, index], source) if trained else None
+            fitted = (
+                fit_calibration(held_labels[:, index], held_scores[:, index], source) if trained else None
+            )
             calibration = None if fitted is None else fitted.as_json()
             heads[code] = {"trained": trained, "training_positives": positives, "calibration": calibration}
             if fitted is not None:

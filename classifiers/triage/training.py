@@ -73,7 +73,9 @@ class TriageTask(Task):
         return {"model": AdamW(groups, lr=self.recipe.learning_rate)}
 
     def training_set(self) -> Dataset[Batch]:
-        return FilmSet(self._part("train"), self.recipe.size, labels=lambda r: (r.abnormal,), transform=augment.light())
+        return FilmSet(
+            self._part("train"), self.recipe.size, labels=lambda r: (r.abnormal,), transform=augment.light()
+        )
 
     def _part(self, name: SplitName) -> tuple[Record, ...]:
         records = self.data["nih"].split(self.recipe.split_seed, FRACTIONS)[name]
@@ -93,7 +95,9 @@ class TriageTask(Task):
 
     def _scores(self, model: nn.Module, records: Sequence[Record]) -> Any:
         device = next(model.parameters()).device
-        return np.array([triage_score(model, self._films(record), device) for record in records], dtype=np.float64)
+        return np.array(
+            [triage_score(model, self._films(record), device) for record in records], dtype=np.float64
+        )
 
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
         """AUC with its interval; on the test part also calibration, fitted on the validation part."""
@@ -116,13 +120,26 @@ class TriageTask(Task):
                 figures |= _decision_figures(truth, probability, calibration.operating_point, owners, rng)
                 extras["calibration"] = calibration.as_json()
         rows = [
-            {"film": record.id, "patient": record.patient_id, "abnormal": record.abnormal, "score": float(score)}
+            {
+                "film": record.id,
+                "patient": record.patient_id,
+                "abnormal": record.abnormal,
+                "score": float(score),
+            }
             for record, score in zip(records, scores, strict=True)
         ]
-        return Evaluation(figures, rows, ("Held-out patients; intervals by bootstrap over patients.",), extras)
+        return Evaluation(
+            figures,
+            rows,
+            ("Held-out patients; intervals by bootstrap over patients.",),
+            extras,
+            {"abnormal": (truth, scores)},
+        )
 
 
-def _decision_figures(truth: Any, probability: Any, cut: float, owners: list[str], rng: Any) -> dict[str, Figure]:
+def _decision_figures(
+    truth: Any, probability: Any, cut: float, owners: list[str], rng: Any
+) -> dict[str, Figure]:
     def share(of: float) -> Any:
         def statistic(rows: Any) -> float:
             kind = truth[rows] == of
@@ -134,5 +151,7 @@ def _decision_figures(truth: Any, probability: Any, cut: float, owners: list[str
         "sensitivity": bootstrap(share(1.0), owners, rng),
         "specificity": bootstrap(share(0.0), owners, rng),
         "brier": bootstrap(lambda rows: float(((probability[rows] - truth[rows]) ** 2).mean()), owners, rng),
-        "ece": bootstrap(lambda rows: expected_calibration_error(truth[rows], probability[rows]), owners, rng),
+        "ece": bootstrap(
+            lambda rows: expected_calibration_error(truth[rows], probability[rows]), owners, rng
+        ),
     }

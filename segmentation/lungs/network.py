@@ -102,8 +102,12 @@ def load_imagenet_encoder(network: VGG16UNet, path: Path) -> None:
         for stage in network.stages:
             prefixes = {str(index): f"features.{index + offset}" for index in range(len(stage))}
             names = [key.split(".", 1) for key in stage.state_dict()]
-            stage.load_state_dict({f"{layer}.{rest}": source[f"{prefixes[layer]}.{rest}"] for layer, rest in names})
+            stage.load_state_dict(
+                {f"{layer}.{rest}": source[f"{prefixes[layer]}.{rest}"] for layer, rest in names}
+            )
             offset += len(stage)
     except (OSError, SafetensorError, KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[-1].strip()
-        raise WeightsError(f"{path}: does not hold a vgg16_bn encoder of this width ({reason}); export it again.") from None
+        raise WeightsError(
+            f"{path}: does not hold a vgg16_bn encoder of this width ({reason}); export it again."
+        ) from None

@@ -47,5 +47,7 @@ class LungsStage:
 
     def _read(self, pixels: FloatImage) -> Outputs:
         mask, framed = lung_mask(self._network, pixels, self._size, torch.device(self.device))
-        warnings = () if (mask == 128).any() and (mask == 255).any() else ("Only one lung or none was found.",)
+        warnings = (
+            () if (mask == 128).any() and (mask == 255).any() else ("Only one lung or none was found.",)
+        )
         return {"lung_mask": Artifact(mask, Grid.of(pixels.shape), framed.history(), warnings)}

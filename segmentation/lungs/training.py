@@ -20,7 +20,7 @@ from segmentation.lungs.network import VGG16UNet, load_imagenet_encoder
 from segmentation.lungs.stage import lung_mask
 from segmentation.scores import dice
 from suite.datasets.jsrt import ORGAN_BITS
-from suite.datasets.manifest import Manifest, Record, SplitName
+from suite.datasets.manifest import Record, SplitName
 from suite.study import Mask
 from suite.training import augment
 from suite.training.evaluation import Evaluation
@@ -39,14 +39,18 @@ class LungsRecipe(Recipe):
     ema_decay: float = Field(0.99, ge=0, lt=1)
     validate_every: int = Field(5, ge=1)
     learning_rate: float = Field(2e-3, gt=0)
-    width: float = Field(0.25, gt=0, le=2, description="factor on VGG16's channels; 1 is the published network")
+    width: float = Field(
+        0.25, gt=0, le=2, description="factor on VGG16's channels; 1 is the published network"
+    )
     encoder_weights: str = Field("", description="safetensors file of an ImageNet vgg16_bn; width 1 only")
 
 
 def jsrt_lungs(record: Record) -> Mask:
     """Right and left lung planes (H, W, 2) of a JSRT record."""
     organs = read_mask(record.targets["organs"])
-    return np.stack([(organs & ORGAN_BITS[side]) > 0 for side in ("right_lung", "left_lung")], axis=-1).astype(np.uint8)
+    return np.stack(
+        [(organs & ORGAN_BITS[side]) > 0 for side in ("right_lung", "left_lung")], axis=-1
+    ).astype(np.uint8)
 
 
 class LungsTask(Task):
@@ -73,12 +77,18 @@ class LungsTask(Task):
             "intended_use": "Right and left visible lung field of PA and AP films, for research.",
             "limits": "Learned from erect PA films of adults; lungs hidden by opacity may be cut short.",
             "licence": "research use only: learned from JSRT films and SCR outlines",
-            "sources": ["Frid-Adar et al. 2018 (network)", "JSRT: Shiraishi et al. 2000", "SCR: van Ginneken et al. 2006"],
+            "sources": [
+                "Frid-Adar et al. 2018 (network)",
+                "JSRT: Shiraishi et al. 2000",
+                "SCR: van Ginneken et al. 2006",
+            ],
         }
 
     def optimizers(self) -> dict[str, Optimizer]:
         parameters = self.modules["model"].parameters()
-        return {"model": AdamW(parameters, lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay)}
+        return {
+            "model": AdamW(parameters, lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay)
+        }
 
     def training_set(self) -> Dataset[Batch]:
         records = self._part("train")
@@ -105,7 +115,9 @@ class LungsTask(Task):
         external = self.data.get("covid-lungs") if split == "test" else None
         outside = [_outside_row(self, model, record) for record in external or ()]
         rng = np.random.default_rng(self.recipe.seed)
-        figures = {key: mean_figure(_column(rows, key), _column_text(rows), rng) for key in ("dice", "right", "left")}
+        figures = {
+            key: mean_figure(_column(rows, key), _column_text(rows), rng) for key in ("dice", "right", "left")
+        }
         if outside:
             owners = [str(row["patient"]) for row in outside]
             for key in ("right", "left"):
@@ -113,7 +125,7 @@ class LungsTask(Task):
             poor = (_column(outside, "right") < 0.8).astype(np.float64)
             figures["covid_lungs_share_below_0.80_right"] = mean_figure(poor, owners, rng)
         notes = ("Dice per film at the film's own resolution; intervals by bootstrap over patients.",)
-        return Evaluation(figures, [*rows, *outside], notes)
+        return Evaluation(figures, [*rows, *outside], notes, spread=("dice", "right", "left"))
 
     def _predict(self, model: nn.Module, record: Record) -> Mask:
         device = next(model.parameters()).device

@@ -79,7 +79,9 @@ def _analyze_all(
         for position, files in enumerate(listed, start=1):
             progress.update(task, description=f"{files.id} ({position} of {len(listed)})")
             try:
-                reading = _analyze_one(analyzer, files, out, outcome, override_gate, lambda: progress.advance(task))
+                reading = _analyze_one(
+                    analyzer, files, out, outcome, override_gate, lambda: progress.advance(task)
+                )
                 if dicom:
                     _write_dicom(reading, files, out / files.id)
             except SuiteError as error:

@@ -88,13 +88,27 @@ def doctor(data: Path | None, *, as_json: bool) -> int:
     """
     findings = list(_findings(data))
     if as_json:
-        output(json.dumps([{"name": f.name, "well": f.well, "detail": f.detail, "required": f.required} for f in findings], indent=2))
+        output(
+            json.dumps(
+                [
+                    {"name": f.name, "well": f.well, "detail": f.detail, "required": f.required}
+                    for f in findings
+                ],
+                indent=2,
+            )
+        )
     else:
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False, show_header=False)
         for finding in findings:
-            mark = "[green]ok[/]" if finding.well else "[red]missing[/]" if finding.required else "[yellow]absent[/]"
+            mark = (
+                "[green]ok[/]"
+                if finding.well
+                else "[red]missing[/]"
+                if finding.required
+                else "[yellow]absent[/]"
+            )
             table.add_row(mark, finding.name, finding.detail)
         output(table)
     return 0 if all(finding.well for finding in findings if finding.required) else 1
@@ -106,9 +120,13 @@ def _findings(data: Path | None) -> Iterator[Finding]:
         yield _package(name)
     for name, module in (("JPEG 2000", "openjpeg"), ("JPEG-LS", "jpeg_ls"), ("JPEG, JPEG lossless", "gdcm")):
         found = find_spec(module) is not None
-        yield Finding(f"Decoder {name}", found, module if found else f"install the package that brings {module!r}")
+        yield Finding(
+            f"Decoder {name}", found, module if found else f"install the package that brings {module!r}"
+        )
     found = find_spec("libjpeg") is not None
-    detail = "libjpeg" if found else "12-bit JPEG Extended needs pylibjpeg-libjpeg (GPL), which is never required"
+    detail = (
+        "libjpeg" if found else "12-bit JPEG Extended needs pylibjpeg-libjpeg (GPL), which is never required"
+    )
     yield Finding("Decoder 12-bit JPEG", found, detail, required=False)
     yield _device()
     yield from _stages()

@@ -36,7 +36,9 @@ def train_network(
     output(f"Weights: {card.weights_path}\nModel card: {card.path}")
 
 
-def evaluate_network(recipe: str, weights: Path, sources: Sequence[str], settings: Sequence[str], out: Path) -> None:
+def evaluate_network(
+    recipe: str, weights: Path, sources: Sequence[str], settings: Sequence[str], out: Path
+) -> None:
     """Measure a weights file and print the table."""
     from suite.training.command import evaluate
 

@@ -43,7 +43,10 @@ def build(draft: Draft) -> tuple[dict[str, Any], dict[str, Picture]]:
     report = {
         "schema": SCHEMA,
         "disclaimer": DISCLAIMER,
-        "study": {"id": draft.study.id, "views": {name: _view(film) for name, film in draft.study.views.items()}},
+        "study": {
+            "id": draft.study.id,
+            "views": {name: _view(film) for name, film in draft.study.views.items()},
+        },
         "gate": _gate(draft),
         "triage": _triage(draft),
         "findings": _findings(draft, pictures) if accepted else None,
@@ -97,7 +100,13 @@ def _gate(draft: Draft) -> dict[str, Any] | None:
 
 
 def _plain(value: float | str | None) -> float | str | None:
-    return round(float(value), 5) if isinstance(value, int | float) and math.isfinite(value) else value if isinstance(value, str) else None
+    return (
+        round(float(value), 5)
+        if isinstance(value, int | float) and math.isfinite(value)
+        else value
+        if isinstance(value, str)
+        else None
+    )
 
 
 def _triage(draft: Draft) -> dict[str, Any] | None:
@@ -121,11 +130,13 @@ def _findings(draft: Draft, pictures: dict[str, Picture]) -> list[dict[str, Any]
     lungs = draft.artifacts.get("lung_mask")
     mask: Mask | None = None if lungs is None else lungs.value
     zones = {
-        name: LungZones.of(mask if name == "frontal" else None, film.shape) for name, film in draft.study.views.items()
+        name: LungZones.of(mask if name == "frontal" else None, film.shape)
+        for name, film in draft.study.views.items()
     }
     results: Sequence[FindingResult] = artifact.value
     return [
-        _finding(finding, result, zones, mask, pictures) for finding, result in zip(FINDINGS, results, strict=True)
+        _finding(finding, result, zones, mask, pictures)
+        for finding, result in zip(FINDINGS, results, strict=True)
     ]
 
 
@@ -201,7 +212,9 @@ def _measurements(draft: Draft) -> dict[str, float | None] | None:
         "cardiothoracic_ratio": None,
     }
     if film.spacing is not None:
-        measured["lung_area_cm2_at_detector"] = round((right + left) * film.spacing[0] * film.spacing[1] / 100, 2)
+        measured["lung_area_cm2_at_detector"] = round(
+            (right + left) * film.spacing[0] * film.spacing[1] / 100, 2
+        )
     if "bone_subtracted" in draft.artifacts and right + left:
         bone = draft.artifacts["bone_subtracted"].value
         measured["bone_share_inside_lungs"] = round(float(bone[mask > 0].mean()), 5)

@@ -57,7 +57,9 @@ def regions_of(heatmap: Heatmap, zones: LungZones, lungs: Mask | None) -> list[d
     peak = float(values.max())
     if peak <= 0.0:
         return []
-    count, labels, statistics, centres = cv2.connectedComponentsWithStats((values > LEVEL * peak).astype(np.uint8))
+    count, labels, statistics, centres = cv2.connectedComponentsWithStats(
+        (values > LEVEL * peak).astype(np.uint8)
+    )
     inside = None if lungs is None or lateral else _on_working_grid(heatmap, lungs)
     found = []
     for index in range(1, count):

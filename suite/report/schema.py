@@ -29,4 +29,6 @@ def validate(report: Mapping[str, Any]) -> None:
     error = next(iter(_validator().iter_errors(report)), None)
     if error is not None:
         place = "/".join(str(part) for part in error.absolute_path) or "the report"
-        raise SuiteError(f"{place} does not follow {SCHEMA}: {error.message[:200]}; please report this as a defect.")
+        raise SuiteError(
+            f"{place} does not follow {SCHEMA}: {error.message[:200]}; please report this as a defect."
+        )

@@ -83,7 +83,11 @@ def check_outputs(stage: Stage, studies: Sequence[Inputs], outputs: Sequence[Out
         StageError: another number of results than studies, or other artifacts than ``makes``.
     """
     if len(outputs) != len(studies):
-        raise StageError(f"stage {stage.name} returned {len(outputs)} results for {len(studies)} studies; mend the stage.")
+        raise StageError(
+            f"stage {stage.name} returned {len(outputs)} results for {len(studies)} studies; mend the stage."
+        )
     for result in outputs:
         if set(result) != set(stage.makes):
-            raise StageError(f"stage {stage.name} made {sorted(result)} but promised {sorted(stage.makes)}; mend the stage.")
+            raise StageError(
+                f"stage {stage.name} made {sorted(result)} but promised {sorted(stage.makes)}; mend the stage."
+            )

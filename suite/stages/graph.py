@@ -36,7 +36,9 @@ def ordered(stages: Mapping[str, type[Stage]]) -> tuple[str, ...]:
         return tuple(_stable(sorter))
     except graphlib.CycleError as error:
         circle = " -> ".join(error.args[1])
-        raise GraphError(f"stages need each other in a circle ({circle}); one of them must give up an input.") from None
+        raise GraphError(
+            f"stages need each other in a circle ({circle}); one of them must give up an input."
+        ) from None
 
 
 def _stable(sorter: graphlib.TopologicalSorter[str]) -> Iterable[str]:
@@ -76,5 +78,9 @@ def with_requirements(wanted: Sequence[str], stages: Mapping[str, type[Stage]]) 
         if name in chosen and name != GATE:
             continue
         chosen.add(name)
-        waiting += [makers[artifact] for artifact in stages[name].needs if artifact in makers and makers[artifact] not in chosen]
+        waiting += [
+            makers[artifact]
+            for artifact in stages[name].needs
+            if artifact in makers and makers[artifact] not in chosen
+        ]
     return ordered({name: stages[name] for name in sorted(chosen)})

@@ -61,4 +61,6 @@ def _load(point: EntryPoint) -> Any:
     try:
         return point.load()
     except (ImportError, AttributeError) as error:
-        raise GraphError(f"plug-in {point.name} ({point.value}) does not load: {error}; reinstall its package.") from error
+        raise GraphError(
+            f"plug-in {point.name} ({point.value}) does not load: {error}; reinstall its package."
+        ) from error

@@ -56,7 +56,9 @@ def read_card(path: Path) -> ModelCard:
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{path}: is no readable model card ({error}); install the package again.") from None
+        raise WeightsError(
+            f"{path}: is no readable model card ({error}); install the package again."
+        ) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise WeightsError(f"{path}: is not a model card of the format {FORMAT}; retrain with this version.")
     return ModelCard(path, content)
@@ -103,8 +105,13 @@ def load_state(card: ModelCard) -> dict[str, Tensor]:
     if not path.is_file():
         raise WeightsError(f"{path}: the weights of {card.name} are missing; install the package again.")
     if _sha256(path, path.stat().st_mtime_ns) != card.sha256:
-        raise WeightsError(f"{path}: does not have the sha256 its model card states; install the package again.")
-    return {key: value.to(torch.float32) if value.is_floating_point() else value for key, value in load_file(path).items()}
+        raise WeightsError(
+            f"{path}: does not have the sha256 its model card states; install the package again."
+        )
+    return {
+        key: value.to(torch.float32) if value.is_floating_point() else value
+        for key, value in load_file(path).items()
+    }
 
 
 def save_release(folder: Path, name: str, model: nn.Module, content: Mapping[str, Any]) -> ModelCard:

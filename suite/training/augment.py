@@ -60,7 +60,9 @@ class BlackBorders(_FilmOnly):
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         active = _uniform(0, 1) < self.p
-        return {"shares": [_uniform(0, self.share) if active and _uniform(0, 1) < 0.5 else 0.0 for _ in range(4)]}
+        return {
+            "shares": [_uniform(0, self.share) if active and _uniform(0, 1) < 0.5 else 0.0 for _ in range(4)]
+        }
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         rows, columns = inpt.shape[-2:]
@@ -147,7 +149,9 @@ class LocalContrast(_FilmOnly):
             return inpt
         small = torch.nn.functional.avg_pool2d(inpt.as_subclass(Tensor)[None], 8)
         wide = torch.nn.functional.avg_pool2d(small, 9, stride=1, padding=4, count_include_pad=False)
-        wide = torch.nn.functional.interpolate(wide, size=inpt.shape[-2:], mode="bilinear", align_corners=False)[0]
+        wide = torch.nn.functional.interpolate(
+            wide, size=inpt.shape[-2:], mode="bilinear", align_corners=False
+        )[0]
         film = inpt - params["share"] * (wide - wide.mean())
         return tv_tensors.wrap(film.clamp(0.0, 1.0), like=inpt)
 

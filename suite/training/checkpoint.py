@@ -45,7 +45,9 @@ def save_checkpoint(
         state = optimizer.state_dict()
         groups[name] = state["param_groups"]
         for index, values in state["state"].items():
-            tensors |= {f"optimizer/{name}/{index}/{key}": torch.as_tensor(value) for key, value in values.items()}
+            tensors |= {
+                f"optimizer/{name}/{index}/{key}": torch.as_tensor(value) for key, value in values.items()
+            }
     metadata = {
         "format": FORMAT,
         "progress": json.dumps([progress.epoch, progress.step, progress.best]),
@@ -72,7 +74,9 @@ def load_checkpoint(
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path}: is not a readable checkpoint ({error}); start without --resume.") from error
+        raise WeightsError(
+            f"{path}: is not a readable checkpoint ({error}); start without --resume."
+        ) from error
     if metadata.get("format") != FORMAT:
         raise WeightsError(f"{path}: is not a checkpoint of this version ({FORMAT}); start without --resume.")
     if json.loads(metadata["recipe"]) != json.loads(json.dumps(dict(recipe))):
@@ -81,7 +85,9 @@ def load_checkpoint(
         module.load_state_dict(_under(tensors, f"module/{name}/"))
     groups = json.loads(metadata["groups"])
     for name, optimizer in optimizers.items():
-        optimizer.load_state_dict({"state": _optimizer_state(_under(tensors, f"optimizer/{name}/")), "param_groups": groups[name]})
+        optimizer.load_state_dict(
+            {"state": _optimizer_state(_under(tensors, f"optimizer/{name}/")), "param_groups": groups[name]}
+        )
     epoch, step, best = json.loads(metadata["progress"])
     return Progress(epoch, step, best)
 

@@ -32,10 +32,14 @@ def prepare(recipe_name: str, sources: Mapping[str, Path], settings: Sequence[st
     recipe = task_type.recipe_type.from_settings(settings)
     for name in sources:
         if name not in task_type.datasets:
-            raise DatasetError(f"recipe {recipe_name} cannot learn from {name!r}; use {', '.join(task_type.datasets)}.")
+            raise DatasetError(
+                f"recipe {recipe_name} cannot learn from {name!r}; use {', '.join(task_type.datasets)}."
+            )
     data: dict[str, Manifest] = {name: open_dataset(name, folder) for name, folder in sources.items()}
     if not data:
-        raise RecipeError(f"recipe {recipe_name} needs data; give --data NAME=DIR with {', '.join(task_type.datasets)}.")
+        raise RecipeError(
+            f"recipe {recipe_name} needs data; give --data NAME=DIR with {', '.join(task_type.datasets)}."
+        )
     task: Task = task_type(recipe, data)
     return task
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.storage import write_text
+from suite.training.plots import Curve, plot_roc, plot_spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,16 @@ class Figure:
 
     def as_json(self) -> dict[str, Any]:
         """``{"value", "interval", "n"}``, NaN as null."""
-        interval = None if math.isnan(self.low) or math.isnan(self.high) else [round(self.low, 5), round(self.high, 5)]
-        return {"value": None if math.isnan(self.value) else round(self.value, 5), "interval": interval, "n": self.n}
+        interval = (
+            None
+            if math.isnan(self.low) or math.isnan(self.high)
+            else [round(self.low, 5), round(self.high, 5)]
+        )
+        return {
+            "value": None if math.isnan(self.value) else round(self.value, 5),
+            "interval": interval,
+            "n": self.n,
+        }
 
     def __str__(self) -> str:
         if math.isnan(self.value):
@@ -43,6 +52,10 @@ class Evaluation:
     notes: Sequence[str] = ()
     extras: Mapping[str, Any] = field(default_factory=dict)
     """Further results that belong into the model card, such as a calibration."""
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    """Labels and scores by name, to be drawn as ROC curves."""
+    spread: Sequence[str] = ()
+    """Columns of ``rows`` whose spread over films is drawn."""
 
     def scalars(self) -> dict[str, float]:
         return {name: figure.value for name, figure in self.figures.items()}
@@ -57,12 +70,16 @@ class Evaluation:
         return "\n".join([*lines, "", *self.notes]) + "\n"
 
     def write(self, folder: Path) -> None:
-        """``metrics.json``, ``table.md`` and, where there are rows, ``films.csv`` in ``folder``."""
+        """``metrics.json``, ``table.md``, and where they make sense ``films.csv`` and plots, in ``folder``."""
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / "metrics.json", json.dumps(self.as_json(), indent=2) + "\n")
         write_text(folder / "table.md", self.table())
         if self.rows:
             write_text(folder / "films.csv", _csv(self.rows))
+        if self.curves:
+            plot_roc(self.curves, folder / "roc.png")
+        if self.spread:
+            plot_spread(self.rows, self.spread, folder / "spread.png")
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:

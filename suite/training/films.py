@@ -79,7 +79,11 @@ class FilmSet(Dataset[Mapping[str, Tensor]]):
     ) -> None:
         self.records = records
         self.transform = transform
-        self.labels = None if labels is None else [torch.tensor(labels(record), dtype=torch.float32) for record in records]
+        self.labels = (
+            None
+            if labels is None
+            else [torch.tensor(labels(record), dtype=torch.float32) for record in records]
+        )
         self.films: list[Tensor] = []
         self.masks: list[Tensor] | None = None if masks is None else []
         for record in records:
@@ -88,7 +92,9 @@ class FilmSet(Dataset[Mapping[str, Tensor]]):
             self.films.append(torch.from_numpy(np.rint(framed.pixels * 65535).astype(np.uint16)))
             if masks is not None and self.masks is not None:
                 planes = _on_film(masks(record), pixels.shape, record)
-                framed_planes = [framed.grid.apply(planes[..., index], "nearest") for index in range(planes.shape[-1])]
+                framed_planes = [
+                    framed.grid.apply(planes[..., index], "nearest") for index in range(planes.shape[-1])
+                ]
                 self.masks.append(torch.from_numpy(np.stack(framed_planes)))
 
     def __len__(self) -> int:

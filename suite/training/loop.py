@@ -93,7 +93,9 @@ class Run:
         return self.average.module if self.average is not None else self.task.modules["model"]
 
 
-def fit(task: Task, out: Path, *, device: str = "auto", resume: bool = False, on_step: OnStep | None = None) -> nn.Module:
+def fit(
+    task: Task, out: Path, *, device: str = "auto", resume: bool = False, on_step: OnStep | None = None
+) -> nn.Module:
     """Train ``task`` by its recipe and return the network that did best on the validation part.
 
     ``out`` receives ``last.safetensors`` (to resume from), ``best.safetensors`` and a TensorBoard log. An
@@ -120,7 +122,9 @@ def fit(task: Task, out: Path, *, device: str = "auto", resume: bool = False, on
             best = _validate(run, epoch, progress.best, out, log)
             progress = Progress(epoch + 1, step, best)
             if run.fabric.is_global_zero:
-                save_checkpoint(last, run.stored_modules, run.plain_optimizers, progress, task.recipe.model_dump())
+                save_checkpoint(
+                    last, run.stored_modules, run.plain_optimizers, progress, task.recipe.model_dump()
+                )
     load_checkpoint(out / "best.safetensors", {"model": run.best_model}, {}, task.recipe.model_dump())
     return run.best_model.eval()
 
@@ -128,14 +132,18 @@ def fit(task: Task, out: Path, *, device: str = "auto", resume: bool = False, on
 def _prepare(task: Task, device: str) -> Run:
     torch.manual_seed(derived_seed(task.recipe.seed, "init"))
     task.build()
-    fabric = Fabric(accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[device], precision=task.recipe.precision)
+    fabric = Fabric(
+        accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[device], precision=task.recipe.precision
+    )
     fabric.launch()
     for module in task.modules.values():
         module.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     plain = task.optimizers()
     average = None
     if task.recipe.ema_decay:
-        average = AveragedModel(task.modules["model"], multi_avg_fn=get_ema_multi_avg_fn(task.recipe.ema_decay), use_buffers=True)
+        average = AveragedModel(
+            task.modules["model"], multi_avg_fn=get_ema_multi_avg_fn(task.recipe.ema_decay), use_buffers=True
+        )
     wrapped: dict[str, Any] = {}
     optimizers: dict[str, Any] = {}
     for name, module in task.modules.items():
@@ -147,7 +155,9 @@ def _prepare(task: Task, device: str) -> Run:
     return Run(task, fabric, wrapped, optimizers, plain, average, rates)
 
 
-def _loader(task: Task, fabric: Fabric) -> tuple[DataLoader[Batch], SeededDataset, EpochSampler | DistributedSampler[Batch]]:
+def _loader(
+    task: Task, fabric: Fabric
+) -> tuple[DataLoader[Batch], SeededDataset, EpochSampler | DistributedSampler[Batch]]:
     recipe = task.recipe
     dataset = SeededDataset(task.training_set(), recipe.seed)
     sampler: EpochSampler | DistributedSampler[Batch]
@@ -195,7 +205,9 @@ def _validate(run: Run, epoch: int, best: float | None, out: Path, log: SummaryW
         log.add_scalar(f"validation/{name}", value, epoch + 1)
     key, direction = run.task.monitor
     value = scalars[key] if direction == "max" else -scalars[key]
-    LOGGER.info("epoch %d: %s", epoch + 1, ", ".join(f"{name} {figure:.4f}" for name, figure in scalars.items()))
+    LOGGER.info(
+        "epoch %d: %s", epoch + 1, ", ".join(f"{name} {figure:.4f}" for name, figure in scalars.items())
+    )
     if best is None or math.isnan(best) or value >= best:
         progress = Progress(epoch + 1, 0, value)
         save_checkpoint(out / "best.safetensors", {"model": model}, {}, progress, recipe.model_dump())

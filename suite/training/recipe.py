@@ -43,7 +43,9 @@ class Recipe(BaseModel):
         for setting in settings:
             key, separator, value = setting.partition("=")
             if not separator:
-                raise RecipeError(f"--set {setting!r} is not of the form key=value; for example --set epochs=5.")
+                raise RecipeError(
+                    f"--set {setting!r} is not of the form key=value; for example --set epochs=5."
+                )
             values[key.strip()] = value.strip()
         return cls.checked(values)
 

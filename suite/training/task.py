@@ -52,7 +52,9 @@ class Task(ABC):
         """Items are mappings of tensors; augmentation draws from torch's generator only."""
 
     @abstractmethod
-    def training_step(self, fabric: Fabric, wrapped: Mapping[str, Any], optimizers: Mapping[str, Any], batch: Batch) -> dict[str, float]:
+    def training_step(
+        self, fabric: Fabric, wrapped: Mapping[str, Any], optimizers: Mapping[str, Any], batch: Batch
+    ) -> dict[str, float]:
         """Forward, backward and step for one batch; returns the losses by name."""
 
     @abstractmethod

@@ -1,0 +1,47 @@
+"""Plots that go beside a table: ROC curves, and how a figure spreads over films."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Curve = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+"""Labels (1, 0, NaN) and scores of the same films."""
+
+
+def plot_roc(curves: Mapping[str, Curve], path: Path) -> None:
+    """ROC curves of all entries that have both kinds of films."""
+    from matplotlib.figure import Figure
+    from sklearn.metrics import roc_curve
+
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+    for name, (labels, scores) in curves.items():
+        known = ~np.isnan(labels)
+        if len(np.unique(labels[known])) < 2:
+            continue
+        false_alarms, hits, _ = roc_curve(labels[known], scores[known])
+        axes.plot(false_alarms, hits, label=f"{name} (n = {int(known.sum())})", linewidth=1.5)
+    axes.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    axes.legend(fontsize=7, loc="lower right")
+    figure.savefig(path, dpi=110)
+
+
+def plot_spread(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], path: Path) -> None:
+    """One strip a column: every film a dot, the median a line."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1.6 + 1.3 * len(columns), 4), layout="constrained")
+    axes = figure.add_subplot()
+    for place, column in enumerate(columns):
+        values = np.array([row[column] for row in rows], dtype=np.float64)
+        spread = np.linspace(-0.18, 0.18, len(values))
+        axes.plot(place + spread, values, ".", color="tab:blue", alpha=0.6, markersize=5)
+        axes.plot([place - 0.25, place + 0.25], [np.nanmedian(values)] * 2, color="black")
+    axes.set_xticks(range(len(columns)), columns)
+    figure.savefig(path, dpi=110)
