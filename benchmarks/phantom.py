@@ -49,9 +49,8 @@ def main() -> None:
         wall, processor = seconds(size, lateral, count)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         views = "both" if lateral else "frontal"
-        print(
-            f"| {size} | {views} | {np.median(wall):.2f} | {max(wall):.2f} | {np.median(processor):.2f} | {peak:.0f} |"
-        )
+        cells = f"{np.median(wall):.2f} | {max(wall):.2f} | {np.median(processor):.2f} | {peak:.0f}"
+        print(f"| {size} | {views} | {cells} |")
 
 
 if __name__ == "__main__":

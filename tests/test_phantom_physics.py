@@ -63,7 +63,9 @@ def test_signal_behind_ten_grams_of_soft_tissue(kvp: float, published: float) ->
 
 
 def _log_signal(grams_soft: float, grams_bone: float, kvp: float) -> float:
-    lengths = np.asarray([[[10.0 * grams_soft / SOFT.density, 10.0 * grams_bone / CORTEX.density]]], np.float32)
+    lengths = np.asarray(
+        [[[10.0 * grams_soft / SOFT.density, 10.0 * grams_bone / CORTEX.density]]], np.float32
+    )
     return float(-np.log(primary(lengths, (SOFT, CORTEX), beam(kvp))[0, 0]))
 
 
@@ -101,7 +103,8 @@ def test_noise_variance_is_inverse_to_the_dose() -> None:
 
 
 @pytest.mark.parametrize(
-    ("grid", "lung_range", "mediastinum_range"), [(False, (0.35, 0.65), (0.7, 0.93)), (True, (0.12, 0.38), (0.4, 0.7))]
+    ("grid", "lung_range", "mediastinum_range"),
+    [(False, (0.35, 0.65), (0.7, 0.93)), (True, (0.12, 0.38), (0.4, 0.7))],
 )
 def test_scatter_fraction_lies_in_the_published_range(
     grid: bool, lung_range: tuple[float, float], mediastinum_range: tuple[float, float]
@@ -113,9 +116,11 @@ def test_scatter_fraction_lies_in_the_published_range(
         scene.add(f"lung{side}", ellipsoid((side * 75.0, 0, 0), (55, 85, 120)), LUNG, 2.0)
     camera = frontal_camera("PA", 96, 380.0, 0.0, 1800.0, -140.0)
     exposure = Exposure(beam(120.0), grid=grid, noise=False)
-    fraction = expose(trace(scene, camera), exposure, camera.spacing, np.random.default_rng(0)).scatter_fraction
+    fraction = expose(
+        trace(scene, camera), exposure, camera.spacing, np.random.default_rng(0)
+    ).scatter_fraction
     middle = 48
-    lung = int(round(middle + 75.0 * 1.08 / camera.spacing))
+    lung = round(middle + 75.0 * 1.08 / camera.spacing)
     assert lung_range[0] < fraction[middle, lung] < lung_range[1]
     assert mediastinum_range[0] < fraction[middle, middle] < mediastinum_range[1]
 
@@ -145,7 +150,9 @@ def test_patients_left_is_on_the_pictures_right_in_both_directions() -> None:
     scene = Scene()
     scene.add("ball", ellipsoid((60, 0, 40), (10, 10, 10)), WATER, 1.0, "ball")
     for projection, y in (("PA", -200.0), ("AP", 200.0)):
-        rows, columns = np.nonzero(trace(scene, frontal_camera(projection, 128, 300.0, 0.0, 1800.0, y)).mask("ball"))
+        rows, columns = np.nonzero(
+            trace(scene, frontal_camera(projection, 128, 300.0, 0.0, 1800.0, y)).mask("ball")
+        )
         assert columns.mean() > 80
         assert rows.mean() < 60
     lateral = lateral_camera(128, 300.0, 0.0, 0.0, 1800.0, 200.0)

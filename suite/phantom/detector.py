@@ -1,4 +1,4 @@
-"""One exposure: a polyenergetic beam's transmission, scatter, blur and noise; the detector's linear signal."""
+"""One exposure: a polyenergetic beam, scatter, blur and noise give the detector's linear signal."""
 
 from __future__ import annotations
 

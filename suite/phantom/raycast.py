@@ -25,6 +25,10 @@ LABEL_THRESHOLD_MM = 0.02
 """A structure is on a ray when the ray runs at least this far through it."""
 
 
+MAX_CHORD_RADII = 5.0
+"""Longest chord through a capsule, in radii: real vessels wind, none runs along a ray for long."""
+
+
 @njit(cache=True, inline="always")
 def _crossing(xa: float, ya: float, xb: float, yb: float, row: float) -> float:  # pragma: no cover
     """Column where the edge from a (upper) to b crosses the row."""
@@ -249,15 +253,17 @@ def splat_capsules(
                     off = abs(px * dy - py * dx) / flat
                 else:
                     t, off = 0.5, np.sqrt(px * px + py * py)
-                if flat <= 2.0 * wide * 0.25:
+                if flat <= 1.6 * wide:
                     # A blob on the film: spread its volume over a disc.
                     mx, my = x - 0.5 * (ax + bx), r - 0.5 * (ay + by)
                     away = mx * mx + my * my
                     true = 0.5 * (ra + rb)
-                    reach = max(true, smallest_px)
+                    reach = max(true, smallest_px) + 0.4 * flat
                     if away < reach * reach:
                         bell = 2.0 * (1.0 - away / (reach * reach))
-                        chords[r, x] += 0.5 * length[n] * bell * (true / reach) ** 2
+                        chords[r, x] += (
+                            min(length[n], MAX_CHORD_RADII * true / scale) * bell * (true / reach) ** 2
+                        )
                     continue
                 if t < 0.0 or t >= 1.0:
                     continue
@@ -265,4 +271,4 @@ def splat_capsules(
                 reach = max(true, smallest_px)
                 if off < reach:
                     thick = 2.0 * np.sqrt(reach * reach - off * off) * (true / reach) ** 2
-                    chords[r, x] += min(thick / scale / seen, length[n] + 2.0 * true / scale)
+                    chords[r, x] += min(thick / scale / seen, MAX_CHORD_RADII * true / scale)

@@ -36,7 +36,10 @@ class SceneEdit(Protocol):
     masks and boxes follow in both views.
     """
 
-    codes: tuple[str, ...]
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Finding codes this change makes true."""
+        ...
 
     def change_patient(self, patient: Patient, rng: np.random.Generator) -> Patient:
         """The patient with other parameters (a larger heart, a raised dome), before the scene is built."""

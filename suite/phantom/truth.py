@@ -76,12 +76,13 @@ def _inner_clavicle(clavicle: Mask, lung: Mask, side: str) -> Mask:
 def largest(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """The largest connected piece, holes filled."""
     pieces, count = ndimage.label(mask)
+    pieces = np.asarray(pieces)
     if count == 0:
         return mask
     keep = int(np.argmax(np.bincount(pieces.ravel())[1:])) + 1
     rows, columns = ndimage.find_objects(pieces)[keep - 1]
     out = np.zeros_like(mask)
-    out[rows, columns] = ndimage.binary_fill_holes(pieces[rows, columns] == keep)
+    out[rows, columns] = ndimage.binary_fill_holes(np.asarray(pieces[rows, columns] == keep))
     return out
 
 

@@ -27,10 +27,23 @@ def build_scene(patient: Patient) -> Scene:
         organ.add(scene, frame, np.random.default_rng(stream))
     body.add_envelope(scene, frame)
     shoulder.add_arms(scene, frame)
+    scene.measurements = _measure(scene)
     posture = frame.posture()
     scene.move(posture)
     scene.landmarks = {name: posture(point[None])[0] for name, point in frame.landmarks().items()}
     return scene
+
+
+def _measure(scene: Scene) -> dict[str, float]:
+    """Widths in mm on the patient, before posture and magnification."""
+    widths = {}
+    for name in ("heart", "lung_left", "lung_right"):
+        x = scene.find(name)[0].mesh.vertices[:, 0]
+        widths[name] = (float(x.min()), float(x.max()))
+    return {
+        "heart_width_mm": widths["heart"][1] - widths["heart"][0],
+        "thorax_width_mm": widths["lung_left"][1] - widths["lung_right"][0],
+    }
 
 
 def with_arms(scene: Scene, patient: Patient, arms: Arms) -> Scene:

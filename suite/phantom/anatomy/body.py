@@ -14,9 +14,11 @@ from suite.phantom.scene import Priority, Scene
 # Shoulder outline (half-width of the muscle layer, mm at half_width 134) and its front and back, by height.
 _H = np.asarray([0.55, 0.63, 0.70, 0.78, 0.86, 0.93, 0.98, 1.03, 1.08, 1.14, 1.22, 1.60])
 _SHOULDER = np.asarray([140.0, 146.0, 154.0, 164.0, 170.0, 172.0, 166.0, 146.0, 112.0, 80.0, 60.0, 56.0])
-_RAISED = np.asarray([146.0, 140.0, 132.0, 124.0, 114.0, 106.0, 102.0, 99.0, 94.0, 82.0, 60.0, 56.0])
+_RAISED = np.asarray([146.0, 140.0, 132.0, 124.0, 114.0, 106.0, 102.0, 100.0, 97.0, 92.0, 80.0, 66.0])
 _NECK_H = np.asarray([0.85, 0.93, 1.0, 1.08, 1.15, 1.30, 1.6])
 _NECK_FRONT = np.asarray([0.0, -52.0, -50.0, -44.0, -40.0, -42.0, -46.0])
+_RAISED_FRONT = np.asarray([-60.0, -68.0, -70.0, -70.0, -66.0, -54.0])
+_RAISED_BACK = np.asarray([92.0, 96.0, 98.0, 96.0, 90.0, 76.0])
 _NECK_BACK = np.asarray([0.0, 88.0, 82.0, 74.0, 68.0, 64.0, 64.0])
 
 
@@ -76,8 +78,10 @@ def _muscle_extent(frame: Frame, h: Floats, z: Floats) -> tuple[Floats, Floats, 
     front = frame.front(z) - 12.0 - 9.0 * p.muscle
     back = frame.back(z) + 16.0 + 14.0 * p.muscle
     blend = np.clip((h - 0.82) / 0.1, 0.0, 1.0)
-    front = front + blend * (np.interp(h, _NECK_H[1:], _NECK_FRONT[1:]) - front)
-    back = back + blend * (np.interp(h, _NECK_H[1:], _NECK_BACK[1:]) * p.depth**0.5 - back)
+    raised = p.arms == "raised"
+    top_front, top_back = (_RAISED_FRONT, _RAISED_BACK) if raised else (_NECK_FRONT[1:], _NECK_BACK[1:])
+    front = front + blend * (np.interp(h, _NECK_H[1:], top_front) - front)
+    back = back + blend * (np.interp(h, _NECK_H[1:], top_back) * p.depth**0.5 - back)
     return width, front, back
 
 

@@ -103,7 +103,8 @@ def aorta_line(frame: Frame) -> Floats:
         (6.0, -16.0, z0), (-9.0 - 5.0 * u, -22.0, z0 + 0.45 * (arch - z0)),
         (-7.0 - 5.0 * u, -16.0, arch - 10.0), (4.0, -4.0, arch), (21.0 + 4.0 * u, spine - 36.0, arch - 3.0),
         (23.0 + 4.5 * u, spine - 14.0, arch - 15.0), (19.0 + 6.0 * u, spine - 4.0, arch - 45.0),
-        (17.0 + 7.0 * u, spine - 8.0, 0.40 * L), (10.0 + 6.0 * u, float(frame.spine_y(0.2 * L)) - 20.0, 0.2 * L),
+        (17.0 + 7.0 * u, spine - 8.0, 0.40 * L),
+        (10.0 + 6.0 * u, float(frame.spine_y(0.2 * L)) - 20.0, 0.2 * L),
         (5.0, float(frame.spine_y(0.0)) - 26.0, -0.1 * L),
     ]  # fmt: skip
     return resample(np.asarray(knots), 56)

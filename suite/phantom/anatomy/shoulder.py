@@ -30,7 +30,8 @@ def clavicle_line(frame: Frame, side: int, rise: float, shift: float) -> Floats:
     y = float(frame.front(0.86 * frame.height)) - 9.0
     bow = p.clavicle_curve
     knots = np.asarray(
-        [(17.0, y + 1.0, z), (34.0 * k, y - 7.0 * bow, z + 0.10 * rise), (66.0 * k, y - 8.0 * bow, z + 0.34 * rise),
+        [(17.0, y + 1.0, z), (34.0 * k, y - 7.0 * bow, z + 0.10 * rise),
+         (66.0 * k, y - 8.0 * bow, z + 0.34 * rise),
          (100.0 * k, y + 12.0, z + 0.66 * rise), (128.0 * k, y + 34.0, z + 0.92 * rise),
          (152.0 * k, y + 44.0, z + rise)]
     )  # fmt: skip
@@ -73,7 +74,8 @@ def _add_scapula(scene: Scene, frame: Frame, side: int, name: str, own: Floats) 
     glenoid = np.asarray([side * (lateral[-2] + 6.0), y_lateral[-2] - 2.0, 0.885 * L])
     acromion = shoulder_joint(frame, side) + [side * -4.0, 2.0, 30.0]
     ridge = np.asarray([[side * (medial[11] + 2.0), y_medial[11] + 5.0, z[11]],
-                        [side * (0.5 * (medial[13] + lateral[13])), y_medial[13] + 12.0, z[13]], acromion])  # fmt: skip
+                        [side * 0.5 * (medial[13] + lateral[13]), y_medial[13] + 12.0, z[13]],
+                        acromion])  # fmt: skip
     border = np.stack([side * lateral, y_lateral, z], axis=1)
     inner = np.stack([side * medial, y_medial, z], axis=1)
     coracoid = np.asarray(
@@ -155,5 +157,5 @@ def add_arms(scene: Scene, frame: Frame) -> None:
         scene.add(
             f"arm_{label}", merge([head, tube(shaft, wide, wide, points=16)]), CORTEX, Priority.CORTEX, label
         )
-        scene.add(f"arm_{label}_marrow", merge([core, tube(shaft, wide - thin, wide - thin, points=16)]), MARROW,
-                  Priority.MARROW, label)  # fmt: skip
+        inner = merge([core, tube(shaft, wide - thin, wide - thin, points=16)])
+        scene.add(f"arm_{label}_marrow", inner, MARROW, Priority.MARROW, label)

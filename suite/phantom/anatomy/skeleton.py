@@ -124,8 +124,8 @@ def _add_sternum(scene: Scene, frame: Frame) -> None:
     line = np.column_stack([np.zeros(len(h)), frame.front(z) - 9.0, z])
     scene.add("sternum", tube(line, half, deep, points=18), CORTEX, Priority.CORTEX - 2.0, "sternum")
     cortex = 0.7 * p.cortex
-    scene.add("sternum_marrow", tube(line, half - cortex, deep - cortex, points=18), MARROW, Priority.CORTEX - 1.5,
-              "sternum")  # fmt: skip
+    core = tube(line, half - cortex, deep - cortex, points=18)
+    scene.add("sternum_marrow", core, MARROW, Priority.CORTEX - 1.5, "sternum")
 
 
 def _add_cartilage(

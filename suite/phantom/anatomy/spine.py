@@ -51,7 +51,7 @@ def _body(centre: Floats, half_width: float, half_depth: float, half_height: flo
     flat = np.where(np.cos(angle) > 0.4, 0.4 + 0.35 * (np.cos(angle) - 0.4), np.cos(angle))
     x = (half_width * waist - inset)[:, None] * np.sin(angle)
     y = (half_depth * waist - inset)[:, None] * flat * 1.15
-    z = np.broadcast_to((level * (half_height - 1.15 * inset))[:, None], x.shape)
+    z = np.broadcast_to((level * (half_height - 0.9 * inset))[:, None], x.shape)
     return loft(centre + np.stack([x, y, z], axis=-1))
 
 
