@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from suite.phantom import raycast
 from suite.phantom.camera import Camera
+from suite.phantom.cloud import Cloud
 from suite.phantom.materials import MUSCLE, Material
 from suite.phantom.scene import Capsules, Scene, Solid
 
@@ -162,17 +163,26 @@ def _add_capsules(
 ) -> None:  # fmt: skip
     if not len(capsules.starts):
         return
-    ends = camera.project(np.concatenate([capsules.starts, capsules.ends])).reshape(2, -1, 3)
-    chords = np.zeros(lengths.shape[:2], dtype=np.float32)
-    size = np.linalg.norm(capsules.ends - capsules.starts, axis=1)
-    column, row, depth = (np.ascontiguousarray(ends[:, :, k].T) for k in range(3))
-    radii = np.ascontiguousarray(capsules.radii, dtype=np.float64)
-    raycast.splat_capsules(column, row, depth, radii, size, camera.sid, camera.spacing, 0.75, chords)
     # They can only stand where their surroundings are.
     around = lengths[..., materials.index(capsules.instead)]
-    chords = np.minimum(chords, around)
+    chords = _chords(capsules, camera, around)
     lengths[..., materials.index(capsules.instead)] -= chords
     lengths[..., materials.index(capsules.material)] += chords
     if capsules.labels:
         word = np.asarray(_words(capsules.labels, labels), dtype=np.uint64)
         bits[chords > raycast.LABEL_THRESHOLD_MM] |= word
+
+
+def _chords(
+    capsules: Capsules, camera: Camera, around: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Millimetres that capsules or puffs take of what is ``around``, (H, W)."""
+    if isinstance(capsules, Cloud):
+        return capsules.chords(camera, around)
+    ends = camera.project(np.concatenate([capsules.starts, capsules.ends])).reshape(2, -1, 3)
+    chords = np.zeros(around.shape, dtype=np.float32)
+    size = np.linalg.norm(capsules.ends - capsules.starts, axis=1)
+    column, row, depth = (np.ascontiguousarray(ends[:, :, k].T) for k in range(3))
+    radii = np.ascontiguousarray(capsules.radii, dtype=np.float64)
+    raycast.splat_capsules(column, row, depth, radii, size, camera.sid, camera.spacing, 0.75, chords)
+    return np.asarray(np.minimum(chords, around), dtype=np.float32)
