@@ -122,7 +122,7 @@ def _embedded(settings: Settings) -> dict[str, Any]:
         ) from error
     messages, taken, control = (str(folder / name) for name in names)
     return {
-        "broker_url": "filesystem://",
+        "broker_url": "filesystem://localhost//",
         "broker_transport": f"{__name__}:Transport",
         "broker_transport_options": {
             "data_folder_in": messages,

@@ -72,6 +72,7 @@ class JobRunner:
         if claim is None:
             _log.info("job %s: nothing to do", job_id)
             return
+        _log.info("job %s: reading study %s", job_id, claim.study_id)
         with Heartbeat(self._queue, claim, self._settings, _give_up):
             try:
                 self._read(claim)
@@ -90,6 +91,7 @@ class JobRunner:
         written = self._store.write_reading(claim.study_id, name, reading)
         if self._queue.finish(claim, written, summarise(reading.report)):
             self._store.discard_readings(claim.study_id, f"{claim.job_id}-", keep=written)
+            _log.info("job %s: done", claim.job_id)
         else:
             _log.warning("job %s was finished by another worker; this result is dropped", claim.job_id)
             self._store.discard_readings(claim.study_id, name)

@@ -14,8 +14,8 @@ def summarise(report: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         ``{"accepted": bool | None, "reasons": [...], "triage": {"state", "probability"} | None,
-        "findings": [{"code", "name", "state", "probability"}, ...], "suggested": int}``; findings are those
-        suggested, then those uncertain, each by falling probability.
+        "findings": [{"code", "name", "state", "probability"}, ...] | None, "suggested": int}``; findings are
+        those suggested, then those uncertain, each by falling probability, and ``None`` when nobody looked.
     """
     gate = report.get("gate") or {}
     triage = report.get("triage")
@@ -25,7 +25,9 @@ def summarise(report: Mapping[str, Any]) -> dict[str, Any]:
         "accepted": gate.get("accepted"),
         "reasons": list(gate.get("reasons") or ()),
         "triage": {"state": triage["state"], "probability": triage.get("probability")} if triage else None,
-        "findings": [
+        "findings": None
+        if report.get("findings") is None
+        else [
             {key: finding.get(key) for key in ("code", "name", "state", "probability")}
             for finding in leading[:TOP_FINDINGS]
         ],

@@ -20,9 +20,9 @@ from types import FrameType
 from typing import Any
 
 from suite.errors import InputError
+from suite.jobs import logs
 from suite.jobs.children import Child, ChildSpec
 from suite.jobs.database import migrate
-from suite.jobs.worker import LOG_FORMAT
 from suite.settings import Settings, to_environment
 
 _log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def serve(settings: Settings, *, on_ready: Callable[[str], None] | None = None) 
         InputError: the address cannot be bound.
         StorageError: the data folder or the database cannot be used.
     """
-    logging.basicConfig(level=settings.log_level, format=LOG_FORMAT)
+    logs.configure(settings)
     _check_address(settings)
     migrate(settings)
     supervisor = Supervisor([web_child(settings), worker_child(settings)])

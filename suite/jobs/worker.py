@@ -14,6 +14,7 @@ import time
 
 from suite.errors import SuiteError
 from suite.intake import StudyFiles
+from suite.jobs import logs
 from suite.jobs.broker import QUEUE, create_celery, publisher
 from suite.jobs.contracts import Analyzer, AnalyzerFactory, StoredFilms, StudyLoader
 from suite.jobs.database import Database
@@ -25,9 +26,7 @@ from suite.jobs.store import Store
 from suite.settings import Settings, load_settings
 from suite.study import Study
 
-_log = logging.getLogger(__name__)
-
-LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+_log = logging.getLogger("suite.jobs.worker")  # also when run as a script
 
 
 def run(
@@ -46,7 +45,7 @@ def run(
     Raises:
         StorageError: the data folder or the database cannot be used.
     """
-    logging.basicConfig(level=settings.log_level, format=LOG_FORMAT)
+    logs.configure(settings)
     identity = WorkerIdentity.of_this_process()
     database = Database(settings)
     queue = JobQueue(database, settings, time.time)
@@ -71,7 +70,6 @@ def run(
             concurrency=1,
             queues=[QUEUE],
             hostname=f"{identity.host}-{identity.pid}",
-            loglevel=settings.log_level,
             quiet=True,
             without_gossip=True,
             without_mingle=True,
@@ -117,7 +115,7 @@ def main() -> int:
     try:
         return run(load_settings())
     except SuiteError as error:
-        logging.getLogger(__name__).error("%s", error)
+        _log.error("%s", error)
         return error.exit_code
 
 

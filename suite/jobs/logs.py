@@ -1,0 +1,22 @@
+"""How the processes of the service write their log: one line an event, to stderr."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+from celery.platforms import SecurityWarning
+
+from suite.settings import Settings
+
+LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+def configure(settings: Settings) -> None:
+    """Set the process's root logger to the settings' level; libraries speak from WARNING on."""
+    logging.basicConfig(level=settings.log_level, format=LOG_FORMAT)
+    if settings.log_level == "INFO":
+        for name in ("alembic", "celery", "kombu"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+    # Celery warns a superuser of pickled messages; only JSON is accepted here (suite.jobs.broker).
+    warnings.filterwarnings("ignore", category=SecurityWarning)
