@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from suite.datasets import chestxray14, covid_lungs, frontal_lateral, jsrt
+from suite.datasets import chestxray14, covid_lungs, frontal_lateral, jsrt, phantom
 from suite.datasets.manifest import Manifest
 from suite.errors import DatasetError
 
@@ -32,6 +32,9 @@ KINDS: tuple[DatasetKind, ...] = (
         frontal_lateral.LICENCE,
         frontal_lateral.LAYOUT,
         frontal_lateral.read,
+    ),
+    DatasetKind(
+        "phantom", "Computed chests and limbs with every truth", phantom.LICENCE, phantom.LAYOUT, phantom.read
     ),
 )
 

@@ -1,0 +1,323 @@
+"""Cohorts of computed studies: the same seed gives the same files, however many processes make them.
+
+Study ``index`` depends on the cohort's settings and its own index only, so a cohort can grow, be continued
+after an interruption, and be made in parts. A study's folder is either whole or not there.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from suite.errors import InputError, StorageError, SuiteError
+from suite.findings import CODES
+from suite.phantom.folder import manifest_row, write_chest, write_limb
+from suite.phantom.layout import COLUMNS
+from suite.storage import whole_folder, write_text
+from suite.version import __version__
+
+if TYPE_CHECKING:
+    from suite.phantom.limbs import LimbStudy
+    from suite.phantom.patient import Patient
+    from suite.phantom.study import PhantomStudy, SceneEdit
+
+LIMBS: Final = ("hand", "wrist", "elbow", "shoulder", "knee", "ankle", "pelvis")
+PARTS: Final = ("chest", *LIMBS)
+SMALLEST, LARGEST = 64, 4096
+MAX_STUDIES: Final = 1_000_000
+_CHEST_STREAM, _FINDING_STREAM, _LIMB_STREAM = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class CohortSettings:
+    """What a cohort shows, whatever its length.
+
+    Attributes:
+        seed: of everything drawn.
+        size: rows and columns of the films.
+        lateral: chests come with their lateral film.
+        motion: heart and body move between the low and the high exposure.
+        dicom: also write both films as DICOM.
+        parts: body parts, dealt in turn; study ``index`` shows ``parts[index % len(parts)]``.
+        prevalence: share of the studies with a finding, by code, where it shall not be the usual one.
+
+    Raises:
+        InputError: a value outside its range, an unknown part or finding.
+    """
+
+    seed: int
+    size: int = 512
+    lateral: bool = True
+    motion: bool = False
+    dicom: bool = False
+    parts: tuple[str, ...] = ("chest",)
+    prevalence: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**63:
+            raise InputError(f"--seed {self.seed} is outside 0 to 2^63 - 1; give another number.")
+        if not SMALLEST <= self.size <= LARGEST:
+            raise InputError(f"--size {self.size} is outside {SMALLEST} to {LARGEST} pixels; give another.")
+        for part in self.parts or ("",):
+            if part not in PARTS:
+                raise InputError(
+                    f"body part {part!r} is not known; use some of {', '.join(PARTS)}, or limbs."
+                )
+        for code, share in self.prevalence.items():
+            if code not in CODES:
+                raise InputError(f"finding {code!r} is not known; use one of {', '.join(CODES)}.")
+            if not 0.0 <= share <= 1.0:
+                raise InputError(f"prevalence {share} of {code} is outside 0 to 1; give a share.")
+
+    def study_id(self, index: int) -> str:
+        """Folder name of study ``index``."""
+        return f"phantom-{self.seed}-{index:06d}"
+
+    def part(self, index: int) -> str:
+        """Body part of study ``index``."""
+        return self.parts[index % len(self.parts)]
+
+
+def parse_parts(text: str) -> tuple[str, ...]:
+    """``chest,hand`` or ``limbs`` as body parts, each once; the settings refuse unknown names."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    listed = [part for name in names for part in (LIMBS if name == "limbs" else (name,))]
+    return tuple(dict.fromkeys(listed))
+
+
+def parse_prevalence(options: tuple[str, ...]) -> dict[str, float]:
+    """``CODE=SHARE`` options, ``all=SHARE`` first, as a mapping.
+
+    Raises:
+        InputError: an option is not of that form.
+    """
+    shares: dict[str, float] = {}
+    for option in sorted(options, key=lambda one: not one.startswith("all=")):
+        code, separator, text = option.partition("=")
+        try:
+            share = float(text)
+        except ValueError:
+            separator = ""
+        if not (separator and code):
+            raise InputError(f"--prevalence {option!r} is not CODE=SHARE; write for example fracture=0.3.")
+        shares |= dict.fromkeys(CODES if code == "all" else (code,), share)
+    return shares
+
+
+def draw_chest(settings: CohortSettings, index: int) -> tuple[Patient, list[SceneEdit]]:
+    """The patient of study ``index`` and his or her findings."""
+    from suite.phantom.patient import Patient
+
+    patient = Patient.draw(_generator(settings.seed, index, _CHEST_STREAM))
+    return patient, _draw_findings(
+        patient, settings.prevalence, _generator(settings.seed, index, _FINDING_STREAM)
+    )
+
+
+def _generator(seed: int, index: int, stream: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence([seed, index], spawn_key=(stream,)))
+
+
+def _draw_findings(
+    patient: Patient, prevalence: Mapping[str, float], rng: np.random.Generator
+) -> list[SceneEdit]:
+    return []
+
+
+def render_chest(settings: CohortSettings, index: int) -> tuple[PhantomStudy, list[SceneEdit]]:
+    """Chest study ``index``, exposed, and the findings that were put into it."""
+    from suite.phantom.study import render_study
+
+    patient, findings = draw_chest(settings, index)
+    return render_study(patient, settings.size, findings, settings.lateral, settings.motion), findings
+
+
+def render_limb_of(settings: CohortSettings, index: int) -> LimbStudy:
+    """Limb study ``index``, exposed."""
+    from suite.phantom.limbs import render_limb
+
+    seed = int(_generator(settings.seed, index, _LIMB_STREAM).integers(2**63))
+    return render_limb(settings.part(index), seed, settings.size)
+
+
+def write_study(settings: CohortSettings, index: int, out: Path) -> None:
+    """Render study ``index`` and write its folder below ``out``, whole or not at all.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    name = settings.study_id(index)
+    identity = {"id": name, "seed": settings.seed, "index": index, "size": settings.size,
+                "dicom": settings.dicom, "radsuite": __version__}  # fmt: skip
+    if settings.part(index) != "chest":
+        limb = render_limb_of(settings, index)
+        with whole_folder(out / name) as folder:
+            write_limb(folder, limb, identity)
+        return
+    study, findings = render_chest(settings, index)
+    with whole_folder(out / name) as folder:
+        write_chest(folder, study, identity, findings)
+
+
+def write_cohort(
+    settings: CohortSettings,
+    count: int,
+    out: Path,
+    workers: int = 1,
+    on_done: Callable[[int, int], None] = lambda done, total: None,
+) -> int:
+    """Make studies 0 to ``count - 1`` below ``out``, list them in ``manifest.csv``; keep finished ones.
+
+    Args:
+        workers: processes, one thread each; 1 works in this process.
+        on_done: called with the number of studies that are there and ``count``, first for those found.
+
+    Returns:
+        How many studies were made now.
+
+    Raises:
+        InputError: a count outside its range, or ``out`` holds a cohort made with other settings.
+        StorageError: the disk refused, or another run is writing into ``out``.
+    """
+    if not 1 <= count <= MAX_STUDIES:
+        raise InputError(f"--n {count} is outside 1 to {MAX_STUDIES}; give another number of studies.")
+    if workers < 1:
+        raise InputError(f"--workers {workers} is no number of processes; give 1 or more.")
+    with _only_run(out):
+        _check_settings(settings, out)
+        missing = [index for index in range(count) if not (out / settings.study_id(index)).is_dir()]
+        done = count - len(missing)
+        on_done(done, count)
+        for _ in _make(settings, missing, out, workers):
+            done += 1
+            on_done(done, count)
+        write_manifest(settings, count, out)
+    return len(missing)
+
+
+def _make(settings: CohortSettings, indices: list[int], out: Path, workers: int) -> Iterator[int]:
+    """Make the studies and yield each index when its folder is there."""
+    if workers == 1 or len(indices) <= 1:
+        with threadpool_limits(1):
+            for index in indices:
+                write_study(settings, index, out)
+                yield index
+        return
+    workers = min(workers, len(indices))
+    # Fresh interpreters: a forked child inherits the locks of the parent's threads.
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
+    try:
+        yield from _dealt(pool, settings, indices, out, 2 * workers)
+    except BrokenProcessPool as error:
+        raise SuiteError(
+            f"{out}: a process that renders studies was killed, perhaps for want of memory; "
+            "run the command again with fewer --workers, it continues where it stopped."
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _dealt(
+    pool: ProcessPoolExecutor, settings: CohortSettings, indices: list[int], out: Path, held: int
+) -> Iterator[int]:
+    waiting = iter(indices)
+    running: set[Future[int]] = set()
+    while True:
+        for index in waiting:
+            running.add(pool.submit(_work, settings, index, out))
+            if len(running) >= held:
+                break
+        if not running:
+            return
+        finished, running = wait(running, return_when=FIRST_COMPLETED)
+        for future in finished:
+            yield future.result()
+
+
+def _start_worker() -> None:
+    """One thread a process; Ctrl-C is the parent's, which lets the study in hand finish."""
+    import cv2
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threadpool_limits(1)
+    cv2.setNumThreads(1)
+
+
+def _work(settings: CohortSettings, index: int, out: Path) -> int:
+    write_study(settings, index, out)
+    return index
+
+
+@contextmanager
+def _only_run(out: Path) -> Iterator[None]:
+    """Hold the folder for this run, and clear what killed runs left half-written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = (out / ".lock").open("w")
+    except OSError as error:
+        raise StorageError(f"{out}: cannot be written to ({error.strerror}); choose another.") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StorageError(f"{out}: another run is writing into it; wait for it.") from error
+        for left in out.glob(".phantom-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
+def _check_settings(settings: CohortSettings, out: Path) -> None:
+    """Write ``cohort.json``, or compare with the one that is there."""
+    wanted = json.loads(json.dumps({"radsuite": __version__, **asdict(settings)}))
+    path = out / "cohort.json"
+    if not path.exists():
+        write_text(path, json.dumps(wanted, indent=1) + "\n")
+        return
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a cohort's settings; choose another folder.") from error
+    different = [key for key in wanted if not isinstance(found, dict) or found.get(key) != wanted[key]]
+    if different:
+        raise InputError(
+            f"{out}: it holds a cohort made with another {', '.join(different)}; choose another folder "
+            "or repeat those settings."
+        )
+
+
+def write_manifest(settings: CohortSettings, count: int, out: Path) -> None:
+    """Write ``manifest.csv`` of studies 0 to ``count - 1`` from their ``truth.json``."""
+    table = io.StringIO()
+    writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for index in range(count):
+        path = out / settings.study_id(index) / "truth.json"
+        try:
+            truth: dict[str, Any] = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise StorageError(
+                f"{path}: cannot be read; delete its folder and run the command again."
+            ) from error
+        writer.writerow(manifest_row(truth))
+    write_text(out / "manifest.csv", table.getvalue())
+
+
+def available_workers() -> int:
+    """Processes that may run at once: the cores this process is allowed to use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
