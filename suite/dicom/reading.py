@@ -5,7 +5,9 @@ from __future__ import annotations
 import zlib
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
 
 from suite.dicom.attributes import MALFORMED, parser_silenced, text, to_uid
 from suite.dicom.kinds import CAPTURE_CLASSES, PROJECTION_CLASSES, check_is_radiograph, describe_kind
@@ -66,15 +68,7 @@ def read_radiograph(path: str | Path, *, source: str | None = None) -> Radiograp
     layout = read_layout(dataset, name)
     if not has_pixels(dataset):
         raise _without_pixels(name)
-    stored = decode(dataset, layout, name)
-    colour_steps: tuple[str, ...] = ()
-    colour_warnings: tuple[str, ...] = ()
-    if layout.is_monochrome:
-        rules = read_rules(dataset, layout)
-    else:
-        stored, step, warning = to_luminance(stored, name)
-        rules = _plain_rules(8 * stored.dtype.itemsize)
-        colour_steps, colour_warnings = (step,), ((warning,) if warning else ())
+    stored, rules, colour_steps, colour_warnings = _grey(dataset, layout, name)
     rendering = render(stored, rules)
     view, spacing = find_view(dataset), find_spacing(dataset)
     if looks_negative(rendering.pixels) and view.projection in _MAYBE_FRONTAL:
@@ -102,6 +96,17 @@ def read_radiograph(path: str | Path, *, source: str | None = None) -> Radiograp
         ),
         headers=kept_headers(dataset),
     )
+
+
+def _grey(
+    dataset: Dataset, layout: PixelLayout, source: str
+) -> tuple[npt.NDArray[Any], GreyRules, tuple[str, ...], tuple[str, ...]]:
+    """Stored grey values (H, W), the rules for them, and steps and warnings where they were coloured."""
+    stored = decode(dataset, layout, source)
+    if layout.is_monochrome:
+        return stored, read_rules(dataset, layout), (), ()
+    stored, step, warning = to_luminance(stored, source)
+    return stored, _plain_rules(8 * stored.dtype.itemsize), (step,), (warning,) if warning else ()
 
 
 def read_header(path: str | Path, *, source: str | None = None) -> Dataset:
