@@ -30,7 +30,6 @@ class Technique:
         vendor: display style.
         gamma, level: the display's random tone, around 1 and 0.
         collimation: (left, right, top, bottom) shares of the film that the shutters cover, 0 to 0.1.
-        marker: lettering; kept for those who burn in side markers.
     """
 
     projection: View = "PA"

@@ -15,6 +15,16 @@ _SHADOWS = ("heart", "mediastinum", "aorta", "heart_fat")
 BONE_PARTS = ("ribs", "clavicle_left", "clavicle_right", "scapula_left", "scapula_right", "sternum", "spine",
               "humerus_left", "humerus_right")  # fmt: skip
 
+PARENTS = {
+    "enlarged_cardiomediastinum": ("cardiomegaly",),
+    "lung_opacity": ("lung_lesion", "edema", "consolidation", "pneumonia", "atelectasis"),
+}
+"""CheXpert's hierarchy (Irvin 2019, figure 1): a child makes its parent true."""
+
+_FINDING = "finding:"
+_SHOWN_MM = {"consolidation": 6.0, "pneumonia": 5.0, "edema": 5.0, "lung_opacity": 5.0, "atelectasis": 5.0}
+"""Millimetres of a finding's own material from which it counts as shown; 3 for all others."""
+
 
 def frontal_masks(paths: Paths) -> dict[str, Mask]:
     """All masks of a frontal film, (H, W) uint8.
@@ -53,9 +63,32 @@ def _shared(paths: Paths) -> dict[str, Mask]:
     dense = np.asarray([material.density > 0.1 for material in paths.materials], dtype=np.float32)
     soft = paths.lengths @ dense > 1.0
     masks["tissue"] = np.where(masks["bone"] > 0, 2, soft).astype(np.uint8)
-    for name in paths.labels:
-        if name.startswith("finding:"):
-            masks[name] = paths.mask(name)
+    return masks | finding_masks(paths)
+
+
+def finding_masks(paths: Paths) -> dict[str, Mask]:
+    """One mask ``finding_<code>`` (H, W) for each finding in the scene, parents included.
+
+    A finding is where a solid of its label is crossed, or where its own material is thick enough to show.
+    """
+    labels = {name for name in paths.labels if name.startswith(_FINDING)}
+    stuffs = {material.name for material in paths.materials if material.name.startswith(_FINDING)}
+    masks: dict[str, Mask] = {}
+    for name in sorted(labels | stuffs):
+        code = name.removeprefix(_FINDING)
+        shown = paths.mask(name).astype(bool)
+        if name in stuffs:
+            length = paths.length(name)
+            enough = length > _SHOWN_MM.get(code, 3.0)
+            if code == "pneumothorax":
+                # Gas before and behind a lung that still reaches there is not what readers outline.
+                enough &= length > 0.7 * paths.length("lung")
+            shown |= enough
+        masks[f"finding_{code}"] = shown.astype(np.uint8)
+    for parent, children in PARENTS.items():
+        present = [masks[f"finding_{code}"] for code in (parent, *children) if f"finding_{code}" in masks]
+        if present:
+            masks[f"finding_{parent}"] = np.maximum.reduce(present)
     return masks
 
 
@@ -64,7 +97,7 @@ def _inner_clavicle(clavicle: Mask, lung: Mask, side: str) -> Mask:
     width = lung.shape[1]
     column = np.arange(width)
     pad = width // 50
-    present = lung.any(axis=1)
+    present = np.asarray(lung.any(axis=1))
     # The patient's right lung has its lateral edge on the picture's left.
     if side == "right":
         allowed = column >= (np.argmax(lung, axis=1) - pad)[:, None]

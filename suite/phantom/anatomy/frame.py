@@ -114,7 +114,7 @@ class Frame:
         angle = np.abs(np.asarray(angle, dtype=np.float64))
         raised = 0.16 * (1.0 - self.patient.inspiration) * self.height
         knots = np.asarray([0.0, 0.8, 1.6, 2.4, np.pi])
-        values = np.asarray([-26.0, -24.0, -2.0, 18.0, 0.55 * self.patient.dome_right])
+        values = np.asarray([-31.0, -29.0, -7.0, 13.0, 0.50 * self.patient.dome_right])
         return np.asarray(np.interp(angle, knots, values) + raised + 0.0 * side)
 
     def dome(self, side: int, x: npt.ArrayLike, y: npt.ArrayLike) -> Floats:
@@ -138,7 +138,8 @@ class Frame:
     def _dome_edge(self, side: int) -> tuple[tuple[Floats, Floats], Floats]:
         cx, cy = self.dome_centre(side)
         angle = np.linspace(0.03, np.pi - 0.03, 48)
-        wall = self.wall(np.full(48, 5.0), side * angle, 1.0)
+        # A little outside the wall, so that no sliver of lung is left beside the abdomen.
+        wall = self.wall(np.full(48, 5.0), side * angle, 4.0)
         medial_y = np.linspace(wall[-1, 1], wall[0, 1], 18)[1:-1]
         medial = np.column_stack([np.full(16, 0.0), medial_y])
         points = np.concatenate([wall[:, :2], medial])

@@ -77,10 +77,13 @@ def _processes(
 
 
 def _paraspinal(frame: Frame) -> Mesh:
+    """Muscle and fat behind and beside the vertebrae: a wedge, so that the lungs thin out towards it."""
     z = np.linspace(-0.6, 1.3, 26) * frame.height
-    angle = 2.0 * np.pi * np.arange(28) / 28
-    middle = frame.spine_y(z) + 36.0
-    grow = np.interp(z / frame.height, [-0.6, 0.0, 0.9, 1.3], [1.1, 1.05, 0.85, 0.8])[:, None]
-    x = 26.0 * grow * np.sin(angle)
-    y = middle[:, None] + 37.0 * np.cos(angle)
+    grow = np.interp(z / frame.height, [-0.6, 0.0, 0.9, 1.3], [1.1, 1.05, 0.8, 0.7])[:, None]
+    behind = np.concatenate([np.linspace(-4.0, 46.0, 14), [60.0, 76.0]])
+    half = np.interp(
+        behind, [-4.0, 2.0, 14.0, 30.0, 46.0, 60.0, 76.0], [3.0, 12.0, 20.0, 31.0, 44.0, 44.0, 30.0]
+    )
+    x = np.concatenate([half, -half[::-1]]) * grow
+    y = np.concatenate([behind, behind[::-1]]) + frame.spine_y(z)[:, None]
     return loft(np.stack([x, y, np.broadcast_to(z[:, None], x.shape)], axis=-1))
