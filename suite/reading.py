@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import cv2
 
 from suite.errors import StorageError
 from suite.report.building import Picture
-from suite.report.schema import validate
+from suite.report.schema import as_text
 from suite.storage import whole_folder, write_bytes, write_text
 
 _FAST_COMPRESSION = [cv2.IMWRITE_PNG_COMPRESSION, 1]
@@ -25,7 +24,8 @@ class Reading:
 
     Attributes:
         report: follows the schema ``radsuite.report/1``.
-        images: arrays by the file names the report gives; on the grid of the film they belong to.
+        images: arrays by the names the report gives them, on the grid of the film they belong to;
+            ``lung_mask`` is written to ``lung_mask.png``.
     """
 
     report: Mapping[str, Any]
@@ -35,13 +35,13 @@ class Reading:
         """``report.json`` and the pictures into ``folder``, which then is complete or as it was before.
 
         Raises:
-            SuiteError: the report does not follow its schema.
+            SuiteError: the report does not follow its schema, or holds a number that is not finite.
             StorageError: the disk refused.
         """
-        validate(self.report)
+        text = as_text(self.report)
         with whole_folder(folder) as temporary, ThreadPoolExecutor(max_workers=2) as pool:
-            list(pool.map(lambda item: _write_png(temporary / item[0], item[1]), self.images.items()))
-            write_text(temporary / "report.json", json.dumps(self.report, indent=2, allow_nan=False) + "\n")
+            list(pool.map(lambda item: _write_png(temporary / f"{item[0]}.png", item[1]), self.images.items()))
+            write_text(temporary / "report.json", text)
         return folder / "report.json"
 
 

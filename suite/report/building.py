@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from suite.findings import FINDINGS, Finding
+from suite.errors import StageError
+from suite.findings import CODES, FINDINGS, Finding
 from suite.report.regions import LungZones, regions_of
 from suite.report.schema import SCHEMA
 from suite.stages.artifacts import FindingResult, GateResult, TriageResult
@@ -36,8 +38,8 @@ class Draft:
 
 
 def build(draft: Draft) -> tuple[dict[str, Any], dict[str, Picture]]:
-    """The report (paths of pictures filled in) and the pictures by file name."""
-    pictures: dict[str, Picture] = {f"{name}.png": _film(film) for name, film in _film_names(draft.study)}
+    """The report and the pictures it names; picture ``NAME`` is written to ``NAME.png``."""
+    pictures: dict[str, Picture] = {name: _film(film) for name, film in _film_names(draft.study)}
     accepted = draft.overridden or _gate_accepts(draft)
     images = _images(draft, pictures) if accepted else None
     report = {
@@ -93,20 +95,18 @@ def _gate(draft: Draft) -> dict[str, Any] | None:
         "overridden": draft.overridden and not gate.accepted,
         "reasons": list(gate.reasons),
         "checks": {
-            check.name: {"passed": check.passed, "value": _plain(check.value), "message": check.message}
+            check.name: {"passed": bool(check.passed), "value": _plain(check.value), "message": check.message}
             for check in gate.checks
         },
     }
 
 
-def _plain(value: float | str | None) -> float | str | None:
-    return (
-        round(float(value), 5)
-        if isinstance(value, int | float) and math.isfinite(value)
-        else value
-        if isinstance(value, str)
-        else None
-    )
+def _plain(value: Any) -> float | str | None:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, numbers.Real) and math.isfinite(value):
+        return round(float(value), 5)
+    return None
 
 
 def _triage(draft: Draft) -> dict[str, Any] | None:
@@ -134,6 +134,11 @@ def _findings(draft: Draft, pictures: dict[str, Picture]) -> list[dict[str, Any]
         for name, film in draft.study.views.items()
     }
     results: Sequence[FindingResult] = artifact.value
+    if tuple(result.code for result in results) != CODES:
+        raise StageError(
+            f"the findings of study {draft.study.id} are not the {len(CODES)} known ones in their order; "
+            "mend the stage that makes them."
+        )
     return [
         _finding(finding, result, zones, mask, pictures)
         for finding, result in zip(FINDINGS, results, strict=True)
@@ -150,9 +155,10 @@ def _finding(
     paths = {}
     regions: list[dict[str, Any]] = []
     for view, heatmap in result.heatmaps.items():
-        paths[view] = f"heatmap_{finding.code}_{view}.png"
+        name = f"heatmap_{finding.code}_{view}"
+        paths[view] = f"{name}.png"
         on_film = heatmap.grid.invert(np.rint(np.clip(heatmap.values, 0, 1) * 255).astype(np.uint8))
-        pictures[paths[view]] = np.asarray(on_film)
+        pictures[name] = np.asarray(on_film)
         regions += regions_of(heatmap, zones[view], mask)
     return {
         "code": finding.code,
@@ -168,17 +174,17 @@ def _finding(
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 5)
+    return None if value is None else round(float(value), 5)
 
 
 def _images(draft: Draft, pictures: dict[str, Picture]) -> dict[str, str] | None:
     """Masks as they are; grey layers on the scale of the film they came from."""
     for name in ("lung_mask",):
         if name in draft.artifacts:
-            pictures[f"{name}.png"] = draft.artifacts[name].value
+            pictures[name] = draft.artifacts[name].value
     if draft.study.frontal is not None and "bone_subtracted" in draft.artifacts:
         pictures |= _bone_layers(draft.study.frontal, draft.artifacts)
-    return {name.removesuffix(".png"): name for name in pictures}
+    return {name: f"{name}.png" for name in pictures}
 
 
 def _bone_layers(film: Radiograph, artifacts: Mapping[str, Artifact]) -> dict[str, Picture]:
@@ -192,9 +198,9 @@ def _bone_layers(film: Radiograph, artifacts: Mapping[str, Artifact]) -> dict[st
     suppressed = scale.to_uint16(artifacts["bone_suppressed"].value).astype(np.int32)
     difference = np.abs(original - suppressed).astype(np.uint16)
     return {
-        "bone_subtracted.png": difference,
-        "bone_suppressed.png": suppressed.astype(np.uint16),
-        "residual.png": difference,
+        "bone_subtracted": difference,
+        "bone_suppressed": suppressed.astype(np.uint16),
+        "residual": difference,
     }
 
 

@@ -1,15 +1,19 @@
-"""Heatmaps in words and boxes: where a map is high, which zone that is, and how much of it lies in the lungs."""
+"""Heatmaps in words and boxes: where a map is high, which zone that is, and its share inside the lungs."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from suite.stages.artifacts import Heatmap
 from suite.study import Mask
+
+Positions = npt.NDArray[np.float64]
 
 LEVEL = 0.5
 """A region is where a map exceeds half its own peak."""
@@ -42,7 +46,7 @@ class LungZones:
         return cls(float(ys.min() * stride), float((ys.max() + 1) * stride), float(middle * stride))
 
     def words(self, x: float, y: float, *, lateral: bool) -> str:
-        """The zone of a point in source pixels, for example "right lower"; the patient's right is at small x."""
+        """The zone of a point in source pixels, as in "right lower"; the patient's right is at small x."""
         third = (y - self.top) / max(1.0, self.bottom - self.top)
         height = "upper" if third < 1 / 3 else "middle" if third < 2 / 3 else "lower"
         if lateral:
@@ -54,13 +58,17 @@ def regions_of(heatmap: Heatmap, zones: LungZones, lungs: Mask | None) -> list[d
     """Up to three regions of a map, the strongest first, as the report lists them."""
     lateral = heatmap.view == "lateral"
     values = cv2.resize(heatmap.values, (_WORKING_SIDE, _WORKING_SIDE), interpolation=cv2.INTER_LINEAR)
+    ys, xs = _source_of_working_pixels(heatmap)
+    # what a network sees in the letterbox is not on the film
+    values = np.where(_inside(ys, heatmap.grid.source_shape[0])[:, None], values, 0.0)
+    values = np.where(_inside(xs, heatmap.grid.source_shape[1])[None, :], values, 0.0)
     peak = float(values.max())
     if peak <= 0.0:
         return []
     count, labels, statistics, centres = cv2.connectedComponentsWithStats(
         (values > LEVEL * peak).astype(np.uint8)
     )
-    inside = None if lungs is None or lateral else _on_working_grid(heatmap, lungs)
+    inside = None if lungs is None or lateral else _sampled(lungs, ys, xs) > 0
     found = []
     for index in range(1, count):
         if statistics[index, cv2.CC_STAT_AREA] < _SMALLEST_SHARE * values.size:
@@ -69,7 +77,7 @@ def regions_of(heatmap: Heatmap, zones: LungZones, lungs: Mask | None) -> list[d
         mass = float(values[piece].sum())
         x0, y0, width, height = (int(value) for value in statistics[index, :4])
         box = [*_to_source(heatmap, x0, y0), *_to_source(heatmap, x0 + width, y0 + height)]
-        centre = _to_source(heatmap, *centres[index])
+        centre = _to_source(heatmap, *(centres[index] + 0.5))
         share = None if inside is None else round(float(values[piece & inside].sum()) / mass, 4)
         found.append((mass, _region(heatmap, box, zones.words(*centre, lateral=lateral), share)))
     found.sort(key=lambda pair: -pair[0])
@@ -79,10 +87,10 @@ def regions_of(heatmap: Heatmap, zones: LungZones, lungs: Mask | None) -> list[d
 def _region(heatmap: Heatmap, box: list[float], zone: str, share: float | None) -> dict[str, Any]:
     rows, columns = heatmap.grid.source_shape
     clipped = [
-        int(np.clip(round(box[0]), 0, columns - 1)),
-        int(np.clip(round(box[1]), 0, rows - 1)),
-        int(np.clip(round(box[2]), 1, columns)),
-        int(np.clip(round(box[3]), 1, rows)),
+        int(np.clip(math.floor(box[0]), 0, columns - 1)),
+        int(np.clip(math.floor(box[1]), 0, rows - 1)),
+        int(np.clip(math.ceil(box[2]), 1, columns)),
+        int(np.clip(math.ceil(box[3]), 1, rows)),
     ]
     return {"view": heatmap.view, "box": clipped, "zone": zone, "inside_lung": share}
 
@@ -92,6 +100,18 @@ def _to_source(heatmap: Heatmap, x: float, y: float) -> tuple[float, float]:
     return heatmap.grid.point_to_source((x * columns / _WORKING_SIDE, y * rows / _WORKING_SIDE))
 
 
-def _on_working_grid(heatmap: Heatmap, lungs: Mask) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    on_map = heatmap.grid.resize(_WORKING_SIDE).apply(lungs, "nearest")
-    return np.asarray(on_map) > 0
+def _source_of_working_pixels(heatmap: Heatmap) -> tuple[Positions, Positions]:
+    """The source rows and columns of the working grid's pixel centres; outside the film in a letterbox."""
+    points = [_to_source(heatmap, place + 0.5, place + 0.5) for place in range(_WORKING_SIDE)]
+    return np.array([y for _, y in points]), np.array([x for x, _ in points])
+
+
+def _inside(positions: Positions, length: int) -> npt.NDArray[np.bool_]:
+    return (positions >= 0.0) & (positions < length)
+
+
+def _sampled(mask: Mask, ys: Positions, xs: Positions) -> Mask:
+    """The mask at source positions; those outside the film take its nearest pixel."""
+    rows = np.clip(ys.astype(np.intp), 0, mask.shape[0] - 1)
+    columns = np.clip(xs.astype(np.intp), 0, mask.shape[1] - 1)
+    return mask[np.ix_(rows, columns)]

@@ -20,6 +20,22 @@ def _validator() -> Any:
     return Draft202012Validator(json.loads((files("suite.report") / "schema.json").read_text()))
 
 
+def as_text(report: Mapping[str, Any]) -> str:
+    """``report`` as the text of ``report.json``, once it follows the schema.
+
+    Raises:
+        SuiteError: it does not follow the schema, or holds a number that is not finite.
+    """
+    validate(report)
+    try:
+        return json.dumps(report, indent=2, allow_nan=False) + "\n"
+    except ValueError as error:
+        raise SuiteError(
+            f"the report of study {report['study']['id']} holds a number that is not finite; "
+            "please report this as a defect."
+        ) from error
+
+
 def validate(report: Mapping[str, Any]) -> None:
     """Fail if ``report`` does not follow the schema.
 
