@@ -63,7 +63,7 @@ class PhantomStudy:
         masks, lateral_masks: uint8 (H, W) by name, see ``truth.frontal_masks``.
         labels: the 13 finding codes to 0 or 1.
         boxes: (view, code) to [x0, y0, x1, y1) pixels.
-        spacing: mm per pixel at the detector, (row, column).
+        spacing, lateral_spacing: mm per pixel at the detector, (row, column), of each view.
         cardiothoracic_ratio: measured on the masks.
         measurements: named lengths in mm, from the scene.
     """
@@ -83,6 +83,7 @@ class PhantomStudy:
     spacing: tuple[float, float]
     cardiothoracic_ratio: float
     measurements: dict[str, float] = field(default_factory=dict)
+    lateral_spacing: tuple[float, float] | None = None
 
     def radiograph(self, view: Literal["frontal", "lateral"] = "frontal") -> Radiograph:
         """One film as the suite's intake would hand it on.
@@ -97,7 +98,8 @@ class PhantomStudy:
         name = f"phantom-{self.patient.seed}-{view}"
         age = f"{round(self.patient.age):03d}Y"
         headers = {"patient_age": age, "patient_sex": self.patient.sex}
-        return Radiograph(pixels, kind, name, self.spacing, headers=headers)
+        spacing = self.spacing if view == "frontal" else self.lateral_spacing
+        return Radiograph(pixels, kind, name, spacing, headers=headers)
 
 
 def render_study(
@@ -143,6 +145,7 @@ def render_study(
         lateral_masks=side[1] if side else {},
         labels=labels, boxes=boxes,
         spacing=(view.camera.spacing, view.camera.spacing),
+        lateral_spacing=(side[2], side[2]) if side else None,
         cardiothoracic_ratio=truth.cardiothoracic_ratio(view.masks), measurements=dict(scene.measurements),
     )  # fmt: skip
 
@@ -254,7 +257,7 @@ class _Frontal:
 
 def _lateral(
     patient: Patient, scene: Scene, size: int, rays: int, stream: np.random.SeedSequence
-) -> tuple[Image, dict[str, Mask]]:
+) -> tuple[Image, dict[str, Mask], float]:
     rng = np.random.default_rng(stream)
     camera = lateral_view(patient, scene, size)
     paths = trace(scene, camera, rays)
@@ -264,7 +267,7 @@ def _lateral(
     exposure = Exposure(beam(max(t.kvp, 100.0)), 2.5 * t.exposure_ugy, True, magnification=1.15)
     log_film = display.log_film(expose(paths, exposure, camera.spacing, rng).noisy)
     how = display.choose(log_film, t.vendor, t.gamma, t.level)
-    return _shutter(how.apply(log_film), t.collimation), masks
+    return _shutter(how.apply(log_film), t.collimation), masks, camera.spacing
 
 
 def _shutter(film: Image, shares: tuple[float, float, float, float]) -> Image:
