@@ -61,7 +61,7 @@ def rib_line(
 
 
 def _radial(frame: Frame, number: int) -> float:
-    return float(frame.patient.rib_thickness * (5.4 if number == 1 else 7.4 if number < 11 else 5.6))
+    return float(frame.patient.rib_thickness * (5.4 if number == 1 else 7.0 if number < 11 else 5.6))
 
 
 def add(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
@@ -104,7 +104,7 @@ def _add_rib(scene: Scene, frame: Frame, line: Floats, normal: Floats, number: i
         line, np.maximum(half_height - cortex, 0.4), np.maximum(half_depth - cortex, 0.4), normal, 14, 0.22
     )
     scene.add(label, shell, CORTEX, Priority.CORTEX, label, "ribs")
-    scene.add(f"{label}_marrow", core, MARROW, Priority.MARROW, label, "ribs")
+    scene.add(f"{label}_marrow", core, MARROW.with_density(1.12), Priority.MARROW, label, "ribs")
 
 
 def sternum_edge(frame: Frame, number: int, side: int) -> Floats:
