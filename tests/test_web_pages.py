@@ -230,13 +230,22 @@ def test_the_report_is_a_download(read: House) -> None:
 
 
 def test_film_pixels_arrive_as_they_are_stored(read: House) -> None:
-    answer = read.client.get("/studies/chest/pixels/film.u16", headers={"Accept-Encoding": "gzip"})
-    assert (answer.headers["X-Rows"], answer.headers["X-Columns"]) == (str(ROWS), str(COLUMNS))
-    assert answer.headers["Content-Encoding"] == "gzip"
-    values = np.frombuffer(gzip.decompress(answer.data), "<u2").reshape(ROWS, COLUMNS)
-    np.testing.assert_array_equal(values, film_array(1))
-    lateral = read.client.get("/studies/chest/pixels/film_lateral.u16")
-    np.testing.assert_array_equal(np.frombuffer(lateral.data, "<u2").reshape(ROWS, COLUMNS), film_array(2))
+    for layer, seed in (("film", 1), ("film_lateral", 2)):
+        answer = read.client.get(f"/studies/chest/pixels/{layer}.u16")
+        assert (answer.headers["X-Rows"], answer.headers["X-Columns"]) == (str(ROWS), str(COLUMNS))
+        values = np.frombuffer(answer.data, "<u2").reshape(ROWS, COLUMNS)
+        np.testing.assert_array_equal(values, film_array(seed))
+
+
+def test_pixels_are_compressed_where_that_pays(read: House) -> None:
+    plain = read.client.get("/studies/chest/pixels/lung_mask.u8")
+    packed = read.client.get("/studies/chest/pixels/lung_mask.u8", headers={"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert len(packed.data) < len(plain.data) / 10
+    assert gzip.decompress(packed.data) == plain.data
+    noise = read.client.get("/studies/chest/pixels/film.u16", headers={"Accept-Encoding": "gzip"})
+    assert len(noise.data) <= film_array().nbytes
 
 
 def test_pixels_are_sent_once(read: House) -> None:

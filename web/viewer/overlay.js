@@ -31,24 +31,33 @@ export function heatPicture(map) {
   return picture;
 }
 
-/** The borders between a mask's values as paths along pixel edges, one for each value. */
+/** The borders between a mask's values as paths along pixel edges, one for each value; straight runs are one line. */
 export function outlines({ rows, columns, values }) {
   const paths = new Map(Object.keys(OUTLINE).map((value) => [Number(value), new Path2D()]));
-  const at = (row, column) => (row < 0 || column < 0 || row >= rows || column >= columns ? 0 : values[row * columns + column]);
   const line = (value, x0, y0, x1, y1) => {
     const path = paths.get(value);
     path?.moveTo(x0, y0);
     path?.lineTo(x1, y1);
   };
-  for (let row = 0; row <= rows; row += 1) {
-    for (let column = 0; column <= columns; column += 1) {
-      const here = at(row, column);
-      const above = at(row - 1, column);
-      const left = at(row, column - 1);
-      if (here !== above) line(here || above, column, row, column + 1, row);
-      if (here !== left) line(here || left, column, row, column, row + 1);
+  const trace = (count, length, before, after, draw) => {
+    for (let edge = 0; edge <= count; edge += 1) {
+      let value = 0;
+      let start = 0;
+      for (let along = 0; along <= length; along += 1) {
+        const first = edge > 0 && along < length ? values[before(edge, along)] : 0;
+        const second = edge < count && along < length ? values[after(edge, along)] : 0;
+        const here = first === second ? 0 : second || first;
+        if (here === value) continue;
+        if (value) draw(value, edge, start, along);
+        value = here;
+        start = along;
+      }
     }
-  }
+  };
+  trace(rows, columns, (row, column) => (row - 1) * columns + column, (row, column) => row * columns + column,
+    (value, row, from, to) => line(value, from, row, to, row));
+  trace(columns, rows, (column, row) => row * columns + column - 1, (column, row) => row * columns + column,
+    (value, column, from, to) => line(value, column, from, column, to));
   return [...paths].map(([value, path]) => ({ path, colour: OUTLINE[value] }));
 }
 

@@ -117,6 +117,7 @@ export class Panel {
     const { viewer } = this;
     const press = (button, on) => button.setAttribute("aria-pressed", String(on));
     for (const button of document.querySelectorAll("[data-view]")) press(button, button.dataset.view === viewer.view);
+    this.find("layer-buttons").hidden = Object.keys(viewer.layers).length < 2;
     for (const button of document.querySelectorAll("[data-layer]")) {
       press(button, button.dataset.layer === viewer.layerName);
       button.hidden = !(button.dataset.layer in viewer.layers);

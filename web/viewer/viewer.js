@@ -68,7 +68,7 @@ export class Viewer extends EventTarget {
       if (this.wanted !== wanted) return;
       Object.assign(this, { view, layerName: name, film });
       if (!this.windows.has(this.#windowKey())) this.windows.set(this.#windowKey(), this.#firstWindow());
-      if (!this.places.has(view)) this.#fitNow();
+      if (!this.places.has(view) || this.fittedViews.has(view)) this.#fitNow();
       this.#say("");
       await this.#loadOverlays();
       this.root.dataset.state = "ready";

@@ -1,4 +1,5 @@
 /** Draws the film on the graphics processor: 16-bit numbers in a texture, windowed in the shader. */
+import { levelFor, pyramid } from "./pyramid.js";
 
 const VERTEX = `#version 300 es
 void main() {
@@ -11,7 +12,8 @@ precision highp float;
 precision highp int;
 precision highp usampler2D;
 uniform usampler2D film;
-uniform ivec2 filmSize;
+uniform int level;        // which halved copy is read
+uniform vec2 filmSize;
 uniform vec2 origin;      // stage position of the film's corner
 uniform float pixelStep;  // film pixels per stage pixel
 uniform float stageHeight;
@@ -20,36 +22,29 @@ uniform float width;
 uniform bool inverted;
 out vec4 colour;
 
-float grey(ivec2 at) {
-  return float(texelFetch(film, clamp(at, ivec2(0), filmSize - 1), 0).r);
+float grey(ivec2 at, ivec2 last) {
+  return float(texelFetch(film, clamp(at, ivec2(0), last), level).r);
 }
 
 // Integer textures are not filtered by the hardware.
 float bilinear(vec2 at) {
-  vec2 shifted = at - 0.5;
+  ivec2 size = textureSize(film, level);
+  vec2 shifted = at * vec2(size) / filmSize - 0.5;
   ivec2 corner = ivec2(floor(shifted));
   vec2 part = fract(shifted);
-  float upper = mix(grey(corner), grey(corner + ivec2(1, 0)), part.x);
-  float lower = mix(grey(corner + ivec2(0, 1)), grey(corner + ivec2(1, 1)), part.x);
+  float upper = mix(grey(corner, size - 1), grey(corner + ivec2(1, 0), size - 1), part.x);
+  float lower = mix(grey(corner + ivec2(0, 1), size - 1), grey(corner + ivec2(1, 1), size - 1), part.x);
   return mix(upper, lower, part.y);
 }
 
 void main() {
   vec2 stage = vec2(gl_FragCoord.x, stageHeight - gl_FragCoord.y);
   vec2 at = (stage - origin) * pixelStep;
-  if (any(lessThan(at, vec2(0.0))) || any(greaterThanEqual(at, vec2(filmSize)))) {
+  if (any(lessThan(at, vec2(0.0))) || any(greaterThanEqual(at, filmSize))) {
     colour = vec4(0.0, 0.0, 0.0, 1.0);
     return;
   }
-  int count = clamp(int(ceil(pixelStep)), 1, 4);
-  float sum = 0.0;
-  for (int row = 0; row < count; row += 1) {
-    for (int column = 0; column < count; column += 1) {
-      vec2 offset = (vec2(column, row) + 0.5) / float(count) - 0.5;
-      sum += bilinear(at + offset * pixelStep);
-    }
-  }
-  float value = clamp((sum / float(count * count) - low) / width, 0.0, 1.0);
+  float value = clamp((bilinear(at) - low) / width, 0.0, 1.0);
   if (inverted) value = 1.0 - value;
   colour = vec4(vec3(value), 1.0);
 }`;
@@ -82,9 +77,9 @@ export class WebGLRenderer {
     this.gl = gl;
     this.maxSide = gl.getParameter(gl.MAX_TEXTURE_SIZE);
     this.program = linked(gl);
-    const names = ["film", "filmSize", "origin", "pixelStep", "stageHeight", "low", "width", "inverted"];
+    const names = ["film", "level", "filmSize", "origin", "pixelStep", "stageHeight", "low", "width", "inverted"];
     this.at = Object.fromEntries(names.map((name) => [name, gl.getUniformLocation(this.program, name)]));
-    /** @type {Map<object, WebGLTexture>} */
+    /** @type {Map<object, {texture: WebGLTexture, levels: number}>} */
     this.textures = new Map();
     gl.bindVertexArray(gl.createVertexArray());
   }
@@ -98,9 +93,11 @@ export class WebGLRenderer {
     gl.viewport(0, 0, this.canvas.width, this.canvas.height);
     gl.useProgram(this.program);
     gl.activeTexture(gl.TEXTURE0);
-    gl.bindTexture(gl.TEXTURE_2D, this.#texture(film));
+    const { texture, levels } = this.#texture(film);
+    gl.bindTexture(gl.TEXTURE_2D, texture);
     gl.uniform1i(at.film, 0);
-    gl.uniform2i(at.filmSize, film.columns, film.rows);
+    gl.uniform1i(at.level, levelFor(1 / place.scale, levels));
+    gl.uniform2f(at.filmSize, film.columns, film.rows);
     gl.uniform2f(at.origin, place.x, place.y);
     gl.uniform1f(at.pixelStep, 1 / place.scale);
     gl.uniform1f(at.stageHeight, this.canvas.height);
@@ -117,14 +114,17 @@ export class WebGLRenderer {
     const texture = gl.createTexture();
     gl.bindTexture(gl.TEXTURE_2D, texture);
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
-    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.NEAREST);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.NEAREST_MIPMAP_NEAREST);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.NEAREST);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_S, gl.CLAMP_TO_EDGE);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE);
-    gl.texImage2D(
-      gl.TEXTURE_2D, 0, gl.R16UI, film.columns, film.rows, 0, gl.RED_INTEGER, gl.UNSIGNED_SHORT, film.values,
-    );
-    this.textures.set(film, texture);
-    return texture;
+    const levels = pyramid(film);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAX_LEVEL, levels.length - 1);
+    levels.forEach(({ rows, columns, values }, level) => {
+      gl.texImage2D(gl.TEXTURE_2D, level, gl.R16UI, columns, rows, 0, gl.RED_INTEGER, gl.UNSIGNED_SHORT, values);
+    });
+    const made = { texture, levels: levels.length };
+    this.textures.set(film, made);
+    return made;
   }
 }
