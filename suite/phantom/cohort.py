@@ -89,6 +89,10 @@ class CohortSettings:
         """Folder name of study ``index``."""
         return f"phantom-{self.seed}-{index:06d}"
 
+    def uid_key(self, index: int) -> str:
+        """What the DICOM UIDs of study ``index`` are computed from: everything its pixels depend on."""
+        return json.dumps([__version__, asdict(self), index], sort_keys=True)
+
     def part(self, index: int) -> str:
         """Body part of study ``index``."""
         return self.parts[index % len(self.parts)]
@@ -169,10 +173,20 @@ def write_study(settings: CohortSettings, index: int, out: Path) -> None:
         limb = render_limb_of(settings, index)
         with whole_folder(out / name) as folder:
             write_limb(folder, limb, identity)
+            if settings.dicom:
+                from suite.phantom.export import Visit, write_limb_dicom
+
+                visit = Visit(settings.uid_key(index), index + 1, name, part=limb.part)
+                write_limb_dicom(folder / "dicom", limb, visit)
         return
     study, findings = render_chest(settings, index)
     with whole_folder(out / name) as folder:
         write_chest(folder, study, identity, findings)
+        if settings.dicom:
+            from suite.phantom.export import Visit, write_chest_dicom
+
+            visit = Visit(settings.uid_key(index), index + 1, name, study.patient.sex, study.patient.age)
+            write_chest_dicom(folder / "dicom", study, visit)
 
 
 def write_cohort(

@@ -51,6 +51,7 @@ def write_chest(
         "rows": study.frontal.shape[0],
         "columns": study.frontal.shape[1],
         "spacing_mm": study.spacing[0],
+        "lateral_spacing_mm": study.lateral_spacing[0] if study.lateral_spacing else None,
         "labels": study.labels,
         "abnormal": is_abnormal(study.labels),
         "cardiothoracic_ratio": study.cardiothoracic_ratio,

@@ -18,5 +18,5 @@ MASKS: Final = ("lung_mask", "lung_whole", "heart", "clavicles", "clavicles_scr"
 
 HEADER: Final = ("id", "seed", "index", "part", "path", "frontal", *FILMS[1:], *MASKS)
 COLUMNS: Final = (*HEADER, *CODES, "abnormal", "view", "sex", "age", "rows", "columns", "spacing_mm",
-                  "cardiothoracic_ratio", "lesion_mm", "dicom")  # fmt: skip
+                  "lateral_spacing_mm", "cardiothoracic_ratio", "lesion_mm", "dicom")  # fmt: skip
 """Columns of ``manifest.csv``."""
