@@ -70,6 +70,7 @@ def run(
             concurrency=1,
             queues=[QUEUE],
             hostname=f"{identity.host}-{identity.pid}",
+            loglevel=settings.log_level,
             quiet=True,
             without_gossip=True,
             without_mingle=True,
