@@ -1,4 +1,4 @@
-"""From scores to probabilities, with the interval that the size of the calibration set allows (Platt 1999)."""
+"""From scores to probabilities, with the interval the size of the calibration set allows (Platt 1999)."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class BranchHead(nn.Module):
 
 
 def heatmap_from(maps: Tensor) -> Tensor:
-    """Evidence for each finding (..., h, w): the positive part of the map, its peak at 1; all 0 where there is none."""
+    """Evidence for each finding (..., h, w): the map's positive part, its peak at 1; 0 where it has none."""
     positive = maps.clamp_min(0.0)
     peak = positive.amax((-2, -1), keepdim=True)
     return positive / peak.clamp_min(1e-6)

@@ -29,7 +29,7 @@ _TRUNK = ("denseblock3", "transition3", "denseblock4", "norm5")
 
 def _features(channels: int) -> OrderedDict[str, nn.Module]:
     network = timm.create_model("densenet121", in_chans=channels, num_classes=0)
-    return OrderedDict(network.features.named_children())
+    return OrderedDict(network.get_submodule("features").named_children())
 
 
 def branch(channels: int) -> nn.Sequential:

@@ -56,7 +56,7 @@ class MultiScaleGenerator(nn.Module):
         base: channels of the first block; 64 is the published width.
         attention: self-attention on the 1/16 map of the decoder (32 x 32 for a 512 x 512 film).
         side_heads: add the three side heads.
-        normalise: spectral normalisation on every convolution.
+        normalise: spectral normalisation on every convolution but the heads', which have one channel.
 
     Shape:
         - **input** - (B, 1, H, W) in [0, 1]; H and W divisible by 128, at least 256
@@ -107,8 +107,9 @@ class MultiScaleGenerator(nn.Module):
 
 
 def _normalise(network: nn.Module) -> None:
-    """Spectral normalisation on all convolutions that do not have it yet, but for the last of each head."""
+    """Spectral normalisation on all convolutions that do not have it yet, but for those to one channel."""
     for module in list(network.modules()):
+        if hasattr(module, "parametrizations"):
+            continue
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.out_channels > 1:
-            if not hasattr(module, "parametrizations"):
-                spectral_norm(module)
+            spectral_norm(module)

@@ -40,12 +40,12 @@ def jsrt_pair(record: Record) -> BonePair:
     bone = (stored - BONE_OFFSET) / BONE_WHITE
     lungs = (read_mask(record.targets["organs"]) & (ORGAN_BITS["right_lung"] | ORGAN_BITS["left_lung"])) > 0
     shape = (film.shape[1], film.shape[0])
-    lungs = cv2.resize(lungs.astype(np.uint8), shape, interpolation=cv2.INTER_NEAREST_EXACT)
-    return BonePair(film, cv2.resize(bone, shape), np.asarray(lungs))
+    mask = cv2.resize(lungs.astype(np.uint8), shape, interpolation=cv2.INTER_NEAREST_EXACT)
+    return BonePair(film, np.asarray(cv2.resize(bone, shape), np.float32), np.asarray(mask, np.uint8))
 
 
 class PairSet(Dataset[Mapping[str, Tensor]]):
-    """Pairs at the current scale: ``film``, ``bone`` and ``trust``, each (1, size, size) on the network's levels.
+    """Pairs at one scale: ``film``, ``bone``, ``trust``, each (1, size, size) on the network's levels.
 
     The bone layer is additive, so a level change of the film scales it by the same slope; gamma is not used,
     since film = bone + soft tissue would no longer hold.
@@ -79,7 +79,7 @@ def _uniform(low: float, high: float) -> float:
 
 
 def _vary(planes: Tensor) -> Tensor:
-    """Rotation by 10 degrees, scale, shift and mirroring together; levels of the film, noise on the film alone.
+    """Rotation by 10 degrees, scale, shift, mirroring together; levels of the film, noise on the film alone.
 
     Mirroring is allowed here, and only here: the layer of a mirrored film is the mirrored layer.
     """

@@ -12,7 +12,7 @@ from gan.generator import MultiScaleGenerator
 from suite.framing import Framed, frame
 from suite.grid import Grid
 from suite.stages.contract import Artifact, Inputs, Outputs
-from suite.stages.weights import load_into, shipped_card
+from suite.stages.weights import rebuild, shipped_card
 from suite.study import FloatImage
 
 STRUCTURE_LIMIT = 0.25
@@ -47,7 +47,7 @@ class BoneStage:
         self.device = device
         self.weights_sha256: str | None = card.sha256
         self._size = int(card.content["input"]["size"])
-        network = load_into(MultiScaleGenerator(**card.architecture), card)
+        network = rebuild(MultiScaleGenerator, card)
         self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def run(self, studies: Sequence[Inputs]) -> list[Outputs]:

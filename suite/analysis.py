@@ -10,11 +10,11 @@ from typing import Any
 
 from suite.errors import GraphError, InputError, StageError, SuiteError
 from suite.grid import Grid
-from suite.intake import read_study
+from suite.intake import StudyFiles, read_study
 from suite.reading import Reading
 from suite.report.building import Draft, build
 from suite.stages.artifacts import Check, GateResult
-from suite.stages.contract import Artifact, Stage, StageRun, check_outputs
+from suite.stages.contract import SOURCES, Artifact, Stage, StageRun, check_outputs
 from suite.stages.graph import GATE, ordered, with_requirements
 from suite.stages.plugins import STAGES, installed, load_stage
 from suite.study import Study
@@ -75,22 +75,24 @@ class Analyzer:
                 if wanted is not None:
                     raise
                 self.unavailable.append(f"{name}: {error}")
-        makes = {artifact for stage in built.values() for artifact in stage.makes} | {"frontal", "lateral"}
-        return [stage for stage in built.values() if stage.needs <= makes]
+        self._leave_out_lacking(built)
+        return list(built.values())
 
     def _runnable(self, classes: dict[str, Any]) -> tuple[str, ...]:
         """All stages but those whose inputs nobody makes; what is left out is named in the report."""
+        self._leave_out_lacking(classes)
+        return ordered(classes)
+
+    def _leave_out_lacking(self, stages: dict[str, Any]) -> None:
+        """Drop the stages whose inputs no other of ``stages`` makes, then those that built on them."""
         while True:
-            made = {artifact for stage in classes.values() for artifact in stage.makes} | {
-                "frontal",
-                "lateral",
-            }
-            lacking = [name for name, stage in classes.items() if not stage.needs <= made]
+            made = SOURCES.union(*(stage.makes for stage in stages.values()))
+            lacking = [name for name, stage in stages.items() if not stage.needs <= made]
             if not lacking:
-                return ordered(classes)
+                return
             for name in lacking:
-                missing = ", ".join(sorted(classes.pop(name).needs - made))
-                self.unavailable.append(f"{name}: nobody makes {missing}.")
+                missing = ", ".join(sorted(stages.pop(name).needs - made))
+                self.unavailable.append(f"{name}: no stage that works here makes {missing}.")
 
     def run(
         self, study: Study, *, override_gate: bool = False, on_progress: OnProgress | None = None
@@ -106,7 +108,8 @@ class Analyzer:
         inputs = {name: Artifact(film, Grid.of(film.shape)) for name, film in study.views.items()}
         if study.frontal is None:
             draft.artifacts["gate"] = Artifact(GateResult((_NO_FRONTAL,)))
-        for stage in self.stages:
+        refused = study.frontal is None and not override_gate
+        for stage in () if refused else self.stages:
             if not stage.needs <= (inputs.keys() | draft.artifacts.keys()):
                 continue
             if on_progress is not None:
@@ -126,9 +129,11 @@ def _run(stage: Stage, available: Mapping[str, Artifact], draft: Draft) -> Stage
         outputs = stage.run([wanted])
     except SuiteError:
         raise
-    except (RuntimeError, ValueError, ArithmeticError, MemoryError) as error:
+    except Exception as error:  # a stage is a plug-in and may fail in any way
+        remedy = "leave it out with --stages" if stage.device == "cpu" else "run it again with --device cpu"
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise StageError(
-            f"stage {stage.name} failed on study {draft.study.id}: {error}; run it again with --device cpu."
+            f"stage {stage.name} failed on study {draft.study.id} ({reason[:300]}); {remedy}."
         ) from error
     seconds = time.perf_counter() - start
     check_outputs(stage, [wanted], outputs)
@@ -175,5 +180,6 @@ def analyze(
     if not isinstance(study, Study):
         study = read_study(study, lateral=lateral)
     elif lateral is not None:
-        study = replace(study, lateral=read_study(lateral).frontal)
+        files = StudyFiles(study.id, None, Path(lateral), lateral_source=str(lateral), paired_by_hand=True)
+        study = replace(study, lateral=files.load().lateral)
     return Analyzer(stages, device).run(study, override_gate=override_gate)

@@ -1,13 +1,13 @@
 """How an array came from a film's own pixel grid, and how it goes back there.
 
-Pixel centres follow the half-pixel convention of OpenCV's ``resize`` (pixel ``i`` covers ``[i, i + 1)``), so a
-point, a box or a map carried forward and back lands where it started.
+Pixel centres follow the half-pixel convention of OpenCV's ``resize`` (pixel ``i`` covers ``[i, i + 1)``), so
+a point, a box or a map carried forward and back lands where it started.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from suite.errors import InputError
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 Shape = tuple[int, int]
 Point = tuple[float, float]
 Interpolation = Literal["smooth", "nearest"]

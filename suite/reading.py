@@ -40,7 +40,8 @@ class Reading:
         """
         text = as_text(self.report)
         with whole_folder(folder) as temporary, ThreadPoolExecutor(max_workers=2) as pool:
-            list(pool.map(lambda item: _write_png(temporary / f"{item[0]}.png", item[1]), self.images.items()))
+            paths = [temporary / f"{name}.png" for name in self.images]
+            list(pool.map(_write_png, paths, self.images.values()))
             write_text(temporary / "report.json", text)
         return folder / "report.json"
 

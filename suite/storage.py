@@ -37,15 +37,30 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode())
 
 
+def make_folder(folder: Path) -> Path:
+    """``folder``, made with its parents if it was not there.
+
+    Raises:
+        StorageError: a file is in the way, or the parent may not be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"{folder}: could not be made ({error.strerror}); choose another folder."
+        ) from error
+    return folder
+
+
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder that takes the place of ``folder`` when the block succeeds, and vanishes when it fails.
+    """A temporary folder that takes the place of ``folder`` if the block succeeds, and vanishes if it fails.
 
     Raises:
         StorageError: the parent cannot be written to, or the disk is full.
     """
+    make_folder(folder.parent)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
     except OSError as error:
         raise StorageError(
@@ -68,6 +83,12 @@ def _swap(temporary: Path, folder: Path) -> None:
         temporary.rename(folder)
         return
     retired = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
-    folder.rename(retired / "old")
-    temporary.rename(folder)
-    shutil.rmtree(retired, ignore_errors=True)
+    try:
+        folder.rename(retired / "old")
+        try:
+            temporary.rename(folder)
+        except OSError:
+            (retired / "old").rename(folder)
+            raise
+    finally:
+        shutil.rmtree(retired, ignore_errors=True)

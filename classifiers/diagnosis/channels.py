@@ -8,7 +8,7 @@ from suite.framing import Framed, frame
 from suite.study import FloatImage, Mask
 
 BONE_GAIN = 3.0
-"""Bone takes up about a third of the film's range at most; this brings its channel to the others' contrast."""
+"""Bone takes up a third of the film's range at most; this brings its channel to the others' contrast."""
 
 NAMES = ("x-ray", "lung-segmented", "bone-subtracted")
 

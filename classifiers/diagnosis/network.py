@@ -1,4 +1,4 @@
-"""The diagnosis network: a dual-branch DenseNet-121 (Avramescu et al.), each branch with the head that maps it.
+"""The diagnosis network: a dual-branch DenseNet-121 (Avramescu et al.), each branch with a head that maps it.
 
 A branch is the standard stem (stride 4) with dense blocks 1 and 2 and their transitions; both branches meet
 in a 1 x 1 convolution and go through the shared dense blocks 3 and 4. The paper's "3 of the 5 dense blocks"
@@ -19,7 +19,10 @@ from suite.findings import CODES
 
 @dataclass(frozen=True, slots=True)
 class DiagnosisOutput:
-    """Logits (B, 13); branch maps (B, 13, h, w), the lateral's ``None`` when no study had a lateral film."""
+    """Logits (B, 13); branch maps (B, 13, h, w).
+
+    The lateral's maps are 0 for a study without a lateral film, and ``None`` when no study had one.
+    """
 
     logits: Tensor
     frontal_maps: Tensor
@@ -43,6 +46,7 @@ class DualBranchDenseNet(nn.Module):
 
     def __init__(self, frontal_channels: int = 3, dropout: float = 0.2) -> None:
         super().__init__()
+        self.frontal_channels = frontal_channels
         self.frontal = branch(frontal_channels)
         self.lateral = branch(1)
         self.frontal_head = BranchHead(BRANCH_CHANNELS, len(CODES))
@@ -60,9 +64,11 @@ class DualBranchDenseNet(nn.Module):
         side = self.absent.to(front.dtype).expand_as(front)
         lateral_maps = None
         if lateral is not None and has_lateral is not None and bool(has_lateral.any()):
-            features = self.lateral(standardise(lateral))
-            lateral_maps = self.lateral_head(features)
-            side = torch.where(has_lateral[:, None, None, None], features, side)
+            # only films go through the branch: what stands in the other rows must not reach its statistics
+            features = self.lateral(standardise(lateral[has_lateral]))
+            maps = self.lateral_head(features)
+            lateral_maps = maps.new_zeros(len(front), *maps.shape[1:]).index_put((has_lateral,), maps)
+            side = side.index_put((has_lateral,), features.to(side.dtype))
         joined = self.trunk(self.join(torch.cat((front, side), dim=1)))  # (B, 1024, H/32, W/32)
         logits = self.head(self.dropout(joined.mean((-2, -1))))
         return DiagnosisOutput(logits, self.frontal_head(front), lateral_maps)
@@ -70,12 +76,11 @@ class DualBranchDenseNet(nn.Module):
     def start_from_triage(self, state: dict[str, Tensor]) -> None:
         """Initialise from the triage network, as the paper does.
 
-        Channels beyond the x-ray start at zero, so that the network first sees what triage saw; the join starts
-        as the identity on the frontal branch.
+        Channels beyond the x-ray start at zero, so that the network first sees what triage saw; the join
+        starts as the identity on the frontal branch.
         """
         first = state["branch.conv0.weight"]
-        channels = self.frontal.conv0.weight.shape[1]
-        widened = torch.zeros(first.shape[0], channels, *first.shape[2:])
+        widened = torch.zeros(first.shape[0], self.frontal_channels, *first.shape[2:])
         widened[:, :1] = first
         for module, weight in ((self.frontal, widened), (self.lateral, first)):
             module.load_state_dict({**_under(state, "branch."), "conv0.weight": weight}, strict=False)

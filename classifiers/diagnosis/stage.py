@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
-from numpy.typing import NDArray
 
 from classifiers.calibration import Calibration, state_of
 from classifiers.cam import heatmap_from
@@ -13,9 +13,11 @@ from classifiers.diagnosis.channels import frontal_channels
 from classifiers.diagnosis.network import DiagnosisOutput, DualBranchDenseNet
 from suite.findings import CODES
 from suite.framing import Framed, frame
+from suite.grid import Grid
 from suite.stages.artifacts import FindingResult, Heatmap
 from suite.stages.contract import Artifact, Inputs, Outputs
-from suite.stages.weights import load_into, shipped_card
+from suite.stages.weights import rebuild, shipped_card
+from suite.study import FloatImage
 
 
 class DiagnosisStage:
@@ -35,9 +37,9 @@ class DiagnosisStage:
         self.device = device
         self.weights_sha256: str | None = card.sha256
         self._size = int(card.content["input"]["size"])
-        self._heads: Mapping[str, dict[str, object]] = card.content["heads"]
+        self._heads: Mapping[str, dict[str, Any]] = card.content["heads"]
         self._reads_lateral = bool(card.content["views"]["lateral"]["trained"])
-        network = load_into(DualBranchDenseNet(**card.architecture), card)
+        network = rebuild(DualBranchDenseNet, card)
         self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def run(self, studies: Sequence[Inputs]) -> list[Outputs]:
@@ -57,22 +59,25 @@ class DiagnosisStage:
         )
         output = self._forward(planes, side)
         frames = {"frontal": framed} | ({"lateral": side} if side is not None else {})
-        maps = {"frontal": output.frontal_maps, "lateral": output.lateral_maps}
-        heatmaps = {view: heatmap_from(maps[view][0].float()).cpu().numpy() for view in frames}  # type: ignore[index]
+        maps = {"frontal": output.frontal_maps}
+        if output.lateral_maps is not None:
+            maps["lateral"] = output.lateral_maps
+        heatmaps = {view: heatmap_from(maps[view][0].float()).cpu().numpy() for view in frames}
         results = tuple(
             self._result(
                 code, float(output.logits[0, index]), {v: m[index] for v, m in heatmaps.items()}, frames
             )
             for index, code in enumerate(CODES)
         )
-        warnings = ()
+        warnings: tuple[str, ...] = ()
         if "lateral" in study and not self._reads_lateral:
             warnings = (
-                "The lateral film is shown but did not enter the findings: these weights have not learned laterals.",
+                "The lateral film is shown but did not enter the findings: "
+                "these weights have not learned laterals.",
             )
         return {"findings": Artifact(results, None, framed.history(), warnings)}
 
-    def _forward(self, planes: NDArray, side: Framed | None) -> DiagnosisOutput:  # type: ignore[type-arg]
+    def _forward(self, planes: FloatImage, side: Framed | None) -> DiagnosisOutput:
         device = torch.device(self.device)
         frontal = torch.from_numpy(planes)[None].to(device, memory_format=torch.channels_last)
         with torch.inference_mode():
@@ -85,8 +90,8 @@ class DiagnosisStage:
         self,
         code: str,
         score: float,
-        maps: Mapping[str, NDArray],
-        frames: Mapping[str, Framed],  # type: ignore[type-arg]
+        maps: Mapping[str, FloatImage],
+        frames: Mapping[str, Framed],
     ) -> FindingResult:
         head = self._heads[code]
         if not head["trained"]:
@@ -96,7 +101,7 @@ class DiagnosisStage:
         }
         if head["calibration"] is None:
             return FindingResult(code, "uncertain", score, heatmaps=heatmaps)
-        calibration = Calibration.from_json(head["calibration"])  # type: ignore[arg-type]
+        calibration = Calibration.from_json(head["calibration"])
         probability, interval = calibration.probability(score), calibration.interval(score)
         cut = calibration.operating_point
         return FindingResult(
@@ -104,5 +109,5 @@ class DiagnosisStage:
         )
 
 
-def _map_grid(framed: Framed, values: NDArray):  # type: ignore[no-untyped-def,type-arg]
+def _map_grid(framed: Framed, values: FloatImage) -> Grid:
     return framed.grid.resize(*values.shape)

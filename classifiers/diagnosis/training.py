@@ -1,4 +1,4 @@
-"""Training of the diagnosis network: 13 heads with unknown labels left out, branch heads beside the main one."""
+"""Training of the diagnosis network: 13 heads, unknown labels left out, branch heads beside the main one."""
 
 from __future__ import annotations
 
@@ -64,11 +64,14 @@ def masked_bce(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 class DiagnosisTask(Task):
-    """Learns from ``nih``, with the lung mask and the bone image that the installed stages make of each film."""
+    """Learns from ``nih``, with the lung mask and bone image that the installed stages make of each film."""
 
     name = "diagnosis"
     recipe_type: ClassVar[type[Recipe]] = DiagnosisRecipe
     datasets = ("nih",)
+    required = ("nih",)
+    initial_weights = ("triage_weights",)
+    channels = 3
     monitor = ("mean_auc", "max")
     recipe: DiagnosisRecipe
 
@@ -114,7 +117,7 @@ class DiagnosisTask(Task):
         return records[: self.recipe.limit] if self.recipe.limit and name == "train" else records
 
     def _positives(self) -> dict[str, int]:
-        labels = np.array([record.labels for record in self._part("train")])
+        labels = np.array([record.labels for record in self._part("train")]).reshape(-1, len(CODES))
         return {code: int(np.nansum(labels[:, index])) for index, code in enumerate(CODES)}
 
     def training_step(
@@ -138,12 +141,12 @@ class DiagnosisTask(Task):
             film = torch.from_numpy(self._films(record))[None].to(device, memory_format=torch.channels_last)
             with torch.inference_mode():
                 rows.append(model(film).logits[0].float().cpu().numpy())
-        return np.array(rows, dtype=np.float64)
+        return np.array(rows, dtype=np.float64).reshape(-1, len(CODES))
 
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
         """AUC of each finding with its interval; on the test part also the calibration of each head."""
         records = self._part(split)
-        truth = np.array([record.labels for record in records])
+        truth = np.array([record.labels for record in records]).reshape(-1, len(CODES))
         scores = self._scores(model, records)
         owners = [record.patient_id for record in records]
         rng = np.random.default_rng(self.recipe.seed)
@@ -173,7 +176,7 @@ class DiagnosisTask(Task):
     ) -> tuple[dict[str, Any], dict[str, Figure]]:
         """Each head's calibration, fitted on the validation part, and its error on the test part."""
         held_out = self._part("validation")
-        held_labels = np.array([record.labels for record in held_out])
+        held_labels = np.array([record.labels for record in held_out]).reshape(-1, len(CODES))
         held_scores = self._scores(model, held_out)
         source = f"{len(held_out)} held-out ChestX-ray14 films"
         heads: dict[str, Any] = {}

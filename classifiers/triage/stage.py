@@ -12,7 +12,7 @@ from classifiers.triage.network import TriageNetwork
 from suite.framing import frame
 from suite.stages.artifacts import TriageResult
 from suite.stages.contract import Artifact, Inputs, Outputs
-from suite.stages.weights import load_into, shipped_card
+from suite.stages.weights import rebuild, shipped_card
 from suite.study import FloatImage
 
 _STATES = {"suggested": "abnormal", "not_suggested": "normal", "uncertain": "uncertain"}
@@ -39,7 +39,7 @@ class TriageStage:
         self.weights_sha256: str | None = card.sha256
         self._size = int(card.content["input"]["size"])
         self._calibration = Calibration.from_json(card.content["calibration"])
-        network = load_into(TriageNetwork(**card.architecture), card)
+        network = rebuild(TriageNetwork, card)
         self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def run(self, studies: Sequence[Inputs]) -> list[Outputs]:

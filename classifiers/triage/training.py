@@ -49,6 +49,7 @@ class TriageTask(Task):
     name = "triage"
     recipe_type: ClassVar[type[Recipe]] = TriageRecipe
     datasets = ("nih",)
+    required = ("nih",)
     monitor = ("auc", "max")
     recipe: TriageRecipe
 
@@ -63,7 +64,8 @@ class TriageTask(Task):
         return {
             "title": "Normal or abnormal frontal chest radiograph",
             "intended_use": "To order a worklist, raising priority only, for research.",
-            "limits": "Learned from about 700 films with labels mined from reports; abnormal is what those reports name.",
+            "limits": "Learned from about 700 films with labels mined from reports; "
+            "abnormal is what those reports name.",
             "licence": "research use only: learned from NIH ChestX-ray14 films",
             "sources": ["Huang et al. 2017 (DenseNet)", "Wang et al. 2017 (ChestX-ray14)"],
         }

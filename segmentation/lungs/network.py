@@ -56,7 +56,7 @@ class VGG16UNet(nn.Module):
     def __init__(self, planes: int = 2, width: float = 1.0) -> None:
         super().__init__()
         stages = [[int(channels * width) for channels in stage] for stage in VGG16_STAGES]
-        self.stages = _encoder(stages)
+        self.stages = nn.ModuleList(_encoder(stages))
         depth = [stage[-1] for stage in stages]
         self.decoder = nn.ModuleList(
             DecoderBlock(below, skip, skip) for below, skip in zip(depth[:0:-1], depth[-2::-1], strict=True)
@@ -74,7 +74,7 @@ class VGG16UNet(nn.Module):
         return self.head(x)
 
 
-def _encoder(stages: list[list[int]]) -> nn.ModuleList:
+def _encoder(stages: list[list[int]]) -> list[nn.Sequential]:
     """timm's VGG16 cut at its poolings: each stage after the first begins with one."""
     configuration: list[int | str] = []
     for stage in stages:
@@ -82,7 +82,7 @@ def _encoder(stages: list[list[int]]) -> nn.ModuleList:
     layers = list(VGG(configuration, num_classes=0, in_chans=1, norm_layer=nn.BatchNorm2d).features)
     pools = [index for index, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
     starts = [0, *pools[:-1]]
-    return nn.ModuleList(nn.Sequential(*layers[start:end]) for start, end in zip(starts, pools, strict=True))
+    return [nn.Sequential(*layers[start:end]) for start, end in zip(starts, pools, strict=True)]
 
 
 def load_imagenet_encoder(network: VGG16UNet, path: Path) -> None:
@@ -100,12 +100,13 @@ def load_imagenet_encoder(network: VGG16UNet, path: Path) -> None:
         source["features.0.weight"] = first.sum(1, keepdim=True) if first.shape[1] == 3 else first
         offset = 0
         for stage in network.stages:
-            prefixes = {str(index): f"features.{index + offset}" for index in range(len(stage))}
+            layers = dict(stage.named_children())
+            prefixes = {name: f"features.{int(name) + offset}" for name in layers}
             names = [key.split(".", 1) for key in stage.state_dict()]
             stage.load_state_dict(
                 {f"{layer}.{rest}": source[f"{prefixes[layer]}.{rest}"] for layer, rest in names}
             )
-            offset += len(stage)
+            offset += len(layers)
     except (OSError, SafetensorError, KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise WeightsError(

@@ -12,7 +12,7 @@ from segmentation.postprocessing import lungs_from_probabilities
 from suite.framing import Framed, frame
 from suite.grid import Grid
 from suite.stages.contract import Artifact, Inputs, Outputs
-from suite.stages.weights import load_into, shipped_card
+from suite.stages.weights import rebuild, shipped_card
 from suite.study import FloatImage, Mask
 
 
@@ -39,7 +39,7 @@ class LungsStage:
         self.device = device
         self.weights_sha256: str | None = card.sha256
         self._size = int(card.content["input"]["size"])
-        network = load_into(VGG16UNet(**card.architecture), card)
+        network = rebuild(VGG16UNet, card)
         self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def run(self, studies: Sequence[Inputs]) -> list[Outputs]:

@@ -1,4 +1,4 @@
-"""Training of the lung network: binary cross-entropy and Dice on films from everywhere, made to look different."""
+"""Training of the lung network: cross-entropy and Dice on films made to look like other machines'."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class LungsRecipe(Recipe):
     validate_every: int = Field(5, ge=1)
     learning_rate: float = Field(2e-3, gt=0)
     width: float = Field(
-        0.25, gt=0, le=2, description="factor on VGG16's channels; 1 is the published network"
+        0.25, ge=1 / 64, le=2, description="factor on VGG16's channels; 1 is the published network"
     )
     encoder_weights: str = Field("", description="safetensors file of an ImageNet vgg16_bn; width 1 only")
 
@@ -59,6 +59,8 @@ class LungsTask(Task):
     name = "lungs"
     recipe_type: ClassVar[type[Recipe]] = LungsRecipe
     datasets = ("jsrt", "covid-lungs")
+    required = ("jsrt",)
+    initial_weights = ("encoder_weights",)
     monitor = ("dice", "max")
     recipe: LungsRecipe
 

@@ -12,11 +12,10 @@ hierarchy gives it.
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
 
-from suite.datasets.layout import require_columns, require_file
+from suite.datasets.layout import read_table, require_file
 from suite.datasets.manifest import Manifest, Record
 from suite.errors import DatasetError
 from suite.findings import CODES
@@ -38,19 +37,32 @@ SYNONYMS: dict[str, frozenset[str]] = {
         {"Infiltration", "Consolidation", "Pneumonia", "Edema", "Atelectasis", "Mass", "Nodule"}
     ),
 }
-NAMES = frozenset().union(*SYNONYMS.values()) | {"Emphysema", "Fibrosis", "Hernia", "No Finding"}
+NORMAL = "No Finding"
+NAMES = frozenset().union(*SYNONYMS.values()) | {"Emphysema", "Fibrosis", "Hernia", NORMAL}
+
+
+def names_in(findings: str) -> frozenset[str]:
+    """The set's own names in a '|'-separated list.
+
+    Raises:
+        DatasetError: a name is not one of the set's fifteen, or "No Finding" stands beside a finding.
+    """
+    names = frozenset(name.strip() for name in findings.split("|"))
+    unknown = sorted(names - NAMES)
+    if unknown:
+        raise DatasetError(f"findings {unknown} are not ChestX-ray14 names; use {', '.join(sorted(NAMES))}.")
+    if NORMAL in names and len(names) > 1:
+        raise DatasetError(f"findings {findings!r} name {NORMAL!r} beside others; give one or the other.")
+    return names
 
 
 def labels_from(findings: str) -> tuple[float, ...]:
     """The 13 labels of a '|'-separated list of the set's own names.
 
     Raises:
-        DatasetError: a name is not one of the set's fifteen.
+        DatasetError: as for ``names_in``.
     """
-    names = {name.strip() for name in findings.split("|")}
-    unknown = sorted(names - NAMES)
-    if unknown:
-        raise DatasetError(f"findings {unknown} are not ChestX-ray14 names; use {', '.join(sorted(NAMES))}.")
+    names = names_in(findings)
     return tuple(float(bool(names & SYNONYMS[code])) if code in SYNONYMS else math.nan for code in CODES)
 
 
@@ -61,10 +73,8 @@ def read(folder: Path) -> Manifest:
         DatasetError: the folder does not have the layout, or a finding's name is unknown.
     """
     table = require_file(folder, "labels.csv", "nih", LAYOUT)
-    with table.open(newline="") as stream:
-        rows = csv.DictReader(stream)
-        require_columns(table, rows.fieldnames, ("image", "patient_id", "view", "findings"))
-        records = [_record(folder, row) for row in rows]
+    rows = read_table(table, ("image", "patient_id", "view", "findings"))
+    records = [_record(folder, row) for row in rows]
     return Manifest("nih", tuple(records))
 
 
@@ -74,6 +84,6 @@ def _record(folder: Path, row: dict[str, str]) -> Record:
         patient_id=f"nih-{row['patient_id']}",
         frontal=folder / "images" / row["image"],
         labels=labels_from(row["findings"]),
-        abnormal=0.0 if row["findings"] == "No Finding" else 1.0,
+        abnormal=0.0 if names_in(row["findings"]) == {NORMAL} else 1.0,
         attributes={key: row[key] for key in ("view", "age", "sex") if row.get(key)},
     )

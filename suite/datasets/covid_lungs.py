@@ -6,15 +6,15 @@ Layout::
     images/IMAGE        longest side 512
     lung_masks/STEM.png 255 inside either lung
 
-The sides are not told apart, and the left outline includes the lung behind the heart, which SCR's does not: compare right lungs. Never trained on.
+The sides are not told apart, and the left outline includes the lung behind the heart, which SCR's does not:
+compare right lungs. Never trained on.
 """
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
-from suite.datasets.layout import require_columns, require_file
+from suite.datasets.layout import read_table, require_file
 from suite.datasets.manifest import Manifest, Record
 
 LICENCE = "per image, see index.csv; masks CC BY 4.0"
@@ -28,17 +28,15 @@ def read(folder: Path) -> Manifest:
         DatasetError: the folder does not have the layout.
     """
     index = require_file(folder, "index.csv", "covid-lungs", LAYOUT)
-    with index.open(newline="") as stream:
-        rows = csv.DictReader(stream)
-        require_columns(index, rows.fieldnames, ("image", "patient_id", "view"))
-        records = [
-            Record(
-                id=Path(row["image"]).stem,
-                patient_id=f"covid-{row['patient_id']}",
-                frontal=folder / "images" / row["image"],
-                targets={"lung_mask": folder / "lung_masks" / f"{Path(row['image']).stem}.png"},
-                attributes={"view": row["view"]},
-            )
-            for row in rows
-        ]
+    rows = read_table(index, ("image", "patient_id", "view"))
+    records = [
+        Record(
+            id=Path(row["image"]).stem,
+            patient_id=f"covid-{row['patient_id']}",
+            frontal=folder / "images" / row["image"],
+            targets={"lung_mask": folder / "lung_masks" / f"{Path(row['image']).stem}.png"},
+            attributes={"view": row["view"]},
+        )
+        for row in rows
+    ]
     return Manifest("covid-lungs", tuple(records))

@@ -8,10 +8,9 @@ Layout::
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
-from suite.datasets.layout import require_columns, require_file
+from suite.datasets.layout import read_table, require_file
 from suite.datasets.manifest import Manifest, Record
 
 LICENCE = "per image, see index.csv"
@@ -25,18 +24,16 @@ def read(folder: Path) -> Manifest:
         DatasetError: the folder does not have the layout.
     """
     index = require_file(folder, "index.csv", "frontal-lateral", LAYOUT)
-    with index.open(newline="") as stream:
-        rows = csv.DictReader(stream)
-        require_columns(index, rows.fieldnames, ("frontal", "lateral", "patient_id"))
-        records = [
-            Record(
-                id=Path(row["frontal"]).stem,
-                patient_id=f"covid-{row['patient_id']}",
-                frontal=folder / "images" / row["frontal"],
-                lateral=folder / "images" / row["lateral"],
-                abnormal=1.0,
-                attributes={"finding": row.get("finding", "")},
-            )
-            for row in rows
-        ]
+    rows = read_table(index, ("frontal", "lateral", "patient_id"))
+    records = [
+        Record(
+            id=Path(row["frontal"]).stem,
+            patient_id=f"covid-{row['patient_id']}",
+            frontal=folder / "images" / row["frontal"],
+            lateral=folder / "images" / row["lateral"],
+            abnormal=1.0,
+            attributes={"finding": row.get("finding", "")},
+        )
+        for row in rows
+    ]
     return Manifest("frontal-lateral", tuple(records))

@@ -41,7 +41,9 @@ class Record:
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(CODES):
-            raise DatasetError(f"record {self.id} has {len(self.labels)} labels; give one for each of {len(CODES)} findings.")
+            raise DatasetError(
+                f"record {self.id} has {len(self.labels)} labels; give one for each of {len(CODES)} findings."
+            )
         for value in (*self.labels, self.abnormal):
             if not (math.isnan(value) or value in (0.0, 1.0)):
                 raise DatasetError(f"record {self.id} has the label {value}; use 1, 0 or NaN.")
@@ -55,8 +57,15 @@ class Manifest:
     records: tuple[Record, ...]
 
     def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for record in self.records:
+            if record.id in seen:
+                raise DatasetError(f"data set {self.name} has two records {record.id!r}; keep one of them.")
+            seen.add(record.id)
         if not self.records:
-            raise DatasetError(f"data set {self.name} is empty; check the folder against `radsuite datasets`.")
+            raise DatasetError(
+                f"data set {self.name} is empty; check the folder against `radsuite datasets`."
+            )
 
     def __len__(self) -> int:
         return len(self.records)
@@ -71,8 +80,8 @@ class Manifest:
     def split(self, seed: int = 0, fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)) -> Split:
         """Patient-wise train, validation and test parts.
 
-        A patient's place is a hash of seed, set and patient id, so it does not change when films are added, and
-        the same patient can never be in two parts.
+        A patient's place is a hash of seed, set and patient id, so it does not change when films are added,
+        and the same patient can never be in two parts.
         """
         if abs(sum(fractions) - 1.0) > 1e-9 or min(fractions) < 0:
             raise DatasetError(f"split fractions {fractions} do not add up to 1; give three shares.")
@@ -106,8 +115,8 @@ class Split:
             for record in records:
                 if owner.setdefault(record.patient_id, name) != name:
                     raise DatasetError(
-                        f"patient {record.patient_id} is in both the {owner[record.patient_id]} and the {name} part; "
-                        "split by patient."
+                        f"patient {record.patient_id} is in both the {owner[record.patient_id]} and the "
+                        f"{name} part; split by patient."
                     )
 
     def __getitem__(self, name: SplitName) -> tuple[Record, ...]:

@@ -23,9 +23,17 @@ class DatasetKind:
 
 
 KINDS: tuple[DatasetKind, ...] = (
-    DatasetKind("jsrt", "JSRT films, SCR outlines, BSE-JSRT bone layers", jsrt.LICENCE, jsrt.LAYOUT, jsrt.read),
+    DatasetKind(
+        "jsrt", "JSRT films, SCR outlines, BSE-JSRT bone layers", jsrt.LICENCE, jsrt.LAYOUT, jsrt.read
+    ),
     DatasetKind("nih", "NIH ChestX-ray14", chestxray14.LICENCE, chestxray14.LAYOUT, chestxray14.read),
-    DatasetKind("covid-lungs", "Lung masks, films from papers", covid_lungs.LICENCE, covid_lungs.LAYOUT, covid_lungs.read),
+    DatasetKind(
+        "covid-lungs",
+        "Lung masks, films from papers",
+        covid_lungs.LICENCE,
+        covid_lungs.LAYOUT,
+        covid_lungs.read,
+    ),
     DatasetKind(
         "frontal-lateral",
         "Frontal and lateral pairs",
@@ -64,7 +72,9 @@ def parse_sources(options: Sequence[str]) -> dict[str, Path]:
     for option in options:
         name, separator, folder = option.partition("=")
         if not (separator and name and folder):
-            raise DatasetError(f"--data {option!r} is not of the form NAME=DIR; for example --data jsrt=/films/jsrt.")
+            raise DatasetError(
+                f"--data {option!r} is not of the form NAME=DIR; for example --data jsrt=/films/jsrt."
+            )
         if name in sources:
             raise DatasetError(f"--data {name} is given twice; name each data set once.")
         sources[name] = Path(folder)

@@ -89,5 +89,6 @@ def check_outputs(stage: Stage, studies: Sequence[Inputs], outputs: Sequence[Out
     for result in outputs:
         if set(result) != set(stage.makes):
             raise StageError(
-                f"stage {stage.name} made {sorted(result)} but promised {sorted(stage.makes)}; mend the stage."
+                f"stage {stage.name} made {sorted(result)} but promised {sorted(stage.makes)}; "
+                "mend the stage."
             )

@@ -29,8 +29,8 @@ def ordered(stages: Mapping[str, type[Stage]]) -> tuple[str, ...]:
                 sorter.add(name, makers[artifact])
             elif artifact in stage.needs and artifact not in SOURCES:
                 raise GraphError(
-                    f"stage {name} needs {artifact!r}, which no installed stage makes; install the stage that does, "
-                    f"or leave {name} out."
+                    f"stage {name} needs {artifact!r}, which no installed stage makes; "
+                    f"install the stage that does, or leave {name} out."
                 )
     try:
         return tuple(_stable(sorter))
@@ -55,9 +55,7 @@ def _makers(stages: Mapping[str, type[Stage]]) -> dict[str, str]:
     for name, stage in stages.items():
         for artifact in stage.makes:
             if artifact in makers:
-                raise GraphError(
-                    f"stages {makers[artifact]} and {name} both make {artifact!r}; choose one of them with --stages."
-                )
+                raise _two_makers(makers[artifact], name, artifact)
             makers[artifact] = name
     return makers
 
@@ -68,19 +66,29 @@ def with_requirements(wanted: Sequence[str], stages: Mapping[str, type[Stage]]) 
     Raises:
         GraphError: as for ``ordered``; also a wanted stage that is not there.
     """
-    makers = _makers(stages)
-    chosen: set[str] = {GATE} & set(stages)
-    waiting = list(wanted)
+    chosen: set[str] = set()
+    waiting = [*wanted, *({GATE} & set(stages))]
     while waiting:
         name = waiting.pop()
         if name not in stages:
             raise GraphError(f"stage {name!r} is not available; use one of {', '.join(sorted(stages))}.")
-        if name in chosen and name != GATE:
-            continue
-        chosen.add(name)
-        waiting += [
-            makers[artifact]
-            for artifact in stages[name].needs
-            if artifact in makers and makers[artifact] not in chosen
-        ]
+        if name not in chosen:
+            chosen.add(name)
+            waiting += _required(name, wanted, stages)
     return ordered({name: stages[name] for name in sorted(chosen)})
+
+
+def _required(name: str, wanted: Sequence[str], stages: Mapping[str, type[Stage]]) -> list[str]:
+    """The makers of what a stage needs; where there are two, the one that was asked for."""
+    required = []
+    for artifact in sorted(stages[name].needs):
+        makers = [maker for maker, stage in stages.items() if artifact in stage.makes]
+        makers = [maker for maker in makers if maker in wanted] or makers
+        if len(makers) > 1:
+            raise _two_makers(makers[0], makers[1], artifact)
+        required += makers
+    return required
+
+
+def _two_makers(first: str, second: str, artifact: str) -> GraphError:
+    return GraphError(f"stages {first} and {second} both make {artifact!r}; name one of them with --stages.")

@@ -1,4 +1,4 @@
-"""Stages and recipes found by entry points: listed without importing any, loaded one by one, a broken one named."""
+"""Stages and recipes found by entry points: listed without importing any, a broken one named."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def load_recipe(name: str) -> Any:
 def _load(point: EntryPoint) -> Any:
     try:
         return point.load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a foreign module may fail to import in any way
         raise GraphError(
             f"plug-in {point.name} ({point.value}) does not load: {error}; reinstall its package."
         ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import as_file, files
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.errors import WeightsError
-from suite.storage import write_bytes, write_text
+from suite.storage import make_folder, write_bytes, write_text
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 FORMAT = "radsuite.model_card/1"
 PACKAGES = ("segmentation", "gan", "classifiers")
 """Packages that may ship weights; named, not imported."""
+
+REQUIRED = ("name", "sha256", "architecture", "input", "parameters", "title", "metrics")
+"""What every card says; a network may add more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def read_card(path: Path) -> ModelCard:
     """The model card at ``path``.
 
     Raises:
-        WeightsError: it is missing, not JSON, or of another format.
+        WeightsError: it is missing, not JSON, of another format, or incomplete.
     """
     try:
         content = json.loads(path.read_text())
@@ -61,6 +64,9 @@ def read_card(path: Path) -> ModelCard:
         ) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise WeightsError(f"{path}: is not a model card of the format {FORMAT}; retrain with this version.")
+    missing = [key for key in REQUIRED if key not in content]
+    if missing:
+        raise WeightsError(f"{path}: the model card lacks {', '.join(missing)}; install the package again.")
     return ModelCard(path, content)
 
 
@@ -129,7 +135,7 @@ def save_release(folder: Path, name: str, model: nn.Module, content: Mapping[str
         for key, value in model.state_dict().items()
         if not key.endswith("num_batches_tracked")
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     payload = save(state)
     write_bytes(folder / f"{name}.safetensors", payload)
     card = {
@@ -150,11 +156,31 @@ def load_into(model: nn.Module, card: ModelCard) -> nn.Module:
         WeightsError: the file is missing, altered, or of another architecture.
     """
     state = load_state(card)
-    missing, unexpected = model.load_state_dict(state, strict=False)
+    try:
+        missing, unexpected = model.load_state_dict(state, strict=False)
+    except RuntimeError:
+        raise _other_architecture(card, "tensors of other shapes") from None
     missing = [key for key in missing if not key.endswith("num_batches_tracked")]
     if missing or unexpected:
-        raise WeightsError(
-            f"{card.weights_path}: holds another architecture than its card describes "
-            f"({len(missing)} tensors missing, {len(unexpected)} too many); install the package again."
-        )
+        raise _other_architecture(card, f"{len(missing)} tensors missing, {len(unexpected)} too many")
     return model.eval()
+
+
+def rebuild(factory: Callable[..., nn.Module], card: ModelCard) -> nn.Module:
+    """The network the card describes, built by ``factory(**card.architecture)``, in evaluation mode.
+
+    Raises:
+        WeightsError: as for ``load_into``; also when the card names arguments the network does not have.
+    """
+    try:
+        model = factory(**card.architecture)
+    except TypeError as error:
+        raise _other_architecture(card, str(error)) from None
+    return load_into(model, card)
+
+
+def _other_architecture(card: ModelCard, what: str) -> WeightsError:
+    return WeightsError(
+        f"{card.weights_path}: holds another architecture than this version builds ({what}); "
+        "install the package again."
+    )

@@ -26,7 +26,7 @@ class _FilmOnly(v2.Transform):
 class LevelAdjustment(_FilmOnly):
     """Random window, level and gamma, as a reader turns the knobs.
 
-    The paper adds it to He et al.'s augmentations ("level adjustment"). Films (..., H, W) in [0, 1] stay there.
+    The paper adds it to He et al.'s augmentations ("level adjustment"). Films (..., H, W) stay in [0, 1].
 
     Args:
         shift: largest move of the black and of the white point, in film units.

@@ -1,4 +1,4 @@
-"""``radsuite train`` and ``radsuite evaluate``: from names on the command line to weights, card and metrics."""
+"""``radsuite train`` and ``radsuite evaluate``: from names given by the user to weights, card and metrics."""
 
 from __future__ import annotations
 
@@ -40,6 +40,9 @@ def prepare(recipe_name: str, sources: Mapping[str, Path], settings: Sequence[st
         raise RecipeError(
             f"recipe {recipe_name} needs data; give --data NAME=DIR with {', '.join(task_type.datasets)}."
         )
+    lacking = [name for name in task_type.required if name not in data]
+    if lacking:
+        raise DatasetError(f"recipe {recipe_name} needs data set {lacking[0]}; give --data {lacking[0]}=DIR.")
     task: Task = task_type(recipe, data)
     return task
 
@@ -63,7 +66,7 @@ def train(
 
 
 def as_shipped(model: nn.Module) -> nn.Module:
-    """``model`` with its weights rounded to the fp16 they ship in, so that the card measures what is shipped."""
+    """``model`` with its weights rounded to the fp16 they ship in: the card measures what is shipped."""
     with torch.no_grad():
         for value in (*model.parameters(), *model.buffers()):
             if value.is_floating_point():
@@ -75,21 +78,30 @@ def card_content(task: Task, evaluation: Evaluation, settings: Sequence[str]) ->
     """What a model card says of a finished run."""
     names = sorted(task.data)
     options = "".join(f" --data {name}={name.upper().replace('-', '_')}" for name in names)
-    options += "".join(f" --set {shlex.quote(setting)}" for setting in settings)
+    options += "".join(f" --set {shlex.quote(_without_folder(task, setting))}" for setting in settings)
+    recipe = task.recipe.model_dump()
+    recipe |= {key: Path(recipe[key]).name for key in task.initial_weights}
+    weights = f"OUT/{task.name}.safetensors"
     return {
         **task.describe(),
         "architecture": task.architecture(),
-        "input": {"size": task.recipe.size, "channels": task.architecture().get("channels", 1)},
-        "recipe": task.recipe.model_dump(),
+        "input": {"size": task.recipe.size, "channels": task.channels},
+        "recipe": recipe,
         "data": {name: len(task.data[name]) for name in names},
         "split": f"by patient, seed {task.recipe.split_seed}",
         "metrics": evaluation.as_json(),
         "notes": list(evaluation.notes),
         **evaluation.extras,
         "train_command": f"radsuite train {task.name}{options} --out OUT",
-        "evaluate_command": f"radsuite evaluate {task.name} --weights OUT/{task.name}.safetensors{options} --out OUT",
+        "evaluate_command": f"radsuite evaluate {task.name} --weights {weights}{options} --out OUT",
         "radsuite": __version__,
     }
+
+
+def _without_folder(task: Task, setting: str) -> str:
+    """A setting with the name alone of a file to start from: folders of one machine do not go into a card."""
+    key, _, value = setting.partition("=")
+    return f"{key}={Path(value).name}" if key.strip() in task.initial_weights else setting
 
 
 def evaluate(
@@ -100,11 +112,14 @@ def evaluate(
     The recipe is the card's; ``settings`` may change it.
 
     Raises:
-        WeightsError: weights and card do not belong together.
+        WeightsError: weights and card do not belong together, or are another network's.
     """
     card = read_card(weights.with_suffix(".json"))
-    stored = [f"{key}={value}" for key, value in card.content["recipe"].items()]
-    task = prepare(recipe_name, sources, [*stored, *settings])
+    task_type = load_recipe(recipe_name)
+    stored = {**card.content["recipe"], **dict.fromkeys(task_type.initial_weights, "")}
+    kept = [f"{key}={value}" for key, value in stored.items()]
+    given = [setting for setting in settings if setting.partition("=")[0] not in task_type.initial_weights]
+    task = prepare(recipe_name, sources, [*kept, *given])
     task.build()
     model = load_into(task.modules["model"], card)
     evaluation = task.evaluate(model, "test")

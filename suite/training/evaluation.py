@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from suite.storage import write_text
+from suite.storage import make_folder, write_text
 from suite.training.plots import Curve, plot_roc, plot_spread
 
 
@@ -70,8 +70,8 @@ class Evaluation:
         return "\n".join([*lines, "", *self.notes]) + "\n"
 
     def write(self, folder: Path) -> None:
-        """``metrics.json``, ``table.md``, and where they make sense ``films.csv`` and plots, in ``folder``."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """``metrics.json``, ``table.md``, and where they make sense ``films.csv`` and plots."""
+        make_folder(folder)
         write_text(folder / "metrics.json", json.dumps(self.as_json(), indent=2) + "\n")
         write_text(folder / "table.md", self.table())
         if self.rows:

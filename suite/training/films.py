@@ -29,7 +29,7 @@ def load_film(path: Path) -> FloatImage:
 
 
 class FramedFilms:
-    """Frontal films framed at one size, each read from disk once: ``films(record)`` is (size, size) in [0, 1]."""
+    """Frontal films framed at one size, each read once: ``films(record)`` is (size, size) in [0, 1]."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -119,10 +119,10 @@ def _on_film(planes: Mask, shape: tuple[int, ...], record: Record) -> Mask:
     rows, columns = shape
     if abs(planes.shape[0] / planes.shape[1] - rows / columns) > 0.02:
         raise DatasetError(
-            f"{record.id}: its mask of {planes.shape[:2]} pixels has another aspect ratio than the film of {shape}; "
-            "check that they belong together."
+            f"{record.id}: its mask of {planes.shape[:2]} pixels has another aspect ratio than the film of "
+            f"{shape}; check that they belong together."
         )
     if planes.shape[:2] == (rows, columns):
         return planes
-    resized = cv2.resize(planes, (columns, rows), interpolation=cv2.INTER_NEAREST_EXACT)
+    resized = np.asarray(cv2.resize(planes, (columns, rows), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
     return resized if resized.ndim == 3 else resized[..., None]

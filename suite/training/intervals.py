@@ -1,4 +1,4 @@
-"""Metrics with 95 % intervals from a bootstrap over patients (1,000 draws), the convention of CheXlocalize."""
+"""Metrics with 95 % intervals from a bootstrap over patients (1,000 draws), CheXlocalize's convention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The training loop, whole and visible. A task brings model, data and loss; the loop brings the order of things."""
+"""The training loop, whole and visible. A task brings model, data and loss; the loop brings the order."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from torch.utils.data.distributed import DistributedSampler
 from torch.utils.tensorboard import SummaryWriter
 
+from suite.errors import DatasetError
+from suite.storage import make_folder
 from suite.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from suite.training.task import Batch, Task
 
@@ -103,7 +105,10 @@ def fit(
 
     Raises:
         WeightsError: ``resume`` finds a checkpoint of another recipe.
+        DatasetError: the training part has no films.
+        StorageError: ``out`` cannot be written to.
     """
+    make_folder(out)
     run = _prepare(task, device)
     loader, dataset, sampler = _loader(task, run.fabric)
     total = len(loader) * task.recipe.epochs
@@ -111,7 +116,6 @@ def fit(
     last = out / "last.safetensors"
     if resume and last.exists():
         progress = load_checkpoint(last, run.stored_modules, run.plain_optimizers, task.recipe.model_dump())
-    out.mkdir(parents=True, exist_ok=True)
     with SummaryWriter(str(out / "tensorboard")) as log:
         for epoch in range(progress.epoch, task.recipe.epochs):
             torch.manual_seed(derived_seed(task.recipe.seed, "epoch", epoch))
@@ -160,6 +164,8 @@ def _loader(
 ) -> tuple[DataLoader[Batch], SeededDataset, EpochSampler | DistributedSampler[Batch]]:
     recipe = task.recipe
     dataset = SeededDataset(task.training_set(), recipe.seed)
+    if not len(dataset):
+        raise DatasetError(f"the training part of {', '.join(task.data)} has no films; give more data.")
     sampler: EpochSampler | DistributedSampler[Batch]
     if fabric.world_size > 1:
         sampler = DistributedSampler(dataset, seed=recipe.seed, drop_last=True)

@@ -29,7 +29,16 @@ class Task(ABC):
     name: ClassVar[str]
     recipe_type: ClassVar[type[Recipe]]
     datasets: ClassVar[tuple[str, ...]]
-    """Names of the data sets it can learn from, for help texts and messages."""
+    """Names of the data sets it can learn from or be measured on, for help texts and messages."""
+
+    required: ClassVar[tuple[str, ...]] = ()
+    """Those of ``datasets`` without which it cannot be built."""
+
+    initial_weights: ClassVar[tuple[str, ...]] = ()
+    """Recipe keys that name files to start from; a trained network is rebuilt without them."""
+
+    channels: ClassVar[int] = 1
+    """Planes of the network's frontal input."""
 
     monitor: ClassVar[tuple[str, str]] = ("loss", "min")
     """Validation figure that picks the best epoch, and the direction that is better."""
