@@ -1,4 +1,4 @@
-"""Training of the bone GAN: L1 first, then the discriminator, at growing scale (TTUR, hinge, moving average)."""
+"""Training of the bone GAN: L1 first, then the discriminator, at growing scale (TTUR, moving average)."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class BoneRecipe(Recipe):
     """Defaults are the recipe of the shipped weights."""
 
     size: int = Field(512, ge=256, le=2048, multiple_of=OUTPUT_STRIDE)
-    epochs: int = Field(50, ge=1)
+    epochs: int = Field(60, ge=1)
     batch_size: int = Field(4, ge=1)
     learning_rate: float = Field(1e-4, gt=0, description="of the generator beside the discriminator (TTUR)")
     discriminator_learning_rate: float = Field(4e-4, gt=0, description="TTUR: four times the generator's")
     pretraining_factor: float = Field(
-        8.0, gt=0, description="on the generator's rate while it learns by L1 alone"
+        12.0, gt=0, description="on the generator's rate while it learns by L1 alone"
     )
-    coarse_share: float = Field(0.55, ge=0, le=1, description="share of the epochs at half the size")
-    pretraining_share: float = Field(0.75, ge=0, le=1, description="share of the epochs with L1 alone")
+    coarse_share: float = Field(0.4, ge=0, le=1, description="share of the epochs at half the size")
+    pretraining_share: float = Field(0.85, ge=0, le=1, description="share of the epochs with L1 alone")
     ema_decay: float = Field(0.995, ge=0, lt=1)
     validate_every: int = Field(5, ge=1)
     l1_weight: float = Field(100.0, ge=0)
@@ -64,6 +64,7 @@ class BoneTask(Task):
     name = "bone"
     recipe_type: ClassVar[type[Recipe]] = BoneRecipe
     datasets = ("jsrt",)
+    required = ("jsrt",)
     monitor = ("psnr", "max")
     recipe: BoneRecipe
 
@@ -89,8 +90,8 @@ class BoneTask(Task):
         return {
             "title": "Bone-subtracted and bone-suppressed images from one film",
             "intended_use": "A second look beside the film, for research; never instead of it.",
-            "limits": "BSE-JSRT's layer is an algorithm's output, not dual energy, and covers the lung fields only: "
-            "bones outside the lungs stay. Breaks of ribs may be healed.",
+            "limits": "BSE-JSRT's layer is an algorithm's output, not dual energy, and covers the lungs "
+            "only: bones outside the lungs stay. Breaks of ribs may be healed.",
             "licence": "research use only: learned from JSRT films and BSE-JSRT layers",
             "sources": [
                 "Zhou et al. 2018 (MCA-Net)",
@@ -102,7 +103,7 @@ class BoneTask(Task):
     def optimizers(self) -> dict[str, Optimizer]:
         recipe = self.recipe
         return {
-            "model": Adam(self.modules["model"].parameters(), lr=recipe.learning_rate, betas=(0.0, 0.9)),
+            "model": Adam(self.modules["model"].parameters(), lr=recipe.learning_rate, betas=(0.5, 0.99)),
             "discriminator": Adam(
                 self.modules["discriminator"].parameters(),
                 lr=recipe.discriminator_learning_rate,
@@ -121,10 +122,10 @@ class BoneTask(Task):
         return 1.0 + (self.recipe.pretraining_factor - 1.0) * factor
 
     def start_epoch(self, epoch: int) -> None:
-        """Half the size first, the full size for the last epochs; the discriminator joins in the end."""
+        """About half size first, the full size for the last epochs; the discriminator joins in the end."""
         recipe = self.recipe
         coarse = epoch < recipe.coarse_share * recipe.epochs and recipe.size >= 512
-        self._pairs.size = recipe.size // 2 if coarse else recipe.size
+        self._pairs.size = recipe.size // 2 // OUTPUT_STRIDE * OUTPUT_STRIDE if coarse else recipe.size
         self._adversarial = (
             epoch >= recipe.pretraining_share * recipe.epochs and recipe.adversarial_weight > 0
         )
@@ -169,7 +170,7 @@ class BoneTask(Task):
         batch: Batch,
         fake: torch.Tensor,
     ) -> float:
-        # outside the lungs the target is empty by design: both sides are hidden there, or that alone would tell
+        # outside the lungs the target is empty by design: hidden on both sides, or that alone would tell
         seen = batch["trust"]
         real_logits = wrapped["discriminator"](batch["bone"] * seen, batch["film"])
         fake_logits = wrapped["discriminator"](fake * seen, batch["film"])
