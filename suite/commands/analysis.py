@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,8 @@ from suite.errors import InputError, SuiteError
 from suite.intake import StudyFiles, collect
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from suite.analysis import Analyzer
     from suite.reading import Reading
 
@@ -59,8 +61,8 @@ def analyze_films(
         _analyze_all(analyzer, found.studies, out, outcome, override_gate=override_gate, dicom=dicom)
     if as_json:
         output(json.dumps(outcome.reports, indent=2))
-    else:
-        print_table(outcome.reports)
+    elif outcome.reports:
+        output(table_of(outcome.reports))
     return outcome.exit_code
 
 
@@ -116,18 +118,21 @@ def _write_dicom(reading: Reading, files: StudyFiles, folder: Path) -> None:
         write_dicom(reading.report, reading.images, files.frontal, folder / "dicom")
 
 
-def print_table(reports: Sequence[dict[str, Any]]) -> None:
-    """One line a study: what the gate said, how abnormal, and what is suggested."""
+def table_of(
+    reports: Sequence[dict[str, Any]], extra: tuple[str, Callable[[dict[str, Any]], str]] | None = None
+) -> Table:
+    """One line a study: what the gate said, how abnormal, what is suggested; ``extra`` adds a column."""
     from rich.table import Table
 
-    if not reports:
-        return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("Study", "Gate", "Abnormal", "Suggested findings (probability, where)"):
+    columns = ["Study", "Gate", "Abnormal", "Suggested findings (probability, where)"]
+    for column in [*columns[:1], *([extra[0]] if extra else []), *columns[1:]]:
         table.add_column(column, overflow="fold")
     for report in reports:
-        table.add_row(report["study"]["id"], _gate(report), _abnormal(report), _suggested(report))
-    output(table)
+        middle = [extra[1](report)] if extra else []
+        cells = (_gate(report), _abnormal(report), _suggested(report))
+        table.add_row(report["study"]["id"], *middle, *cells)
+    return table
 
 
 def _gate(report: dict[str, Any]) -> str:

@@ -16,9 +16,13 @@ def settings_from(**options: Any) -> Settings:
 
 def serve_pages(*, host: str | None, port: int | None, data: Path | None) -> int:
     """Serve until stopped; returns the exit status."""
+    return serve_with(settings_from(host=host, port=port, data=data))
+
+
+def serve_with(settings: Settings) -> int:
+    """Serve by ready settings until stopped; returns the exit status."""
     from suite.jobs.supervisor import serve
 
-    settings = settings_from(host=host, port=port, data=data)
     return serve(settings, on_ready=lambda address: output(f"Reading pages: {address}  (Ctrl-C stops)"))
 
 
