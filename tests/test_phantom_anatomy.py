@@ -201,7 +201,7 @@ def test_a_finding_shows_in_both_views_at_one_height_and_nowhere_else() -> None:
     # Both films are centred at nearly one height, so the ball's row agrees to within the cone's slant.
     assert abs((front[1] + front[3]) / 2 - (side[1] + side[3]) / 2) < 12
     changed = np.abs(sick.raw - healthy.raw) > 0.2 * healthy.raw
-    mask = sick.masks["finding:lung_lesion"] > 0
+    mask = sick.masks["finding_lung_lesion"] > 0
     assert changed[mask].mean() > 0.85
     assert changed[~mask].mean() < 0.01
 

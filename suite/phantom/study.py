@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -18,6 +19,7 @@ from suite.phantom.detector import Exposure, expose
 from suite.phantom.filters import fractal
 from suite.phantom.materials import FAT, MUSCLE
 from suite.phantom.motion import beat
+from suite.phantom.pathology.draw import findings_from, labels_of
 from suite.phantom.patient import Patient
 from suite.phantom.projection import Paths, trace
 from suite.phantom.scene import Scene
@@ -105,7 +107,7 @@ class PhantomStudy:
 def render_study(
     patient: Patient | int,
     size: int = 512,
-    findings: Sequence[SceneEdit] = (),
+    findings: Sequence[SceneEdit | str] | str | None = None,
     lateral: bool = True,
     motion: bool = False,
     oversample: int = 0,
@@ -115,7 +117,9 @@ def render_study(
     Args:
         patient: parameters, or a seed from which they are drawn.
         size: rows and columns of the square films.
-        findings: changes to anatomy, applied in order; none for a healthy chest.
+        findings: ``None`` for a healthy chest, "draw" for what chance gives this patient, or a sequence of
+            finding codes (random cases) and finding objects, applied in order. They draw from streams of
+            their own: the same patient without them is the same down to the noise.
         lateral: also expose the left lateral.
         motion: let the heart beat and the body sway between the low and the high exposure.
         oversample: rays per pixel side; 0 chooses 2 for frontals up to 640 pixels and 1 for all other films.
@@ -128,16 +132,17 @@ def render_study(
     if not isinstance(patient, Patient):
         patient = Patient.draw(np.random.default_rng(patient))
     streams = np.random.SeedSequence([patient.seed, 7]).spawn(4)
-    patient = _changed(patient, findings, streams[0])
+    edits = findings_from(findings, patient, np.random.default_rng([patient.seed, 13]))
+    patient = _changed(patient, edits, streams[0])
     scene = build_scene(patient)
-    raised = _edited(with_arms(scene, patient, "raised"), patient, findings, streams[1]) if lateral else None
-    scene = _edited(scene, patient, findings, streams[1])
+    raised = _edited(with_arms(scene, patient, "raised"), patient, edits, streams[1]) if lateral else None
+    scene = _edited(scene, patient, edits, streams[1])
     rays = oversample or (2 if size <= 640 else 1)
     view = _Frontal(patient, scene, size, rays, np.random.default_rng(streams[2]), motion)
     side = None
     if raised is not None:
         side = _lateral(patient, raised, size, oversample or 1, streams[3])
-    labels = _labels(findings)
+    labels = labels_of(edits)
     boxes = _boxes({"frontal": view.masks, "lateral": side[1] if side else {}})
     return PhantomStudy(
         patient=patient, frontal=view.film, lateral=side[0] if side else None, raw=view.raw, low=view.low,
@@ -150,34 +155,38 @@ def render_study(
     )  # fmt: skip
 
 
-def _changed(patient: Patient, findings: Sequence[SceneEdit], stream: np.random.SeedSequence) -> Patient:
-    for edit, own in zip(findings, stream.spawn(len(findings)), strict=True):
-        patient = edit.change_patient(patient, np.random.default_rng(own))
+def _changed(patient: Patient, edits: Sequence[SceneEdit], stream: np.random.SeedSequence) -> Patient:
+    for edit, rng in zip(edits, _generators(edits, stream), strict=True):
+        patient = edit.change_patient(patient, rng)
     return patient
 
 
 def _edited(
-    scene: Scene, patient: Patient, findings: Sequence[SceneEdit], stream: np.random.SeedSequence
+    scene: Scene, patient: Patient, edits: Sequence[SceneEdit], stream: np.random.SeedSequence
 ) -> Scene:
     """Apply the findings to the scene in place, each with its own generator, the same for every view."""
-    for k, edit in enumerate(findings):
-        own = np.random.SeedSequence(stream.entropy, spawn_key=(*stream.spawn_key, k))
-        edit.change_scene(scene, patient, np.random.default_rng(own))
+    for edit, rng in zip(edits, _generators(edits, stream), strict=True):
+        edit.change_scene(scene, patient, rng)
     return scene
 
 
-def _labels(findings: Sequence[SceneEdit]) -> dict[str, int]:
-    present = {code for edit in findings for code in edit.codes}
-    return {code: int(code in present) for code in CODES}
+def _generators(edits: Sequence[SceneEdit], stream: np.random.SeedSequence) -> Iterator[np.random.Generator]:
+    """One generator per finding, whichever others are there: keyed by code and how often it came before."""
+    before: Counter[str] = Counter()
+    for edit in edits:
+        code = edit.codes[0]
+        key = (*stream.spawn_key, CODES.index(code), before[code])
+        before[code] += 1
+        yield np.random.default_rng(np.random.SeedSequence(stream.entropy, spawn_key=key))
 
 
 def _boxes(views: dict[str, dict[str, Mask]]) -> dict[tuple[str, str], Box]:
     out: dict[tuple[str, str], Box] = {}
     for view, masks in views.items():
         for name, mask in masks.items():
-            place = truth.box(mask) if name.startswith("finding:") else None
+            place = truth.box(mask) if name.startswith("finding_") else None
             if place is not None:
-                out[view, name.removeprefix("finding:")] = place
+                out[view, name.removeprefix("finding_")] = place
     return out
 
 
