@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
+from suite.datasets import phantom
 from suite.datasets.jsrt import BONE_OFFSET, BONE_WHITE, ORGAN_BITS
 from suite.datasets.manifest import Record
 from suite.framing import frame
@@ -26,11 +27,15 @@ OUTSIDE_TRUST = 0.05
 
 @dataclass(frozen=True, slots=True)
 class BonePair:
-    """A film, its bone layer and its lungs, all (H, W); film and layer on the film's [0, 1] scale."""
+    """A film, its bone layer and its lungs, all (H, W); film and layer on the film's [0, 1] scale.
+
+    ``whole_film``: the layer may be believed outside the lungs too.
+    """
 
     film: FloatImage
     bone: FloatImage
     lungs: Mask
+    whole_film: bool = False
 
 
 def jsrt_pair(record: Record) -> BonePair:
@@ -44,6 +49,18 @@ def jsrt_pair(record: Record) -> BonePair:
     return BonePair(film, np.asarray(cv2.resize(bone, shape), np.float32), np.asarray(mask, np.uint8))
 
 
+def phantom_pair(record: Record) -> BonePair:
+    """The pair of a computed chest; its layer is true everywhere, and so is trusted everywhere."""
+    film = load_film(record.frontal)
+    lungs = phantom.lung_planes(record).max(axis=-1)
+    return BonePair(film, phantom.bone_layer(record), lungs, whole_film=True)
+
+
+def pair_of(record: Record) -> BonePair:
+    """The pair of a JSRT or phantom record."""
+    return jsrt_pair(record) if "organs" in record.targets else phantom_pair(record)
+
+
 class PairSet(Dataset[Mapping[str, Tensor]]):
     """Pairs at one scale: ``film``, ``bone``, ``trust``, each (1, size, size) on the network's levels.
 
@@ -54,7 +71,7 @@ class PairSet(Dataset[Mapping[str, Tensor]]):
     def __init__(self, records: Sequence[Record], size: int, *, augmented: bool) -> None:
         self.size = size
         self.augmented = augmented
-        self.items: list[Tensor] = [_stack(jsrt_pair(record), size) for record in records]
+        self.items: list[Tensor] = [_stack(pair_of(record), size) for record in records]
 
     def __len__(self) -> int:
         return len(self.items)
@@ -70,7 +87,8 @@ class PairSet(Dataset[Mapping[str, Tensor]]):
 def _stack(pair: BonePair, size: int) -> Tensor:
     framed = frame(pair.film, size)
     bone = framed.grid.apply(pair.bone) / np.float32(framed.levels.width)
-    lungs = framed.grid.apply(pair.lungs.astype(np.float32))
+    trusted = np.ones_like(pair.film) if pair.whole_film else pair.lungs.astype(np.float32)
+    lungs = framed.grid.apply(trusted)
     return torch.from_numpy(np.stack([framed.pixels, bone, lungs]).astype(np.float32))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -16,11 +16,12 @@ from torch.utils.data import Dataset
 from gan.discriminator import GradientDiscriminator
 from gan.generator import OUTPUT_STRIDE, MultiScaleGenerator
 from gan.losses import Adversarial, BoneL1, discriminator_loss, generator_loss
-from gan.pairs import PairSet, jsrt_pair
+from gan.pairs import PairSet, pair_of
 from gan.scores import suppression_scores
 from gan.stage import bone_layer
 from suite.datasets.manifest import Record, SplitName
-from suite.training.evaluation import Evaluation
+from suite.errors import RecipeError
+from suite.training.evaluation import Evaluation, Figure
 from suite.training.intervals import mean_figure
 from suite.training.recipe import Recipe
 from suite.training.schedule import learning_rate_factor
@@ -44,6 +45,7 @@ class BoneRecipe(Recipe):
     pretraining_share: float = Field(0.85, ge=0, le=1, description="share of the epochs with L1 alone")
     ema_decay: float = Field(0.995, ge=0, lt=1)
     validate_every: int = Field(5, ge=1)
+    learn_from: Literal["jsrt", "phantom", "both"] = Field("jsrt", description="whose films are learned from")
     l1_weight: float = Field(100.0, ge=0)
     edge_weight: float = Field(1.0, ge=0)
     adversarial: Adversarial = "hinge"
@@ -59,11 +61,11 @@ class BoneRecipe(Recipe):
 
 
 class BoneTask(Task):
-    """Learns from ``jsrt`` films with a BSE-JSRT bone layer."""
+    """Learns from ``jsrt`` films with BSE-JSRT's bone layer, from ``phantom`` films with the true one, or both."""
 
     name = "bone"
     recipe_type: ClassVar[type[Recipe]] = BoneRecipe
-    datasets = ("jsrt",)
+    datasets = ("jsrt", "phantom")
     required = ("jsrt",)
     monitor = ("psnr", "max")
     recipe: BoneRecipe
@@ -135,8 +137,17 @@ class BoneTask(Task):
         return self._pairs
 
     def _part(self, name: SplitName) -> tuple[Record, ...]:
-        records = self.data["jsrt"].with_target("bone").split(self.recipe.split_seed)[name]
+        """The part of all sets that are learned from."""
+        sets = ("jsrt", "phantom") if self.recipe.learn_from == "both" else (self.recipe.learn_from,)
+        records = tuple(record for each in sets for record in self._part_of(each, name))
         return records[: self.recipe.limit] if self.recipe.limit and name == "train" else records
+
+    def _part_of(self, dataset: str, name: SplitName) -> tuple[Record, ...]:
+        if dataset not in self.data:
+            raise RecipeError(
+                f"recipe bone learns from {dataset}, which is not given; add --data {dataset}=DIR."
+            )
+        return self.data[dataset].with_target("bone").split(self.recipe.split_seed)[name]
 
     def training_step(
         self, fabric: Fabric, wrapped: Mapping[str, Any], optimizers: Mapping[str, Any], batch: Batch
@@ -182,20 +193,23 @@ class BoneTask(Task):
 
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
         """Scores inside the lungs at the film's own resolution, and those of doing nothing beside them."""
-        records = self._part(split)
-        rows = [self._row(model, record) for record in records]
-        owners = [record.patient_id for record in records]
         rng = np.random.default_rng(self.recipe.seed)
-        figures = {}
-        for key in (*SCORES, *(f"identity_{name}" for name in SCORES), "psnr_gain"):
-            figures[key] = mean_figure(np.array([row[key] for row in rows], dtype=np.float64), owners, rng)
+        if split != "test":
+            rows = [self._row(model, record) for record in self._part(split)]
+            return Evaluation(_figures(rows, "", rng), rows)
+        figures: dict[str, Figure] = {}
+        rows = []
+        for dataset in self.data:
+            own = [self._row(model, record) for record in self._part_of(dataset, split)]
+            figures |= _figures(own, "" if dataset == "jsrt" else f"{dataset}_", rng)
+            rows += own
         notes = (
-            "Bone-suppressed image against BSE-JSRT's inside the lungs, peak 1; identity: the film itself.",
+            "Bone-suppressed image against the true one inside the lungs, peak 1; identity: the film itself.",
         )
         return Evaluation(figures, rows, notes, spread=("psnr", "identity_psnr"))
 
     def _row(self, model: nn.Module, record: Record) -> dict[str, Any]:
-        pair = jsrt_pair(record)
+        pair = pair_of(record)
         device = next(model.parameters()).device
         bone, _ = bone_layer(model, pair.film, self.recipe.size, device)
         truth = np.clip(pair.film - pair.bone, 0.0, 1.0)
@@ -203,7 +217,15 @@ class BoneTask(Task):
         identity = suppression_scores(pair.film, truth, pair.film, pair.lungs)
         return {
             "film": record.id,
+            "patient": record.patient_id,
             **own,
             **{f"identity_{key}": value for key, value in identity.items()},
             "psnr_gain": own["psnr"] - identity["psnr"],
         }
+
+
+def _figures(rows: list[dict[str, Any]], prefix: str, rng: np.random.Generator) -> dict[str, Figure]:
+    owners = [row["patient"] for row in rows]
+    keys = (*SCORES, *(f"identity_{name}" for name in SCORES), "psnr_gain")
+    columns = {key: np.array([row[key] for row in rows], dtype=np.float64) for key in keys}
+    return {f"{prefix}{key}": mean_figure(values, owners, rng) for key, values in columns.items()}

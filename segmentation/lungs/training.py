@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -19,15 +19,20 @@ from segmentation.losses.dice import dice_loss
 from segmentation.lungs.network import VGG16UNet, load_imagenet_encoder
 from segmentation.lungs.stage import lung_mask
 from segmentation.scores import dice
+from suite.datasets import phantom
 from suite.datasets.jsrt import ORGAN_BITS
 from suite.datasets.manifest import Record, SplitName
+from suite.errors import RecipeError
 from suite.study import Mask
 from suite.training import augment
-from suite.training.evaluation import Evaluation
+from suite.training.evaluation import Evaluation, Figure
 from suite.training.films import FilmSet, load_film, read_mask
 from suite.training.intervals import mean_figure
 from suite.training.recipe import Recipe
 from suite.training.task import Batch, Task
+
+POOR_DICE = 0.8
+"""Below this an outline is of no use; the share of such films says more than a mean."""
 
 
 class LungsRecipe(Recipe):
@@ -42,11 +47,14 @@ class LungsRecipe(Recipe):
     width: float = Field(
         0.25, ge=1 / 64, le=2, description="factor on VGG16's channels; 1 is the published network"
     )
+    learn_from: Literal["jsrt", "phantom", "both"] = Field("jsrt", description="whose films are learned from")
     encoder_weights: str = Field("", description="safetensors file of an ImageNet vgg16_bn; width 1 only")
 
 
-def jsrt_lungs(record: Record) -> Mask:
-    """Right and left lung planes (H, W, 2) of a JSRT record."""
+def lung_planes(record: Record) -> Mask:
+    """Right and left visible lung field (H, W, 2) of a JSRT or phantom record, 0 or 1."""
+    if "organs" not in record.targets:
+        return phantom.lung_planes(record)
     organs = read_mask(record.targets["organs"])
     return np.stack(
         [(organs & ORGAN_BITS[side]) > 0 for side in ("right_lung", "left_lung")], axis=-1
@@ -54,11 +62,11 @@ def jsrt_lungs(record: Record) -> Mask:
 
 
 class LungsTask(Task):
-    """Learns from ``jsrt``; ``covid-lungs`` is only ever measured on."""
+    """Learns from ``jsrt``, ``phantom`` or both; what else is given is measured on, ``covid-lungs`` always."""
 
     name = "lungs"
     recipe_type: ClassVar[type[Recipe]] = LungsRecipe
-    datasets = ("jsrt", "covid-lungs")
+    datasets = ("jsrt", "phantom", "covid-lungs")
     required = ("jsrt",)
     initial_weights = ("encoder_weights",)
     monitor = ("dice", "max")
@@ -94,11 +102,21 @@ class LungsTask(Task):
 
     def training_set(self) -> Dataset[Batch]:
         records = self._part("train")
-        return FilmSet(records, self.recipe.size, masks=jsrt_lungs, transform=augment.heavy())
+        return FilmSet(records, self.recipe.size, masks=lung_planes, transform=augment.heavy())
 
     def _part(self, name: SplitName) -> tuple[Record, ...]:
-        records = self.data["jsrt"].with_target("organs").split(self.recipe.split_seed)[name]
+        """The part of all sets that are learned from."""
+        sets = ("jsrt", "phantom") if self.recipe.learn_from == "both" else (self.recipe.learn_from,)
+        records = tuple(record for each in sets for record in self._part_of(each, name))
         return records[: self.recipe.limit] if self.recipe.limit and name == "train" else records
+
+    def _part_of(self, dataset: str, name: SplitName) -> tuple[Record, ...]:
+        if dataset not in self.data:
+            raise RecipeError(
+                f"recipe lungs learns from {dataset}, which is not given; add --data {dataset}=DIR."
+            )
+        target = "organs" if dataset == "jsrt" else "lung_mask"
+        return self.data[dataset].with_target(target).split(self.recipe.split_seed)[name]
 
     def training_step(
         self, fabric: Fabric, wrapped: Mapping[str, Any], optimizers: Mapping[str, Any], batch: Batch
@@ -113,27 +131,37 @@ class LungsTask(Task):
 
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
         """Dice at the film's own resolution: both lungs as one mask, and each lung."""
-        rows = [self._row(model, record, jsrt_lungs(record)) for record in self._part(split)]
-        external = self.data.get("covid-lungs") if split == "test" else None
-        outside = [_outside_row(self, model, record) for record in external or ()]
         rng = np.random.default_rng(self.recipe.seed)
-        figures = {
-            key: mean_figure(_column(rows, key), _column_text(rows), rng) for key in ("dice", "right", "left")
-        }
-        if outside:
-            owners = [str(row["patient"]) for row in outside]
-            for key in ("right", "left"):
-                figures[f"covid_lungs_{key}"] = mean_figure(_column(outside, key), owners, rng)
-            poor = (_column(outside, "right") < 0.8).astype(np.float64)
-            figures["covid_lungs_share_below_0.80_right"] = mean_figure(poor, owners, rng)
+        if split != "test":
+            rows = [self._row(model, record) for record in self._part(split)]
+            return Evaluation(self._figures(rows, "", rng), rows)
+        figures: dict[str, Figure] = {}
+        rows = []
+        for dataset in ("jsrt", "phantom"):
+            if dataset in self.data:
+                own = [self._row(model, record) for record in self._part_of(dataset, split)]
+                figures |= self._figures(own, "" if dataset == "jsrt" else "phantom_", rng)
+                rows += own
+        outside = [_outside_row(self, model, record) for record in self.data.get("covid-lungs", ())]
+        figures |= _outside_figures(outside, rng) if outside else {}
         notes = ("Dice per film at the film's own resolution; intervals by bootstrap over patients.",)
         return Evaluation(figures, [*rows, *outside], notes, spread=("dice", "right", "left"))
+
+    def _figures(
+        self, rows: list[dict[str, Any]], prefix: str, rng: np.random.Generator
+    ) -> dict[str, Figure]:
+        owners = _column_text(rows)
+        return {
+            f"{prefix}{key}": mean_figure(_column(rows, key), owners, rng)
+            for key in ("dice", "right", "left")
+        }
 
     def _predict(self, model: nn.Module, record: Record) -> Mask:
         device = next(model.parameters()).device
         return lung_mask(model, load_film(record.frontal), self.recipe.size, device)[0]
 
-    def _row(self, model: nn.Module, record: Record, truth: Mask) -> dict[str, Any]:
+    def _row(self, model: nn.Module, record: Record) -> dict[str, Any]:
+        truth = lung_planes(record)
         predicted = self._predict(model, record)
         both = truth.max(axis=-1)
         truth_here = _same_shape(predicted, both.shape)
@@ -153,6 +181,15 @@ def _same_shape(predicted: Mask, shape: tuple[int, ...]) -> Mask:
     if predicted.shape == shape:
         return predicted
     return np.asarray(cv2.resize(predicted, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST_EXACT))
+
+
+def _outside_figures(rows: list[dict[str, Any]], rng: np.random.Generator) -> dict[str, Figure]:
+    owners = _column_text(rows)
+    figures = {
+        f"covid_lungs_{key}": mean_figure(_column(rows, key), owners, rng) for key in ("right", "left")
+    }
+    poor = (_column(rows, "right") < POOR_DICE).astype(np.float64)
+    return {**figures, f"covid_lungs_share_below_{POOR_DICE:.2f}_right": mean_figure(poor, owners, rng)}
 
 
 def _outside_row(task: LungsTask, model: nn.Module, record: Record) -> dict[str, Any]:
