@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,13 +49,14 @@ def save_checkpoint(
             tensors |= {
                 f"optimizer/{name}/{index}/{key}": torch.as_tensor(value) for key, value in values.items()
             }
+    contiguous = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
     metadata = {
         "format": FORMAT,
+        "sha256": _digest(contiguous),
         "progress": json.dumps([progress.epoch, progress.step, progress.best]),
         "recipe": json.dumps(dict(recipe), sort_keys=True),
         "groups": json.dumps(groups),
     }
-    contiguous = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
     write_bytes(path, save(contiguous, metadata))
 
 
@@ -67,7 +69,7 @@ def load_checkpoint(
     """Restore modules and optimisers in place.
 
     Raises:
-        WeightsError: not a checkpoint of this suite, or one of another recipe.
+        WeightsError: not a checkpoint of this suite, a damaged one, or one of another recipe or network.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -79,10 +81,17 @@ def load_checkpoint(
         ) from error
     if metadata.get("format") != FORMAT:
         raise WeightsError(f"{path}: is not a checkpoint of this version ({FORMAT}); start without --resume.")
+    if metadata.get("sha256", "") != _digest(tensors):
+        raise WeightsError(f"{path}: is damaged, its sha256 differs; start without --resume.")
     if json.loads(metadata["recipe"]) != json.loads(json.dumps(dict(recipe))):
         raise WeightsError(f"{path}: was made with another recipe; resume with the same --set options.")
-    for name, module in modules.items():
-        module.load_state_dict(_under(tensors, f"module/{name}/"))
+    try:
+        for name, module in modules.items():
+            module.load_state_dict(_under(tensors, f"module/{name}/"))
+    except RuntimeError:
+        raise WeightsError(
+            f"{path}: holds another network than this version builds; start without --resume."
+        ) from None
     groups = json.loads(metadata["groups"])
     for name, optimizer in optimizers.items():
         optimizer.load_state_dict(
@@ -90,6 +99,15 @@ def load_checkpoint(
         )
     epoch, step, best = json.loads(metadata["progress"])
     return Progress(epoch, step, best)
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 of all tensors in the order of their names."""
+    digest = hashlib.sha256()
+    for key in sorted(tensors):
+        digest.update(key.encode())
+        digest.update(tensors[key].reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
