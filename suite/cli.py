@@ -156,6 +156,8 @@ def demo(
 @click.option(
     "--prevalence", multiple=True, metavar="CODE=SHARE", help="How often a finding occurs; all=0: none."
 )
+@click.option("--healthy", type=float, help="Share of patients who have nothing; 0.4 unless set.")
+@click.option("--label-noise", is_flag=True, help="Labels of the manifest as text mining would leave them.")
 @click.option(
     "--lateral/--no-lateral", default=True, show_default=True, help="Also the lateral film of chests."
 )
@@ -169,6 +171,8 @@ def phantom(
     out: Path,
     parts: str,
     prevalence: tuple[str, ...],
+    healthy: float | None,
+    label_noise: bool,
     lateral: bool,
     motion: bool,
     dicom: bool,
@@ -195,6 +199,8 @@ def phantom(
         dicom=dicom,
         parts=parts,
         prevalence=prevalence,
+        healthy=healthy,
+        label_noise=label_noise,
         workers=workers,
     )
 

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -39,7 +40,7 @@ from suite.phantom.encoding import (
     rib_planes,
 )
 
-SETTINGS = CohortSettings(seed=7, size=64)
+SETTINGS = CohortSettings(seed=7, size=64, prevalence={"fracture": 1.0, "lung_lesion": 0.5})
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +81,33 @@ def test_an_interrupted_run_continues_and_leaves_nothing_behind(cohort: Path, tm
 def test_a_study_depends_on_seed_and_index_only(cohort: Path, tmp_path: Path) -> None:
     write_study(SETTINGS, 2, tmp_path)
     assert _files(tmp_path / "phantom-7-000002") == _files(cohort / "phantom-7-000002")
-    other = draw_chest(CohortSettings(seed=8, size=64), 2)[0]
+    other = draw_chest(replace(SETTINGS, seed=8), 2)[0]
     assert draw_chest(SETTINGS, 2)[0] not in (draw_chest(SETTINGS, 1)[0], other)
+
+
+def test_prevalence_decides_what_is_drawn() -> None:
+    none = CohortSettings(seed=3, prevalence=parse_prevalence(("all=0",)))
+    assert not any(draw_chest(none, index)[1] for index in range(20))
+    only = CohortSettings(seed=3, prevalence=parse_prevalence(("all=0", "edema=1")))
+    assert all([one.code for one in draw_chest(only, index)[1]] == ["edema"] for index in range(20))
+    usual = [draw_chest(CohortSettings(seed=3), index)[1] for index in range(200)]
+    ill = [draw_chest(CohortSettings(seed=3, healthy=0.0), index)[1] for index in range(200)]
+    assert 0.4 < sum(not findings for findings in usual) / 200 < 0.65
+    assert sum(not findings for findings in ill) < sum(not findings for findings in usual)
+
+
+def test_label_noise_changes_the_manifest_and_never_the_truth(tmp_path: Path) -> None:
+    settings = CohortSettings(
+        seed=7, size=64, lateral=False, prevalence=dict.fromkeys(CODES, 0.5), label_noise=True
+    )
+    write_cohort(settings, 2, tmp_path)
+    differing = 0
+    for record in dataset.read(tmp_path):
+        truth = dataset.read_truth(record)
+        noisy = [truth["noisy_labels"][code] for code in CODES]
+        assert list(record.labels) == noisy
+        differing += sum(truth["labels"][code] != one for code, one in zip(CODES, noisy, strict=True))
+    assert differing > 0
 
 
 def test_a_failed_study_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +123,7 @@ def test_a_failed_study_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.Mon
 def test_another_cohort_is_not_mixed_in(cohort: Path) -> None:
     before = _files(cohort)
     with pytest.raises(InputError, match="another size, lateral"):
-        write_cohort(CohortSettings(seed=7, size=96, lateral=False), 3, cohort)
+        write_cohort(replace(SETTINGS, size=96, lateral=False), 3, cohort)
     assert _files(cohort) == before
 
 
@@ -143,9 +169,7 @@ def test_truth_agrees_with_the_pictures(cohort: Path) -> None:
 
 def test_stored_film_is_soft_tissue_plus_bone(cohort: Path) -> None:
     home = cohort / "phantom-7-000000"
-    film, soft, bone = (
-        read_png(home / f"{name}.png").astype(int) for name in ("frontal", "soft", "bone")
-    )
+    film, soft, bone = (read_png(home / f"{name}.png").astype(int) for name in ("frontal", "soft", "bone"))
     assert np.array_equal(film, soft + bone - BONE_OFFSET)
     read = read_film(home / "frontal.png")
     assert np.abs(read.pixels - film / 65535.0).max() < 1e-6
@@ -184,6 +208,8 @@ def test_the_data_set_reader_finds_every_target(cohort: Path) -> None:
         assert record.lateral is not None
         assert record.lateral.is_file()
         assert all(path.is_file() for path in record.targets.values())
+        assert record.labels[CODES.index("fracture")] == 1.0
+        assert (read_png(record.targets["finding_fracture"]) > 0).any()
         expected = {"bone", "soft", "lung_mask", "lung_whole", "heart", "ribs", "tissue", "truth"}
         assert expected <= set(record.targets)
         assert dataset.read_truth(record)["id"] == record.id
@@ -228,6 +254,7 @@ def test_options_are_parsed() -> None:
         ("--n", "2", "--prevalence", "fracture=2"),
         ("--n", "2", "--prevalence", "fracture=nan"),
         ("--n", "2", "--prevalence", "gout=0.1"),
+        ("--n", "2", "--healthy", "1.5"),
         ("--n", "2", "--workers", "0"),
     ],
 )
@@ -270,7 +297,7 @@ def test_studies_rendered_on_the_fly_are_those_on_disk(cohort: Path) -> None:
     torch = pytest.importorskip("torch")
     from suite.training.phantoms import PhantomSet
 
-    names = ("lung_right", "lung_left", "finding:none")
+    names = ("lung_right", "lung_left", "finding_fracture")
     films = PhantomSet(SETTINGS, 2, first=1, masks=names, layers=True)
     item = films[0]
     stored = read_png(cohort / "phantom-7-000001" / "frontal.png").astype(np.float32) / 65535
@@ -278,7 +305,8 @@ def test_studies_rendered_on_the_fly_are_those_on_disk(cohort: Path) -> None:
     lungs = read_png(cohort / "phantom-7-000001" / "lung_mask.png")
     assert np.array_equal(item["mask"][0].numpy() > 0, lungs == 128)
     assert np.array_equal(item["mask"][1].numpy() > 0, lungs == 255)
-    assert not item["mask"][2].any()
+    broken = read_png(cohort / "phantom-7-000001" / "finding_fracture.png")
+    assert np.array_equal(item["mask"][2].numpy() > 0, broken > 0)
     assert torch.allclose(item["film"], item["bone"] + item["soft"], atol=1e-6)
     assert item["labels"].shape == (13,)
     assert len(films) == 2

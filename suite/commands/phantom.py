@@ -30,6 +30,8 @@ def make_cohort(
     dicom: bool,
     parts: str,
     prevalence: tuple[str, ...],
+    healthy: float | None,
+    label_noise: bool,
     workers: int | None,
 ) -> None:
     """Make the cohort and say where it lies.
@@ -45,6 +47,8 @@ def make_cohort(
         dicom=dicom,
         parts=parse_parts(parts),
         prevalence=parse_prevalence(prevalence),
+        healthy=healthy,
+        label_noise=label_noise,
     )
     with ExitStack() as shown:
         bar: tuple[Progress, TaskID] | None = None

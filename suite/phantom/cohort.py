@@ -34,14 +34,15 @@ from suite.version import __version__
 
 if TYPE_CHECKING:
     from suite.phantom.limbs import LimbStudy
+    from suite.phantom.pathology import Pathology
     from suite.phantom.patient import Patient
-    from suite.phantom.study import PhantomStudy, SceneEdit
+    from suite.phantom.study import PhantomStudy
 
 LIMBS: Final = ("hand", "wrist", "elbow", "shoulder", "knee", "ankle", "pelvis")
 PARTS: Final = ("chest", *LIMBS)
 SMALLEST, LARGEST = 64, 4096
 MAX_STUDIES: Final = 1_000_000
-_CHEST_STREAM, _FINDING_STREAM, _LIMB_STREAM = 0, 1, 2
+_CHEST_STREAM, _FINDING_STREAM, _LIMB_STREAM, _NOISE_STREAM = range(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class CohortSettings:
         dicom: also write both films as DICOM.
         parts: body parts, dealt in turn; study ``index`` shows ``parts[index % len(parts)]``.
         prevalence: share of the studies with a finding, by code, where it shall not be the usual one.
+        healthy: share of the patients who have nothing; the usual one when ``None``.
+        label_noise: the manifest's labels are as text mining leaves them; ``truth.json`` keeps the truth.
 
     Raises:
         InputError: a value outside its range, an unknown part or finding.
@@ -68,6 +71,8 @@ class CohortSettings:
     dicom: bool = False
     parts: tuple[str, ...] = ("chest",)
     prevalence: Mapping[str, float] = field(default_factory=dict)
+    healthy: float | None = None
+    label_noise: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**63:
@@ -84,6 +89,9 @@ class CohortSettings:
                 raise InputError(f"finding {code!r} is not known; use one of {', '.join(CODES)}.")
             if not 0.0 <= share <= 1.0:
                 raise InputError(f"prevalence {share} of {code} is outside 0 to 1; give a share.")
+
+        if self.healthy is not None and not 0.0 <= self.healthy <= 1.0:
+            raise InputError(f"--healthy {self.healthy} is outside 0 to 1; give a share.")
 
     def study_id(self, index: int) -> str:
         """Folder name of study ``index``."""
@@ -124,32 +132,35 @@ def parse_prevalence(options: tuple[str, ...]) -> dict[str, float]:
     return shares
 
 
-def draw_chest(settings: CohortSettings, index: int) -> tuple[Patient, list[SceneEdit]]:
+def draw_chest(settings: CohortSettings, index: int) -> tuple[Patient, tuple[Pathology, ...]]:
     """The patient of study ``index`` and his or her findings."""
+    from suite.phantom.pathology import draw_findings
     from suite.phantom.patient import Patient
 
     patient = Patient.draw(_generator(settings.seed, index, _CHEST_STREAM))
-    return patient, _draw_findings(
-        patient, settings.prevalence, _generator(settings.seed, index, _FINDING_STREAM)
-    )
+    rng = _generator(settings.seed, index, _FINDING_STREAM)
+    share = {} if settings.healthy is None else {"healthy": settings.healthy}
+    return patient, draw_findings(rng, patient, settings.prevalence, **share)
 
 
 def _generator(seed: int, index: int, stream: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([seed, index], spawn_key=(stream,)))
 
 
-def _draw_findings(
-    patient: Patient, prevalence: Mapping[str, float], rng: np.random.Generator
-) -> list[SceneEdit]:
-    return []
-
-
-def render_chest(settings: CohortSettings, index: int) -> tuple[PhantomStudy, list[SceneEdit]]:
+def render_chest(settings: CohortSettings, index: int) -> tuple[PhantomStudy, tuple[Pathology, ...]]:
     """Chest study ``index``, exposed, and the findings that were put into it."""
     from suite.phantom.study import render_study
 
     patient, findings = draw_chest(settings, index)
     return render_study(patient, settings.size, findings, settings.lateral, settings.motion), findings
+
+
+def _noisy(settings: CohortSettings, index: int, labels: Mapping[str, int]) -> dict[str, int] | None:
+    from suite.phantom.pathology import noisy_labels
+
+    if not settings.label_noise:
+        return None
+    return noisy_labels(labels, _generator(settings.seed, index, _NOISE_STREAM))
 
 
 def render_limb_of(settings: CohortSettings, index: int) -> LimbStudy:
@@ -181,7 +192,7 @@ def write_study(settings: CohortSettings, index: int, out: Path) -> None:
         return
     study, findings = render_chest(settings, index)
     with whole_folder(out / name) as folder:
-        write_chest(folder, study, identity, findings)
+        write_chest(folder, study, identity, findings, _noisy(settings, index, study.labels))
         if settings.dicom:
             from suite.phantom.export import Visit, write_chest_dicom
 

@@ -29,13 +29,15 @@ if TYPE_CHECKING:
 
 
 def write_chest(
-    folder: Path, study: PhantomStudy, identity: Mapping[str, Any], findings: Sequence[Any] = ()
-) -> None:
+    folder: Path, study: PhantomStudy, identity: Mapping[str, Any], findings: Sequence[Any] = (),
+    noisy_labels: Mapping[str, int] | None = None,
+) -> None:  # fmt: skip
     """Write every picture of a chest study and its truth into ``folder``.
 
     Args:
         identity: ``id``, ``seed`` and ``index`` of the study, and the cohort's settings.
         findings: the edits that were applied; those that are dataclasses are recorded with their values.
+        noisy_labels: what the manifest shall say instead of the truth.
     """
     files = _write_films(folder, study)
     files |= _write_masks(folder, _frontal_masks(study.masks))
@@ -53,6 +55,7 @@ def write_chest(
         "spacing_mm": study.spacing[0],
         "lateral_spacing_mm": study.lateral_spacing[0] if study.lateral_spacing else None,
         "labels": study.labels,
+        "noisy_labels": noisy_labels,
         "abnormal": is_abnormal(study.labels),
         "cardiothoracic_ratio": study.cardiothoracic_ratio,
         "boxes": _boxes(study),
@@ -144,11 +147,7 @@ def _lateral_masks(masks: dict[str, Mask]) -> dict[str, Mask]:
 
 
 def _finding_masks(masks: Mapping[str, Mask], prefix: str) -> dict[str, Mask]:
-    return {
-        prefix + name.replace(":", "_"): _shown(mask)
-        for name, mask in masks.items()
-        if name.startswith("finding:")
-    }
+    return {prefix + name: _shown(mask) for name, mask in masks.items() if name.startswith("finding_")}
 
 
 def _shown(mask: Mask) -> Mask:
@@ -190,7 +189,9 @@ def manifest_row(truth: Mapping[str, Any]) -> dict[str, str]:
     name = truth["id"]
     row = {key: _cell(truth.get(key)) for key in COLUMNS}
     row |= {key: f"{name}/{file}" for key, file in truth["files"].items() if key in row}
-    row |= {code: _cell(value) for code, value in truth.get("labels", {}).items()}
+    labels = truth.get("noisy_labels") or truth.get("labels") or {}
+    row |= {code: _cell(value) for code, value in labels.items()}
+    row["abnormal"] = _cell(is_abnormal(labels)) if labels else ""
     row["path"] = name
     row["lesion_mm"] = _cell(_largest_lesion(truth.get("measurements", {})))
     row["dicom"] = f"{name}/dicom" if truth.get("dicom") else ""
@@ -204,5 +205,5 @@ def _cell(value: Any) -> str:
 
 
 def _largest_lesion(measurements: Mapping[str, float | None]) -> float | None:
-    found = [v for key, v in measurements.items() if key.startswith("lesion") and v is not None]
+    found = [v for key, v in measurements.items() if key.startswith("lung_lesion") and v is not None]
     return max(found, default=None)
