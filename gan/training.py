@@ -61,12 +61,11 @@ class BoneRecipe(Recipe):
 
 
 class BoneTask(Task):
-    """Learns from ``jsrt`` films with BSE-JSRT's bone layer, from ``phantom`` films with the true one, or both."""
+    """Learns from ``jsrt`` (BSE-JSRT bone layers), from ``phantom`` (true bone layers), or both."""
 
     name = "bone"
     recipe_type: ClassVar[type[Recipe]] = BoneRecipe
     datasets = ("jsrt", "phantom")
-    required = ("jsrt",)
     monitor = ("psnr", "max")
     recipe: BoneRecipe
 

@@ -62,12 +62,11 @@ def lung_planes(record: Record) -> Mask:
 
 
 class LungsTask(Task):
-    """Learns from ``jsrt``, ``phantom`` or both; what else is given is measured on, ``covid-lungs`` always."""
+    """Learns from ``jsrt``, ``phantom`` or both; other sets given are measured on."""
 
     name = "lungs"
     recipe_type: ClassVar[type[Recipe]] = LungsRecipe
     datasets = ("jsrt", "phantom", "covid-lungs")
-    required = ("jsrt",)
     initial_weights = ("encoder_weights",)
     monitor = ("dice", "max")
     recipe: LungsRecipe
