@@ -19,14 +19,14 @@ from tests.small_task import SmallTask, Spots, small_task
 STEPS_AN_EPOCH = 3  # 11 films in batches of 3, the rest dropped
 
 
-class PowerCut(Exception):
+class PowerCutError(Exception):
     """The run ends here."""
 
 
 def cut_at(step: int):  # type: ignore[no-untyped-def]
     def on_step(done: int, _total: int, _losses: Mapping[str, float]) -> None:
         if done == step:
-            raise PowerCut
+            raise PowerCutError
 
     return on_step
 
@@ -48,7 +48,7 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
 def test_a_resumed_run_equals_one_that_was_not_interrupted(
     whole_run: tuple[Path, dict[str, Tensor]], tmp_path: Path, step: int
 ) -> None:
-    with pytest.raises(PowerCut):
+    with pytest.raises(PowerCutError):
         fit(small_task(), tmp_path, device="cpu", on_step=cut_at(step))
     torch.manual_seed(12345)  # another process has another state of the global generator
     weights = fit(small_task(), tmp_path, device="cpu", resume=True).state_dict()
@@ -60,7 +60,7 @@ def test_a_resumed_run_equals_one_that_was_not_interrupted(
 
 def test_a_run_can_be_interrupted_twice(whole_run: tuple[Path, dict[str, Tensor]], tmp_path: Path) -> None:
     for step in (STEPS_AN_EPOCH + 1, 2 * STEPS_AN_EPOCH + 2):
-        with pytest.raises(PowerCut):
+        with pytest.raises(PowerCutError):
             fit(small_task(), tmp_path, device="cpu", resume=True, on_step=cut_at(step))
     weights = fit(small_task(), tmp_path, device="cpu", resume=True).state_dict()
     assert_same(weights, whole_run[1])
@@ -151,7 +151,7 @@ def test_an_empty_training_part_is_refused(tmp_path: Path) -> None:
     class Nobody(SmallTask):
         count = 0
 
-    with pytest.raises(DatasetError, match="the training part of .* has no films"):
+    with pytest.raises(DatasetError, match=r"the training part of .* has no films"):
         fit(Nobody(small_task().recipe, {}), tmp_path, device="cpu")
 
 

@@ -1,0 +1,273 @@
+"""Films as networks see them, with their masks; and from names on the command line to weights and a card."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from segmentation.lungs.training import LungsTask, lung_planes
+from suite.datasets.registry import open_dataset
+from suite.errors import DatasetError, RecipeError, SuiteError, WeightsError
+from suite.framing import frame
+from suite.levels import Levels, auto_levels
+from suite.stages.weights import read_card
+from suite.training import command
+from suite.training.films import FilmSet, FramedFilms, load_film, read_mask
+from tests import made_datasets
+from tests.made_films import chest_pixels, write_png
+
+SMALL = (
+    "size=64",
+    "width=0.0625",
+    "epochs=1",
+    "batch_size=2",
+    "validate_every=1",
+    "precision=32-true",
+)
+"""The lung network at a sixteenth of its channels."""
+
+
+def test_levels_send_the_percentiles_to_black_and_white() -> None:
+    pixels = np.linspace(0.2, 0.6, 10_000, dtype=np.float32).reshape(100, 100)
+    levels = auto_levels(pixels)
+    assert (levels.low, levels.high) == pytest.approx((0.2 + 0.4 * 0.005, 0.6 - 0.4 * 0.005), abs=1e-4)
+    stretched = levels.apply(pixels)
+    assert (stretched.min(), stretched.max()) == (0.0, 1.0)
+    assert float(stretched[50, 50]) == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_marker_does_not_set_the_levels() -> None:
+    pixels = np.full((200, 200), 0.3, np.float32)
+    pixels[:, 100:] = 0.5
+    pixels[:10, :10] = 1.0  # a quarter of a percent
+    levels = auto_levels(pixels)
+    assert (levels.low, levels.high) == pytest.approx((0.3, 0.5))
+
+
+def test_a_film_of_few_greys_is_stretched_between_its_ends() -> None:
+    pixels = np.full((100, 100), 0.4, np.float32)
+    assert auto_levels(pixels) == Levels(0.0, 1.0)
+    pixels[0, 0] = 0.9
+    levels = auto_levels(pixels)
+    assert (levels.low, levels.high) == pytest.approx((0.4, 0.9))
+
+
+def test_the_letterbox_is_black_and_does_not_darken_the_film() -> None:
+    framed = frame(chest_pixels(120, 60), 64)
+    assert framed.pixels.shape == (64, 64)
+    assert framed.pixels[:, :15].max() == framed.pixels[:, -15:].max() == 0.0
+    assert framed.pixels[:, 16:48].mean() > 0.3
+    assert framed.levels == frame(chest_pixels(120, 60), 128).levels
+    assert framed.history()[-1].startswith("levels 0.")
+
+
+def test_items_are_films_masks_and_labels(tmp_path: Path) -> None:
+    records = open_dataset("jsrt", made_datasets.jsrt(tmp_path)).records
+    films = FilmSet(records, 48, masks=lung_planes, labels=lambda record: record.labels)
+    item = films[0]
+    assert {name: tuple(value.shape) for name, value in item.items()} == {
+        "film": (1, 48, 48),
+        "mask": (2, 48, 48),
+        "labels": (13,),
+    }
+    assert all(type(value) is torch.Tensor and value.dtype == torch.float32 for value in item.values())
+    assert set(item["mask"].unique().tolist()) == {0.0, 1.0}
+    assert int(item["labels"].isnan().sum()) == 12
+    expected = frame(load_film(records[0].frontal), 48).pixels
+    assert float((item["film"][0] - torch.from_numpy(expected)).abs().max()) < 1e-5
+
+
+def test_the_patients_right_lung_is_on_the_pictures_left(tmp_path: Path) -> None:
+    record = open_dataset("jsrt", made_datasets.jsrt(tmp_path)).records[0]
+    right, left = (np.nonzero(plane)[1].mean() for plane in np.moveaxis(lung_planes(record), -1, 0))
+    assert right < left
+
+
+def test_an_outline_on_a_finer_matrix_is_brought_to_the_film(tmp_path: Path) -> None:
+    folder = made_datasets.jsrt(tmp_path)
+    records = open_dataset("jsrt", folder).records
+    plain = FilmSet(records[:1], 48, masks=lung_planes)[0]["mask"]
+    fine = made_datasets.organs().repeat(2, axis=0).repeat(2, axis=1)
+    write_png(folder / "organs" / "JPCLN000.png", fine)
+    finer = FilmSet(records[:1], 48, masks=lung_planes)[0]["mask"]
+    assert torch.equal(plain, finer)
+
+
+@pytest.mark.parametrize("shape", [(56, 64), (64, 64), (30, 56)])
+def test_a_mask_of_another_film_is_refused(shape: tuple[int, int], tmp_path: Path) -> None:
+    folder = made_datasets.jsrt(tmp_path)
+    write_png(folder / "organs" / "JPCLN001.png", np.ones(shape, np.uint8))
+    with pytest.raises(
+        DatasetError, match=r"^JPCLN001: its mask of .* another aspect ratio than the film of"
+    ) as caught:
+        FilmSet(open_dataset("jsrt", folder).records, 48, masks=lung_planes)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mask_that_is_no_label_picture_is_refused(tmp_path: Path) -> None:
+    colour = write_png(tmp_path / "colour.png", np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "text.png").write_text("not a picture")
+    for path in (colour, tmp_path / "text.png", tmp_path / "none.png"):
+        with pytest.raises(DatasetError, match="is not a label picture with one channel"):
+            read_mask(path)
+
+
+def test_a_film_is_read_from_disk_once(tmp_path: Path) -> None:
+    record = open_dataset("nih", made_datasets.nih(tmp_path)).records[0]
+    films = FramedFilms(32)
+    first = films(record)
+    record.frontal.unlink()
+    np.testing.assert_array_equal(films(record), first)
+
+
+# the commands
+
+
+@pytest.fixture(scope="module")
+def jsrt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_datasets.jsrt(tmp_path_factory.mktemp("jsrt"), count=14)
+
+
+@pytest.fixture(scope="module")
+def run(jsrt: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one short training of the lung network."""
+    out = tmp_path_factory.mktemp("run")
+    command.train("lungs", {"jsrt": jsrt}, SMALL, out, device="cpu")
+    return out
+
+
+def test_training_leaves_weights_card_and_figures(run: Path, jsrt: Path) -> None:
+    names = {path.name for path in run.iterdir()}
+    assert {"lungs.safetensors", "lungs.json", "metrics.json", "table.md", "films.csv"} <= names
+    card = read_card(run / "lungs.json").content
+    parts = open_dataset("jsrt", jsrt).split(0).parts
+    assert card["metrics"]["dice"]["n"] == len(parts["test"]) > 0
+    assert card["metrics"] == json.loads((run / "metrics.json").read_text())
+    assert card["data"] == {"jsrt": 14}
+    assert card["input"] == {"size": 64, "channels": 1}
+    assert card["recipe"]["width"] == 0.0625
+    assert card["parameters"] == sum(
+        value.numel() for name, value in load_file(run / "lungs.safetensors").items() if "running" not in name
+    )
+    assert str(jsrt) not in json.dumps(card)
+    assert card["train_command"].startswith("radsuite train lungs --data jsrt=JSRT --set size=64 ")
+
+
+def test_evaluation_of_the_shipped_weights_gives_the_cards_figures(
+    run: Path, jsrt: Path, tmp_path: Path
+) -> None:
+    command.evaluate("lungs", run / "lungs.safetensors", {"jsrt": jsrt}, (), tmp_path)
+    for name in ("metrics.json", "films.csv", "table.md"):
+        assert (tmp_path / name).read_text() == (run / name).read_text()
+
+
+def test_a_second_data_set_is_measured_beside_the_first(run: Path, jsrt: Path, tmp_path: Path) -> None:
+    outside = made_datasets.covid_lungs(tmp_path / "covid")
+    sources = {"jsrt": jsrt, "covid-lungs": outside}
+    figures = command.evaluate("lungs", run / "lungs.safetensors", sources, (), tmp_path / "out").figures
+    assert figures["covid_lungs_right"].n == 2
+    assert figures["dice"].n == json.loads((run / "metrics.json").read_text())["dice"]["n"]
+
+
+def test_a_network_is_rebuilt_without_the_file_it_started_from(run: Path, jsrt: Path, tmp_path: Path) -> None:
+    content = json.loads((run / "lungs.json").read_text())
+    content["recipe"]["encoder_weights"] = "gone.safetensors"
+    (tmp_path / "lungs.json").write_text(json.dumps(content))
+    (tmp_path / "lungs.safetensors").write_bytes((run / "lungs.safetensors").read_bytes())
+    command.evaluate("lungs", tmp_path / "lungs.safetensors", {"jsrt": jsrt}, (), tmp_path / "out")
+    assert (tmp_path / "out" / "metrics.json").read_text() == (run / "metrics.json").read_text()
+
+
+def test_a_card_does_not_name_folders_of_one_machine(jsrt: Path) -> None:
+    setting = "encoder_weights=/home/someone/vgg16.safetensors"
+    task = command.prepare("lungs", {"jsrt": jsrt}, [setting])
+    content = command.card_content(task, command.Evaluation({}), [setting])
+    assert "/home/someone" not in json.dumps(content)
+    assert "--set encoder_weights=vgg16.safetensors" in content["train_command"]
+    assert content["recipe"]["encoder_weights"] == "vgg16.safetensors"
+
+
+def test_shipped_weights_are_measured_as_rounded() -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3))
+    before = network[0].weight.detach().clone()
+    command.as_shipped(network)
+    assert torch.equal(network[0].weight.detach(), before.half().float())
+    assert not torch.equal(network[0].weight.detach(), before)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "names", "settings", "kind", "words"),
+    [
+        ("heart", ("jsrt",), (), RecipeError, "recipe 'heart' is not installed; use one of bone, diagnosis"),
+        (
+            "lungs",
+            (),
+            (),
+            RecipeError,
+            "recipe lungs needs data; give --data NAME=DIR with jsrt, phantom, covid-lungs",
+        ),
+        (
+            "lungs",
+            ("nih",),
+            (),
+            DatasetError,
+            "recipe lungs cannot learn from 'nih'; use jsrt, phantom, covid-lungs",
+        ),
+        ("triage", (), (), RecipeError, "recipe triage needs data"),
+        ("lungs", ("jsrt",), ("depth=3",), RecipeError, "recipe key 'depth' is unknown"),
+        ("triage", ("jsrt",), (), DatasetError, "recipe triage cannot learn from 'jsrt'; use nih"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_it_starts(
+    recipe: str,
+    names: tuple[str, ...],
+    settings: tuple[str, ...],
+    kind: type[SuiteError],
+    words: str,
+    tmp_path: Path,
+) -> None:
+    sources = {name: made_datasets.MAKERS[name](tmp_path / name) for name in names}
+    with pytest.raises(kind, match=words):
+        command.prepare(recipe, sources, settings)
+
+
+@pytest.mark.parametrize("recipe", ["lungs", "bone"])
+def test_the_set_that_is_learned_from_must_be_given(recipe: str, jsrt: Path, tmp_path: Path) -> None:
+    with pytest.raises(SuiteError, match="learns from phantom, which is not given; add --data phantom=DIR"):
+        command.train(recipe, {"jsrt": jsrt}, ("learn_from=phantom", "size=256"), tmp_path, device="cpu")
+
+
+def test_weights_of_another_width_are_refused(run: Path, jsrt: Path, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="holds another architecture"):
+        command.evaluate("lungs", run / "lungs.safetensors", {"jsrt": jsrt}, ["width=0.125"], tmp_path)
+
+
+def test_weights_without_a_card_are_refused(run: Path, jsrt: Path, tmp_path: Path) -> None:
+    (tmp_path / "lungs.safetensors").write_bytes((run / "lungs.safetensors").read_bytes())
+    with pytest.raises(WeightsError, match=r"lungs\.json: is no readable model card"):
+        command.evaluate("lungs", tmp_path / "lungs.safetensors", {"jsrt": jsrt}, (), tmp_path)
+
+
+def test_limit_shortens_the_training_part_alone(jsrt: Path) -> None:
+    whole = command.prepare("lungs", {"jsrt": jsrt}, ())
+    limited = command.prepare("lungs", {"jsrt": jsrt}, ("limit=2",))
+    assert isinstance(whole, LungsTask)
+    assert isinstance(limited, LungsTask)
+    assert len(limited._part("train")) == 2 < len(whole._part("train"))
+    assert limited._part("test") == whole._part("test")
+
+
+def test_a_measurement_on_an_empty_part_is_unknown(tmp_path: Path) -> None:
+    """One patient alone is in one part; the other parts have no figure, and no crash."""
+    task = command.prepare("lungs", {"jsrt": made_datasets.jsrt(tmp_path, count=1)}, SMALL)
+    task.build()
+    model = task.modules["model"].eval()
+    values = [task.evaluate(model, part).figures["dice"].value for part in ("train", "validation", "test")]
+    assert sorted(map(math.isnan, values)) == [False, True, True]
