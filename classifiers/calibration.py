@@ -88,20 +88,34 @@ def fit_calibration(labels: Values, scores: Values, source: str) -> Calibration 
 
 
 def _logistic(score: Values, target: Values) -> tuple[float, float, tuple[float, float, float]]:
-    """Newton's method for two parameters, with a faint prior that keeps the Hessian invertible."""
+    """Newton's method for two parameters, with a faint prior that keeps the Hessian invertible.
+
+    Each step is halved until it lowers the loss, which is convex: far-off scores make the Hessian vanish, and
+    whole steps would then jump to and fro.
+    """
     design = np.stack((score, np.ones_like(score)), axis=1)
-    parameters = np.array([1.0, 0.0])
-    prior = np.diag([1e-3, 1e-3])
-    hessian = prior
-    for _ in range(100):
+    centre, prior = np.array([1.0, 0.0]), 1e-3
+
+    def loss(parameters: Values) -> float:
+        logits = design @ parameters
+        apart = parameters - centre
+        return float((np.logaddexp(0.0, logits) - target * logits).sum() + 0.5 * prior * (apart @ apart))
+
+    def hessian(parameters: Values) -> Values:
         probability = expit(design @ parameters)
         weight = probability * (1 - probability)
-        hessian = design.T @ (design * weight[:, None]) + prior
-        step = np.linalg.solve(hessian, design.T @ (target - probability) - prior @ (parameters - [1.0, 0.0]))
-        parameters = parameters + np.clip(step, -2.0, 2.0)
-        if np.abs(step).max() < 1e-9:
+        return np.asarray(design.T @ (design * weight[:, None]) + prior * np.eye(2))
+
+    parameters = centre
+    for _ in range(100):
+        slope = design.T @ (expit(design @ parameters) - target) + prior * (parameters - centre)
+        step = np.linalg.solve(hessian(parameters), slope)
+        while np.abs(step).max() > 1e-9 and loss(parameters - step) > loss(parameters):
+            step = step / 2
+        parameters = parameters - step
+        if np.abs(step).max() <= 1e-9:
             break
-    inverse = np.linalg.inv(hessian)
+    inverse = np.linalg.inv(hessian(parameters))
     covariance = (float(inverse[0, 0]), float(inverse[0, 1]), float(inverse[1, 1]))
     return float(parameters[0]), float(parameters[1]), covariance
 
