@@ -41,13 +41,15 @@ _MIRRORED = (
     "Looks mirrored: heart and aorta lie on the picture's left; compare the side marker and mirror it, "
     "or override this check in situs inversus."
 )
-_UNASKED = "Not judged, because this is no whole frontal chest."
+_NO_CHEST = "Not judged, because this is no whole frontal chest."
+_NOT_YET = "Not judged before the film stands upright with bone bright."
 
 
 def judge(scores: GateScores, thresholds: Mapping[str, float]) -> tuple[Check, ...]:
     """The six checks in the order of ``NETWORK_CHECKS``; ``value`` is the probability of the fault.
 
-    What is no frontal chest film is not asked how it lies: those checks pass without a value.
+    What is no frontal chest film is not asked how it lies, and a turned film or a negative is not asked for
+    its sides: those checks pass without a value.
     """
     odds = scores.odds
     is_frontal = odds["not_frontal"] <= thresholds["not_frontal"]
@@ -60,9 +62,12 @@ def judge(scores: GateScores, thresholds: Mapping[str, float]) -> tuple[Check, .
         ("polarity", "inverted", _INVERTED),
         ("mirrored", "mirrored", _MIRRORED),
     )
+    unasked = None if is_frontal else _NO_CHEST
     for name, question, message in questions:
-        if not is_frontal:
-            checks.append(Check(name, True, None, _UNASKED))
+        if name == "mirrored" and not all(check.passed for check in checks):
+            unasked = unasked or _NOT_YET
+        if unasked is not None:
+            checks.append(Check(name, True, None, unasked))
             continue
         passed = odds[question] <= thresholds[question]
         checks.append(

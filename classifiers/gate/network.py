@@ -47,7 +47,7 @@ def _down(channels: int, out_channels: int, kernel: int = 3) -> nn.Sequential:
 
 
 class GateNetwork(nn.Module):
-    """A plain residual network of nine convolutions with four heads (371,338 parameters).
+    """A plain residual network of nine convolutions with four heads (331,226 parameters).
 
     Average and maximum over the last 4 x 4 maps are both kept, and so is where on the film they were: which
     way up a chest stands is a matter of place.

@@ -16,7 +16,7 @@ from suite.study import FloatImage
 
 Point = tuple[float, float]
 Values = npt.NDArray[np.float32]
-SIDE = 144
+SIDE = 112
 
 
 class Canvas:
@@ -30,16 +30,27 @@ class Canvas:
 
     def tube(self, start: Point, end: Point, radius: float, end_radius: float | None = None) -> Values:
         """Path length through a tapering tube with round ends."""
-        along, distance = self._from_segment(start, end)
-        width = radius + ((radius if end_radius is None else end_radius) - radius) * along
-        return 2.0 * np.sqrt(np.maximum(width**2 - distance**2, 0.0))
+        last = radius if end_radius is None else end_radius
+        (ax, ay), (bx, by), wide = start, end, max(radius, last)
+        here = _window(min(ax, bx) - wide, max(ax, bx) + wide, min(ay, by) - wide, max(ay, by) + wide)
+        x, y = self.x[here], self.y[here]
+        length2 = max((bx - ax) ** 2 + (by - ay) ** 2, 1e-8)
+        along = np.clip(((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length2, 0.0, 1.0)
+        distance2 = (x - ax - along * (bx - ax)) ** 2 + (y - ay - along * (by - ay)) ** 2
+        path = np.zeros((SIDE, SIDE), dtype=np.float32)
+        path[here] = 2.0 * np.sqrt(np.maximum((radius + (last - radius) * along) ** 2 - distance2, 0.0))
+        return path
 
     def ellipsoid(self, centre: Point, axes: tuple[float, float], depth: float, angle: float = 0.0) -> Values:
         """Path length through an ellipsoid whose half-axis along the beam is ``depth``."""
-        dx, dy = self.x - centre[0], self.y - centre[1]
-        u = (dx * np.cos(angle) + dy * np.sin(angle)) / axes[0]
-        v = (dy * np.cos(angle) - dx * np.sin(angle)) / axes[1]
-        return np.asarray(2.0 * depth * np.sqrt(np.maximum(1.0 - u**2 - v**2, 0.0)), dtype=np.float32)
+        wide = max(axes)
+        here = _window(centre[0] - wide, centre[0] + wide, centre[1] - wide, centre[1] + wide)
+        dx, dy = self.x[here] - centre[0], self.y[here] - centre[1]
+        u = (dx * float(np.cos(angle)) + dy * float(np.sin(angle))) / axes[0]
+        v = (dy * float(np.cos(angle)) - dx * float(np.sin(angle))) / axes[1]
+        path = np.zeros((SIDE, SIDE), dtype=np.float32)
+        path[here] = 2.0 * depth * np.sqrt(np.maximum(1.0 - u**2 - v**2, 0.0))
+        return path
 
     def flesh(self, path: Values) -> None:
         """Soft tissue; where two parts of one limb meet, the thicker counts."""
@@ -57,12 +68,14 @@ class Canvas:
         """Bone without a marrow cavity."""
         self.bone += density * path
 
-    def _from_segment(self, start: Point, end: Point) -> tuple[Values, Values]:
-        (ax, ay), (bx, by) = start, end
-        length2 = max((bx - ax) ** 2 + (by - ay) ** 2, 1e-8)
-        along = np.clip(((self.x - ax) * (bx - ax) + (self.y - ay) * (by - ay)) / length2, 0.0, 1.0)
-        distance = np.hypot(self.x - ax - along * (bx - ax), self.y - ay - along * (by - ay))
-        return along.astype(np.float32), distance.astype(np.float32)
+
+def _window(left: float, right: float, top: float, bottom: float) -> tuple[slice, slice]:
+    """Rows and columns of the canvas that a body can touch; empty for one beside it."""
+    first_row, last_row, first_column, last_column = (
+        min(max(int(np.floor(edge * SIDE)) + past, 0), SIDE)
+        for edge, past in ((top, 0), (bottom, 1), (left, 0), (right, 1))
+    )
+    return slice(first_row, last_row), slice(first_column, last_column)
 
 
 def _step(start: Point, angle: float, length: float) -> Point:
@@ -129,6 +142,7 @@ def pelvis(canvas: Canvas, rng: np.random.Generator) -> None:
     zoom = float(rng.uniform(0.8, 1.0)) if rng.random() < 0.5 else float(rng.uniform(1.5, 2.2))
     cx = 0.5 if zoom < 1.1 else 0.5 + float(rng.choice((-1, 1))) * 0.22 * zoom
     cy = float(rng.uniform(0.4, 0.5))
+    spread = float(rng.uniform(-0.1, 0.15)) if rng.random() < 0.6 else float(rng.uniform(0.15, 1.2))
 
     def at(dx: float, dy: float) -> Point:
         return cx + zoom * dx, cy + zoom * dy
@@ -142,8 +156,9 @@ def pelvis(canvas: Canvas, rng: np.random.Generator) -> None:
         hip, neck = at(0.25 * side, 0.1), at(0.34 * side, 0.18)
         canvas.spongy(canvas.ellipsoid(hip, (0.06 * zoom, 0.06 * zoom), 0.06), 0.8)
         canvas.spongy(canvas.tube(hip, neck, 0.035 * zoom), 0.6)
-        canvas.long_bone(neck, at(0.3 * side, 0.9), 0.038 * zoom)
-        canvas.flesh(canvas.tube(at(0.28 * side, 0.15), at(0.28 * side, 0.95), 0.2 * zoom, 0.16 * zoom))
+        knee = _step(neck, np.pi / 2 - side * spread, 0.75 * zoom)
+        canvas.long_bone(neck, knee, 0.038 * zoom)
+        canvas.flesh(canvas.tube(at(0.26 * side, 0.15), knee, 0.2 * zoom, 0.15 * zoom))
         for start, end in (
             ((0.2, 0.1), (0.02, 0.12)),
             ((0.2, 0.14), (0.1, 0.25)),
@@ -248,6 +263,25 @@ def breast(canvas: Canvas, rng: np.random.Generator) -> None:
     canvas.bone *= canvas.soft > 0
 
 
+def jumble(canvas: Canvas, rng: np.random.Generator) -> None:
+    """Flesh and bone of no anatomy at all: whatever is radiographed, it consists of these."""
+    for _ in range(int(rng.integers(1, 4))):
+        start, end = (tuple(map(float, rng.uniform(-0.3, 1.3, 2))) for _ in range(2))
+        canvas.flesh(canvas.tube((start[0], start[1]), (end[0], end[1]), float(rng.uniform(0.08, 0.45))))
+    for _ in range(int(rng.integers(1, 9))):
+        start, end = (tuple(map(float, rng.uniform(-0.1, 1.1, 2))) for _ in range(2))
+        canvas.long_bone((start[0], start[1]), (end[0], end[1]), float(rng.uniform(0.012, 0.08)))
+    for _ in range(int(rng.integers(0, 7))):
+        spot, axes = rng.uniform(0, 1, 2), rng.uniform(0.02, 0.2, 2)
+        blob = canvas.ellipsoid(
+            (float(spot[0]), float(spot[1])),
+            (float(axes[0]), float(axes[1])),
+            0.06,
+            float(rng.uniform(0, np.pi)),
+        )
+        canvas.spongy(blob, float(rng.uniform(0.2, 0.9)))
+
+
 BODY_PARTS: dict[str, Callable[[Canvas, np.random.Generator], None]] = {
     "limb": limb,
     "hand": hand,
@@ -257,16 +291,17 @@ BODY_PARTS: dict[str, Callable[[Canvas, np.random.Generator], None]] = {
     "abdomen": abdomen,
     "shoulder": shoulder,
     "breast": breast,
+    "jumble": jumble,
 }
 
 
 def draw_radiograph(rng: np.random.Generator, part: str | None = None) -> FloatImage:
     """A drawn radiograph float32 (SIDE, SIDE) in [0, 1], bone bright; of ``part``, or of any."""
-    names = ("limb", "limb", *BODY_PARTS)
+    names = ("limb", "pelvis", "jumble", *BODY_PARTS)
     canvas = Canvas()
     BODY_PARTS[part or str(rng.choice(names))](canvas, rng)
     film = canvas.soft * float(rng.uniform(0.6, 1.6)) + canvas.bone * float(rng.uniform(3.0, 8.0))
-    grain = rng.normal(0, 1, (SIDE // 6, SIDE // 6)).astype(np.float32).repeat(6, 0).repeat(6, 1)
+    grain = rng.normal(0, 1, (SIDE // 8, SIDE // 8)).astype(np.float32).repeat(8, 0).repeat(8, 1)
     film = film * (1.0 + float(rng.uniform(0, 0.03)) * grain)
     # A film saturates: dense parts run together at the white end, as they do on a display.
     film = 1.0 - np.exp(-film / max(float(np.percentile(film, 98)), 1e-3) * float(rng.uniform(0.7, 2.5)))

@@ -39,18 +39,18 @@ class GateRecipe(Recipe):
     """Defaults are the recipe of the shipped weights."""
 
     size: int = Field(128, ge=128, le=128)
-    epochs: int = Field(9, ge=1)
+    epochs: int = Field(10, ge=1)
     batch_size: int = Field(32, ge=1)
     pictures: int = Field(3200, ge=1, description="drawn anew for each epoch")
     learning_rate: float = Field(3e-3, gt=0)
     weight_decay: float = Field(0.02, ge=0)
     ema_decay: float = Field(0.98, ge=0, lt=1)
     precision: Any = "32-true"
-    validate_every: int = Field(3, ge=1)
+    validate_every: int = Field(10, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
     label_smoothing: float = Field(0.02, ge=0, lt=0.5)
     phantoms: float = Field(1.0, gt=0, le=1, description="share of the computed thoraces to use")
-    spare: float = Field(0.5, ge=0, description="log-odds between a threshold and the films it must let pass")
+    spare: float = Field(1.0, ge=0, description="log-odds between a threshold and the films it must let pass")
     budget: float = Field(0.002, ge=0, lt=1, description="share of changed good films a threshold may refuse")
 
 
@@ -216,9 +216,13 @@ def choose_thresholds(
     for question in QUESTIONS:
         untouched = [score.odds[question] for picture, score in good if picture.group != CHANGED]
         changed = [score.odds[question] for picture, score in good if picture.group == CHANGED]
-        most = max(max(untouched) + spare, float(np.quantile(changed, 1.0 - budget)), 0.0)
+        most = max(max(untouched) + spare, _quantile(changed, 1.0 - budget), 0.0)
         thresholds[question] = round(most, 4)
     return thresholds
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    return float(np.quantile(values, share)) if values else 0.0
 
 
 def _balanced_accuracy(pictures: Sequence[Picture], scores: Sequence[GateScores]) -> float:
