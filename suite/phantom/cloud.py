@@ -48,12 +48,16 @@ def puffs(
 ) -> Cloud:  # fmt: skip
     """A cloud of puffs at ``centres`` (n, 3) mm; ``sigma`` (mm) and ``share`` are numbers or (n,)."""
     shape = (len(centres),)
-    radii = np.stack([np.broadcast_to(np.asarray(v, dtype=np.float64), shape) for v in (sigma, share)], axis=1)
+    radii = np.stack(
+        [np.broadcast_to(np.asarray(v, dtype=np.float64), shape) for v in (sigma, share)], axis=1
+    )
     return Cloud(name, centres, centres, np.ascontiguousarray(radii), material, instead, labels)
 
 
 @njit(cache=True)
-def splat_puffs(column: Array, row: Array, scale: Array, radii: Array, chords: Array) -> None:  # pragma: no cover
+def splat_puffs(
+    column: Array, row: Array, scale: Array, radii: Array, chords: Array
+) -> None:  # pragma: no cover
     """Add every puff's path length (mm) to ``chords`` (rows, columns); ``scale`` is pixels per mm."""
     rows, columns = chords.shape
     across = np.empty(columns)

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from suite.phantom.filters import wide_blur
 from suite.phantom.projection import Paths
 
 Mask = npt.NDArray[np.uint8]
@@ -22,8 +23,14 @@ PARENTS = {
 """CheXpert's hierarchy (Irvin 2019, figure 1): a child makes its parent true."""
 
 _FINDING = "finding:"
-_SHOWN_MM = {"consolidation": 6.0, "pneumonia": 5.0, "edema": 5.0, "lung_opacity": 5.0, "atelectasis": 5.0}
+_SHOWN_MM = {
+    "consolidation": 6.0, "pneumonia": 5.0, "edema": 6.0, "lung_opacity": 5.0, "atelectasis": 5.0,
+    "pleural_effusion": 5.0, "pneumothorax": 6.0,
+}  # fmt: skip
 """Millimetres of a finding's own material from which it counts as shown; 3 for all others."""
+
+_PATCHY = ("consolidation", "pneumonia", "edema", "lung_opacity")
+"""Findings made of many spots; their masks follow the patch, as readers outline it, not every spot."""
 
 
 def frontal_masks(paths: Paths) -> dict[str, Mask]:
@@ -79,10 +86,12 @@ def finding_masks(paths: Paths) -> dict[str, Mask]:
         shown = paths.mask(name).astype(bool)
         if name in stuffs:
             length = paths.length(name)
+            if code in _PATCHY:
+                length = wide_blur(length, length.shape[0] / 100.0)
             enough = length > _SHOWN_MM.get(code, 3.0)
             if code == "pneumothorax":
                 # Gas before and behind a lung that still reaches there is not what readers outline.
-                enough &= length > 0.7 * paths.length("lung")
+                enough &= length > 1.2 * paths.length("lung")
             shown |= enough
         masks[f"finding_{code}"] = shown.astype(np.uint8)
     for parent, children in PARENTS.items():

@@ -154,7 +154,8 @@ def add_focus(
 ) -> None:
     """Fill one patch of a lobe with puffs, large ones for the haze and small ones for acinar spots."""
     region = _patch(site, focus, rng)
-    coarse, fine = 4.5 + 3.0 * (1.0 - focus.grain), 2.6
+    coarse, fine = 5.0 + 3.0 * (1.0 - focus.grain), 2.6
+    spread = 0.10 + 0.35 * focus.grain
     count = int(np.clip(0.05 * focus.radius_mm**2, 120, 900))
     points, volume = site.lung_points(focus.side, 5 * count, rng, region, 2.0)
     if len(points) < 8:
@@ -168,7 +169,7 @@ def add_focus(
         ("spots", points[split:], fine, shares[1]),
     ):
         each = share * focus.filling * volume / (len(part) * _PUFF_VOLUME * sigma**3)
-        uneven = rng.gamma(1.0 / (0.15 + 0.8 * focus.grain), 0.15 + 0.8 * focus.grain, len(part))
+        uneven = rng.gamma(1.0 / spread, spread, len(part))
         size = sigma * rng.uniform(0.75, 1.25, len(part))
         own = puffs(
             f"{code}_{k}_{name}_{side}",

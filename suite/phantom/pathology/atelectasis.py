@@ -76,8 +76,8 @@ class Atelectasis(Pathology):
                 side=-1 if rng.random() < 0.5 else 1,
                 length_mm=float(rng.uniform(30.0, 85.0)),
                 depth_mm=float(rng.uniform(25.0, 60.0)),
-                thick_mm=float(rng.uniform(1.2, 4.0)),
-                above_mm=float(rng.uniform(6.0, 45.0)),
+                thick_mm=float(rng.uniform(1.4, 4.5)),
+                above_mm=float(rng.uniform(11.0, 48.0)),
                 tilt=float(rng.normal(0.05, 0.16)),
                 out=float(rng.uniform(0.25, 0.7)),
             )
@@ -129,8 +129,8 @@ def _collapse(site: Site, one: Collapse, rng: np.random.Generator) -> None:
     points, volume = site.lung_points(side, 2600, rng, before, 0.5)
     if len(points) < 20:
         return
-    sigma = 3.2
-    share = (0.65 + 0.35 * s) * volume / (len(points) * _PUFF_VOLUME * sigma**3)
+    sigma = 4.6
+    share = (0.75 + 0.45 * s) * volume / (len(points) * _PUFF_VOLUME * sigma**3)
     cloud = puffs(
         f"collapse_{name}", site.pose(points), sigma, share, stuff("atelectasis"), site.lung_material(side)
     )
@@ -159,8 +159,8 @@ def _distance_inside(site: Site, one: Collapse, s: float):  # type: ignore[no-un
             return np.asarray((z > floor) & ~(z < site.fissure_z(points)))
         if one.lobe == "right_middle":
             level = site.minor_z - 12.0 * s
-            half = 26.0 * (1.0 - 0.65 * s) * np.clip(1.2 - x / width, 0.15, 1.0)
-            return np.asarray((np.abs(z - level + 0.25 * x) < half) & (y < 5.0))
+            half = 26.0 * (1.0 - 0.5 * s) * np.clip(1.15 - x / (0.75 * width), 0.0, 1.0)
+            return np.asarray((np.abs(z - level + 0.12 * x) < half) & (y < 5.0))
         if one.lobe == "left_upper":
             # Falls forward: a veil behind the front wall.
             ahead = y - site.frame.front(z)

@@ -71,13 +71,13 @@ class Edema(Pathology):
 
     def _add_haze(self, site: Site, side: int, name: str, share: float, rng: np.random.Generator) -> None:
         hilum = site.frame.landmarks()[f"hilum_{name}"]
-        reach = 62.0 + 45.0 * self.severity
+        reach = 48.0 + 34.0 * self.severity
         dice = np.random.default_rng(int(rng.integers(2**31)))
         waves = rng.normal(size=(8, 3)) / 34.0
         phase = rng.uniform(0.0, 2.0 * np.pi, 8)
 
         def region(points: Floats) -> np.ndarray:
-            near = np.exp(-((np.linalg.norm((points - hilum) * [1.0, 0.75, 0.8], axis=1) / reach) ** 2))
+            near = 1.1 * np.exp(-((np.linalg.norm((points - hilum) * [1.0, 0.75, 0.8], axis=1) / reach) ** 2))
             low = np.clip(1.15 - 1.3 * points[:, 2] / site.height, 0.05, 1.0)
             chance = self.perihilar * near + (1.0 - self.perihilar) * low
             chance = chance * (0.75 + 0.35 * np.sin(points @ waves.T + phase).sum(axis=1) / 2.0)
@@ -86,12 +86,12 @@ class Edema(Pathology):
         points, volume = site.lung_points(side, 1300, rng, region, 3.0)
         if not len(points):
             return
-        filling = 0.62 * max(self.severity - 0.12, 0.0) ** 1.3 * share
+        filling = (0.10 + 0.75 * self.severity**1.3) * share if self.severity > 0.15 else 0.0
         split = len(points) // 3
         tissue = site.lung_material(side)
         for key, part, sigma, weight in (
-            ("haze", points[:split], 9.0, 0.6),
-            ("spots", points[split:], 3.4, 0.4),
+            ("haze", points[:split], 9.0, 0.66),
+            ("spots", points[split:], 3.2, 0.34),
         ):
             each = weight * filling * volume / (len(part) * _PUFF_VOLUME * sigma**3)
             uneven = each * rng.gamma(1.6, 1.0 / 1.6, len(part))

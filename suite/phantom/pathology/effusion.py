@@ -92,6 +92,6 @@ def _layer(site: Site, fluid: Effusion) -> tuple[Floats, Floats]:
         [np.linspace(-45.0, top, 24), top + 0.155 * site.height * np.sin(np.linspace(0.1, 1.5, 8))]
     )
     angle = np.linspace(0.05, np.pi - 0.05, 44)
-    behind = np.clip(np.cos(0.62 * angle), 0.0, 1.0) ** 1.5
+    behind = np.clip(1.0 - (angle / 1.95) ** 2, 0.0, 1.0) ** 1.6
     height = np.interp(z / site.height, [-0.1, 0.1, 0.6, 0.95, 1.0], [1.5, 1.15, 0.75, 0.45, 0.3])
     return z, 0.4 + 62.0 * fluid.amount * height[:, None] * behind[None, :]

@@ -96,7 +96,7 @@ def _draw_break(
         oblique_mm=float(rng.uniform(0.0, 8.0)) * size,
         callus=float(rng.uniform(0.3, 1.0)) if healing else 0.0,
         haematoma_mm=float(rng.uniform(2.0, 7.0))
-        if displaced and not healing and rng.random() < 0.4
+        if displaced and size == 1.0 and not healing and rng.random() < 0.4
         else 0.0,
     )
 
@@ -177,7 +177,7 @@ def _between(rings: Floats, arc: Floats, first: Floats, last: Floats, count: int
 def _add_callus(
     scene: Scene, name: str, one: Break, ring: Floats, middle: Floats, along: Floats, step: Floats
 ) -> None:
-    reach = 9.0 + 9.0 * one.callus
+    reach = 8.0 + 6.0 * one.callus
     t = np.linspace(-1.0, 1.0, 12)
     line = middle + reach * t[:, None] * along + 0.5 * np.sign(t)[:, None] * step * (np.abs(t)[:, None] > 0.2)
     line = np.stack(
@@ -185,7 +185,7 @@ def _add_callus(
     )
     across = ring - middle
     wide, deep = np.linalg.norm(across[0]), np.linalg.norm(across[len(ring) // 4])
-    bulge = np.maximum(np.sqrt(np.maximum(1.0 - t**2, 0.0)), 0.1) * (1.0 + 0.9 * one.callus)
+    bulge = np.maximum(np.sqrt(np.maximum(1.0 - t**2, 0.0)), 0.1) * (1.05 + 0.35 * one.callus)
     mesh = tube(line, wide * bulge, deep * bulge, across[len(ring) // 4], 14)
     material = _CALLUS.with_density(1.15 + 0.3 * one.callus)
     scene.add(f"{name}_callus", mesh, material, Priority.CORTEX - 0.3, label("fracture"))

@@ -23,7 +23,7 @@ def pacemaker(site: Site, side: int, depth_mm: float, rng: np.random.Generator) 
     k = site.patient.half_width / 134.0
     at = on_chest(site, side * k * rng.uniform(82.0, 98.0), rng.uniform(0.72, 0.80) * site.height, 9.0)
     shock = rng.random() < 0.35
-    size = (1.25 if shock else 1.0) * np.asarray([22.0, 4.0, 20.0])
+    size = (1.12 if shock else 0.95) * np.asarray([22.0, 4.0, 20.0])
     turn = rng.uniform(-0.5, 0.5)
     can = _pill(at, size, turn)
     site.scene.add(f"generator_{name}", can.moved(site.pose), TITANIUM, Priority.METAL, MARK)
@@ -67,17 +67,17 @@ def _pill(at: Floats, size: Floats, turn: float):  # type: ignore[no-untyped-def
 def sternal_wires(site: Site, side: int, depth_mm: float, rng: np.random.Generator) -> None:
     """Five to seven twisted loops around the sternum, and sometimes clips along the heart's left edge."""
     height = site.height
-    for n, h in enumerate(np.linspace(0.79, 0.42, int(rng.integers(5, 8)))):
+    for n, h in enumerate(np.linspace(0.79, 0.42, int(rng.integers(5, 7)))):
         z = h * height + rng.normal(0.0, 2.0)
         y = float(site.frame.front(z)) - 9.0
         half = float(np.interp(h, [0.4, 0.6, 0.7, 0.8], [15.0, 13.0, 15.0, 24.0])) * rng.uniform(0.9, 1.15)
         t = np.linspace(0.25, 2.2, 26) * np.pi
         tilt = rng.normal(0.0, 0.12)
         loop = np.stack(
-            [half * np.sin(t), y + 9.5 * np.cos(t), z + tilt * half * np.sin(t) + 5.0 * np.cos(t)], axis=1
+            [half * np.sin(t), y + 9.5 * np.cos(t), z + tilt * half * np.sin(t) + 2.5 * np.cos(t)], axis=1
         )
         knot = loop[-1] + np.asarray([[0.0, 0.0, 0.0], [2.0, -2.0, 3.0], [-1.0, -3.0, 6.0], [2.0, -3.0, 9.0]])
-        wire(site, f"sternal_wire_{n}", np.concatenate([loop, knot]), 0.42, STEEL)
+        wire(site, f"sternal_wire_{n}", np.concatenate([loop, knot]), 0.55, STEEL)
     if rng.random() < 0.5:
         heart = site.unpose(site.scene.landmarks["heart"][None])[0]
         for n in range(int(rng.integers(3, 9))):

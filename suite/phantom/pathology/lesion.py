@@ -108,11 +108,11 @@ def _in_place(site: Site, lesion: Lesion, points: Floats) -> np.ndarray:
 def _body(centre: Floats, radius: float, bumps: float, rng: np.random.Generator) -> Mesh:
     d = directions(20, 28)
     reach = np.ones(d.shape[:2])
-    for _ in range(9):
+    for _ in range(12):
         axis = rng.normal(size=3)
         axis /= np.linalg.norm(axis)
-        reach += bumps * rng.uniform(-0.6, 1.0) * np.exp(3.0 * (d @ axis - 1.0))
-    axes = rng.uniform(0.75, 1.0, 3)
+        reach += 2.0 * bumps * rng.uniform(-0.6, 1.0) * np.exp(5.0 * (d @ axis - 1.0))
+    axes = rng.uniform(0.7, 1.0, 3)
     shape = d * reach[..., None] * axes
     return loft(centre + shape * (radius / np.linalg.norm(shape, axis=2).max()))
 

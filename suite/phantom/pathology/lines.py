@@ -17,8 +17,9 @@ from suite.phantom.scene import Capsules, Priority
 
 MARK = label("support_devices")
 _POLYMER = Material("device_polymer", "pmma", 1.30)
+_TUBE = BARIUM_POLYMER.with_density(0.075)
 _CATHETER = BARIUM_POLYMER.with_density(0.16)
-_COPPER = Material("lead_wire", "copper", 2.2)
+_COPPER = Material("lead_wire", "copper", 4.0)
 
 
 def wire(
@@ -33,7 +34,7 @@ def wire(
 def hose(site: Site, name: str, line: Floats, outer: float, inner: float, posed: bool = False) -> None:
     """A plastic tube with air inside and a barium stripe along its wall."""
     at = line if posed else site.pose(line)
-    site.scene.add(name, tube(at, outer, outer, points=12), _POLYMER, Priority.DEVICE, MARK)
+    site.scene.add(name, tube(at, outer, outer, points=12), _TUBE, Priority.DEVICE, MARK)
     site.scene.add(f"{name}_lumen", tube(at, inner, inner, points=12), GAS, Priority.DEVICE + 1.0, MARK)
     aside = 0.5 * (outer + inner) * np.asarray([0.8, -0.6, 0.0])
     wire(site, f"{name}_stripe", at + aside, 0.5, BARIUM_POLYMER.with_density(0.8), posed=True)
@@ -178,7 +179,7 @@ def ecg_leads(site: Site, side: int, depth_mm: float, rng: np.random.Generator) 
         site.scene.add(
             f"electrode_{n}",
             ellipsoid(at, (5.0, 1.2, 5.0), 8, 16).moved(site.pose),
-            STEEL.with_density(3.0),
+            STEEL.with_density(4.5),
             Priority.METAL,
             MARK,
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from suite.phantom.materials import CALCIUM, SOFT
 from suite.phantom.mesh import Floats, Mesh, loft
-from suite.phantom.pathology.contract import Pathology, label
+from suite.phantom.pathology.contract import Pathology, label, stuff
 from suite.phantom.pathology.shell import pleural_shell
 from suite.phantom.pathology.site import SIDE_NAMES, Site
 from suite.phantom.patient import Patient
@@ -111,7 +111,7 @@ def _add_rind(site: Site, name: str, rind: Rind) -> None:
     across = np.sin(np.linspace(0.03, 0.97, 24) * np.pi) ** 0.5
     thickness = rind.thick_mm * along[:, None] * across[None, :]
     mesh = pleural_shell(site.frame, rind.side, z, thickness, rind.start, rind.stop)
-    site.scene.add(name, mesh.moved(site.pose), SOFT, Priority.PLEURA - 0.5, label("pleural_other"))
+    site.scene.add(name, mesh.moved(site.pose), stuff("pleural_other"), Priority.PLEURA - 0.5)
 
 
 def _add_plaque(site: Site, name: str, plaque: Plaque, rng: np.random.Generator) -> None:
@@ -119,8 +119,8 @@ def _add_plaque(site: Site, name: str, plaque: Plaque, rng: np.random.Generator)
     if plaque.calcified <= 0.0:
         site.scene.add(name, mesh, SOFT, Priority.PLEURA - 0.4, label("pleural_other"))
         return
-    chalk = CALCIUM.with_density(1.1 + 0.35 * plaque.calcified)
-    flat = _patch(site, plaque, 0.9, max(1.0, 0.42 * plaque.thick_mm), rng).moved(site.pose)
+    chalk = CALCIUM.with_density(1.25 + 0.5 * plaque.calcified)
+    flat = _patch(site, plaque, 0.9, max(1.2, 0.65 * plaque.thick_mm), rng).moved(site.pose)
     # On the diaphragm the abdomen would outrank them.
     above = Priority.ABDOMEN + 0.2 if plaque.diaphragm else Priority.PLEURA - 0.4
     site.scene.add(name, mesh, SOFT, above, label("pleural_other"))

@@ -114,7 +114,7 @@ class Pneumothorax(Pathology):
     def _inset(self, site: Site, points: Floats, middle: Floats) -> Floats:
         h = points[:, 2] / site.height
         if not self.supine:
-            return np.asarray(self.wall_mm * np.interp(h, [-0.1, 0.15, 0.55, 0.9], [0.25, 0.45, 1.0, 1.6]))
+            return np.asarray(self.wall_mm * np.interp(h, [-0.02, 0.12, 0.55, 0.9], [0.0, 0.35, 1.0, 1.6]))
         ahead = smoothstep((middle - points[:, 1]) / 60.0 + 0.45)
         return np.asarray(1.5 * self.wall_mm * ahead * np.interp(h, [-0.1, 0.4, 0.95], [1.3, 1.0, 0.4]))
 

@@ -33,6 +33,9 @@ def pleural_shell(
     deep = np.minimum(deep, 0.94 * room)
     outer = _pulled_to_apex(frame, side, _wall(frame, side, z, angle, np.full_like(deep, out)), z)
     inner = _pulled_to_apex(frame, side, _wall(frame, side, z, angle, -deep), z)
+    # Under the cupola the layer hangs down instead of in.
+    high = np.clip((z / frame.height - 0.84) / 0.16, 0.0, 1.0)[:, None] ** 2
+    inner[..., 2] -= high * deep
     return loft(np.concatenate([outer, inner[:, ::-1]], axis=1))
 
 

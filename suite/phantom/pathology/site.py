@@ -83,10 +83,13 @@ class Site:
         def change(points: Floats) -> Floats:
             away = np.hypot(points[:, 0] - cx, points[:, 1] - cy) / reach
             weight = np.clip(1.0 - away**2, 0.0, 1.0) * np.clip((points[:, 2] + 60.0) / 60.0, 0.0, 1.0)
+            # The central tendon under the heart stays where it is.
+            weight = weight * smoothstep(points[:, 0] * side / (0.38 * reach))
             return points + np.stack([0 * weight, 0 * weight, millimetres * weight], axis=1)
 
-        gas = ("stomach_gas",) if side > 0 else ()
-        self.deform(change, f"abdomen_{SIDE_NAMES[side]}", *gas)
+        self.deform(change, f"abdomen_{SIDE_NAMES[side]}")
+        if side > 0:
+            self.deform(lambda points: points + np.asarray([0.0, 0.0, 0.8 * millimetres]), "stomach_gas")
 
     def lung_material(self, side: int) -> Material:
         """What the lung of one side is filled with in this scene."""
@@ -143,7 +146,7 @@ class Site:
         away = points - middle
         far = np.linalg.norm(away, axis=1)
         _, nearest = tree.query(away / np.maximum(far, 1e-6)[:, None])
-        clear = np.abs(points[:, 0]) > 20.0 * self.patient.mediastinum_width + margin
+        clear = np.abs(points[:, 0]) > 15.0 * self.patient.mediastinum_width + margin
         return np.asarray((far > reach[nearest] + margin) & clear)
 
     def in_lung(self, points: Floats, side: int, margin: float = 3.0) -> Bools:
