@@ -210,7 +210,7 @@ class BoneTask(Task):
     def _row(self, model: nn.Module, record: Record) -> dict[str, Any]:
         pair = pair_of(record)
         device = next(model.parameters()).device
-        bone, _ = bone_layer(model, pair.film, self.recipe.size, device)
+        bone, _ = bone_layer(model, pair.film, self.recipe.size, device, pair.lungs)
         truth = np.clip(pair.film - pair.bone, 0.0, 1.0)
         own = suppression_scores(pair.film, truth, pair.film - bone, pair.lungs)
         identity = suppression_scores(pair.film, truth, pair.film, pair.lungs)

@@ -24,7 +24,7 @@ from suite.study import FloatImage
 from suite.training import augment
 
 MAKERS = {"lung_mask": "lungs", "bone_subtracted": "bone"}
-"""Artifacts the channels need and the stages that make them; found by name, as in a reading."""
+"""Artifacts the channels need and the stages that make them, in running order; found by name."""
 
 
 class ChannelFilms:
@@ -44,9 +44,11 @@ class ChannelFilms:
         if not self._stages:
             self._stages = {artifact: load_stage(name)("cpu") for artifact, name in MAKERS.items()}
         film = read_film(record.frontal)
-        inputs = {"frontal": Artifact(film, Grid.of(film.shape))}
-        made = {artifact: stage.run([inputs])[0][artifact].value for artifact, stage in self._stages.items()}
-        return frontal_channels(film.pixels, made["lung_mask"], made["bone_subtracted"], self.size)[0]
+        made = {"frontal": Artifact(film, Grid.of(film.shape))}
+        for stage in self._stages.values():
+            made |= stage.run([made])[0]
+        lungs, bone = made["lung_mask"].value, made["bone_subtracted"].value
+        return frontal_channels(film.pixels, lungs, bone, self.size)[0]
 
 
 class ChannelSet(Dataset[Mapping[str, Tensor]]):
