@@ -27,6 +27,7 @@ from threadpoolctl import threadpool_limits
 
 from suite.errors import InputError, StorageError, SuiteError
 from suite.findings import CODES
+from suite.phantom import limbs
 from suite.phantom.folder import manifest_row, write_chest, write_limb
 from suite.phantom.layout import COLUMNS
 from suite.storage import whole_folder, write_text
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from suite.phantom.patient import Patient
     from suite.phantom.study import PhantomStudy
 
-LIMBS: Final = ("hand", "wrist", "elbow", "shoulder", "knee", "ankle", "pelvis")
+LIMBS: Final = limbs.PARTS
 PARTS: Final = ("chest", *LIMBS)
 SMALLEST, LARGEST = 64, 4096
 MAX_STUDIES: Final = 1_000_000

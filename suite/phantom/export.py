@@ -37,6 +37,7 @@ REGIONS: Final[dict[str, tuple[str, str, str]]] = {
     "shoulder": ("SHOULDER", "16982005", "Shoulder"),
     "knee": ("KNEE", "72696002", "Knee"),
     "ankle": ("ANKLE", "70258002", "Ankle joint"),
+    "foot": ("FOOT", "56459004", "Foot"),
     "pelvis": ("PELVIS", "12921003", "Pelvis"),
 }
 """Body part to Body Part Examined and the anatomic region's SNOMED CT code and meaning (context group 4)."""
