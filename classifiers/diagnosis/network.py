@@ -7,7 +7,7 @@ counts the stem: DenseNet-121 has four.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +17,7 @@ from classifiers.densenet import BRANCH_CHANNELS, TRUNK_CHANNELS, branch, standa
 from suite.findings import CODES
 
 
-@dataclass(frozen=True, slots=True)
-class DiagnosisOutput:
+class DiagnosisOutput(NamedTuple):
     """Logits (B, 13); branch maps (B, 13, h, w).
 
     The lateral's maps are 0 for a study without a lateral film, and ``None`` when no study had one.

@@ -37,7 +37,7 @@ class DiagnosisRecipe(Recipe):
     """Defaults are the recipe of the shipped weights; the paper's size is 512."""
 
     size: int = Field(224, ge=64, le=1024, multiple_of=32)
-    epochs: int = Field(10, ge=1)
+    epochs: int = Field(8, ge=1)
     batch_size: int = Field(16, ge=1)
     learning_rate: float = Field(5e-4, gt=0)
     weight_decay: float = Field(0.05, ge=0)

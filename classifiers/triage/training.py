@@ -33,7 +33,7 @@ class TriageRecipe(Recipe):
     """Defaults are the recipe of the shipped weights; the paper's size is 512."""
 
     size: int = Field(224, ge=64, le=1024)
-    epochs: int = Field(20, ge=1)
+    epochs: int = Field(10, ge=1)
     batch_size: int = Field(16, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)
