@@ -20,7 +20,8 @@ _NOT_FRONTAL = {
     ),
     "part": (
         "whole_chest",
-        "This looks like a part of a chest, with most of the lungs cut off; give the whole film.",
+        "This looks like a part of a chest with most of the lungs cut off, or like another body part; "
+        "give a film of the whole chest.",
     ),
 }
 _TURNED = {
