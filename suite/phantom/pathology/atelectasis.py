@@ -76,7 +76,7 @@ class Atelectasis(Pathology):
                 side=-1 if rng.random() < 0.5 else 1,
                 length_mm=float(rng.uniform(30.0, 85.0)),
                 depth_mm=float(rng.uniform(25.0, 60.0)),
-                thick_mm=float(rng.uniform(1.4, 4.5)),
+                thick_mm=float(rng.uniform(1.2, 3.8)),
                 above_mm=float(rng.uniform(11.0, 48.0)),
                 tilt=float(rng.normal(0.05, 0.16)),
                 out=float(rng.uniform(0.25, 0.7)),
@@ -114,7 +114,7 @@ def _add_plate(site: Site, name: str, plate: Plate, rng: np.random.Generator) ->
     thick = plate.thick_mm * np.sqrt(np.maximum(1.0 - gu**2, 0.04))[..., None]
     mesh = sheet(grid, thick).moved(site.pose)  # type: ignore[arg-type]
     # Over the lung's own tissue only: wall, heart and diaphragm outrank it.
-    site.scene.add(name, mesh, SOFT.with_density(0.95), Priority.LUNG + 2.0, label("atelectasis"))
+    site.scene.add(name, mesh, SOFT.with_density(0.8), Priority.LUNG + 2.0, label("atelectasis"))
 
 
 def _collapse(site: Site, one: Collapse, rng: np.random.Generator) -> None:

@@ -90,11 +90,11 @@ class Edema(Pathology):
         split = len(points) // 3
         tissue = site.lung_material(side)
         for key, part, sigma, weight in (
-            ("haze", points[:split], 9.0, 0.66),
-            ("spots", points[split:], 3.2, 0.34),
+            ("haze", points[:split], 10.0, 0.8),
+            ("spots", points[split:], 3.6, 0.2),
         ):
             each = weight * filling * volume / (len(part) * _PUFF_VOLUME * sigma**3)
-            uneven = each * rng.gamma(1.6, 1.0 / 1.6, len(part))
+            uneven = each * rng.gamma(3.0, 1.0 / 3.0, len(part))
             cloud = puffs(f"edema_{key}_{name}", site.pose(part), sigma, uneven, stuff(self.code), tissue)
             site.scene.capsules.append(cloud)
 

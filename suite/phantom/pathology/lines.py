@@ -173,31 +173,21 @@ def ecg_leads(site: Site, side: int, depth_mm: float, rng: np.random.Generator) 
     """Three to five electrodes on the skin with their wires running off the film."""
     k, height = site.patient.half_width / 134.0, site.height
     spots = [(-88.0, 0.86), (90.0, 0.85), (98.0, 0.20), (-96.0, 0.18), (10.0, 0.52)]
+    # The wires run together towards the monitor, off the film at one edge.
+    leave = np.asarray([side * rng.uniform(40.0, 210.0) * k, rng.choice([-0.45, -0.4, 1.3]) * height])
     for n in range(int(rng.integers(3, 6))):
-        x, h = spots[n][0] * k + rng.normal(0.0, 9.0), spots[n][1] + rng.normal(0.0, 0.04)
-        at = on_chest(site, x, h * height, -1.0)
-        site.scene.add(
-            f"electrode_{n}",
-            ellipsoid(at, (5.0, 1.2, 5.0), 8, 16).moved(site.pose),
-            STEEL.with_density(4.5),
-            Priority.METAL,
-            MARK,
-        )
-        site.scene.add(
-            f"electrode_pad_{n}",
-            ellipsoid(at, (12.0, 1.4, 12.0), 8, 20).moved(site.pose),
-            _POLYMER,
-            Priority.DEVICE,
-            MARK,
-        )
-        t = np.linspace(0.0, 1.0, 7)[1:]
-        far = (
-            np.asarray([rng.normal(0.35 * x, 40.0), rng.choice([-0.35, 1.35])])
-            if h > 0.6
-            else np.asarray([x + rng.normal(0.0, 30.0), -0.45])
-        )
-        wx = x + (far[0] - x) * t + rng.normal(0.0, 9.0, 6)
-        wz = (h + (far[1] - h) * t) * height + rng.normal(0.0, 5.0, 6)
-        y = skin_front(site.frame, wx, np.minimum(wz, 0.95 * height)) - 2.0
-        line = resample(np.concatenate([at[None], np.stack([wx, y, wz], axis=1)]), 60)
-        wire(site, f"ecg_wire_{n}", line, 0.75, _COPPER)
+        x, z = spots[n][0] * k + rng.normal(0.0, 9.0), (spots[n][1] + rng.normal(0.0, 0.04)) * height
+        at = on_chest(site, x, z, -1.0)
+        for name, size, material in (
+            ("snap", (4.5, 1.2, 4.5), STEEL.with_density(5.0)),
+            ("pad", (12.0, 1.4, 12.0), _POLYMER),
+        ):
+            priority = Priority.METAL if name == "snap" else Priority.DEVICE
+            disc = ellipsoid(at, size, 8, 18).moved(site.pose)
+            site.scene.add(f"electrode_{name}_{n}", disc, material, priority, MARK)
+        t = np.linspace(0.0, 1.0, 8)[1:]
+        sway = np.sin(np.pi * t)[:, None] * rng.normal(0.0, [26.0, 22.0], (7, 2))
+        path = np.asarray([x, z]) + t[:, None] * (leave + rng.normal(0.0, 12.0, 2) - [x, z]) + sway
+        y = skin_front(site.frame, path[:, 0], np.minimum(path[:, 1], 0.95 * height)) - 2.0
+        line = resample(np.concatenate([at[None], np.stack([path[:, 0], y, path[:, 1]], axis=1)]), 80)
+        wire(site, f"ecg_wire_{n}", line, 0.85, _COPPER)
