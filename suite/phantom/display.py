@@ -24,7 +24,8 @@ class Style:
     Attributes:
         detail: gain of the finest bands; middle: of the middle ones; coarse: of the low-pass (below 1
             flattens the film, "equalises").
-        dark, bright: greys that the film's dark and bright anchors are put on.
+        dark, bright: greys that the film's dark and bright anchors are put on, as shares of the ceiling.
+        ceiling: the brightest grey; films are seldom written up to white.
     """
 
     detail: float
@@ -32,15 +33,16 @@ class Style:
     coarse: float
     dark: float
     bright: float
+    ceiling: float = 1.0
 
 
 STYLES: dict[str, Style] = {
-    "film": Style(1.0, 1.0, 1.0, 0.20, 0.90),
-    "dark": Style(1.15, 1.05, 0.95, 0.13, 0.88),
-    "flat": Style(1.45, 1.2, 0.80, 0.30, 0.80),
-    "crisp": Style(1.8, 1.35, 0.75, 0.24, 0.80),
-    "equalised": Style(1.8, 1.45, 0.60, 0.28, 0.76),
-    "soft": Style(0.9, 1.0, 0.9, 0.38, 0.90),
+    "film": Style(1.0, 1.0, 1.0, 0.42, 0.91, 0.98),
+    "dark": Style(1.15, 1.05, 0.95, 0.22, 0.84, 0.93),
+    "flat": Style(1.4, 1.2, 0.80, 0.36, 0.82, 0.88),
+    "crisp": Style(1.6, 1.3, 0.75, 0.30, 0.80, 0.92),
+    "equalised": Style(1.6, 1.4, 0.65, 0.36, 0.80, 0.86),
+    "soft": Style(0.9, 1.0, 0.9, 0.46, 0.88, 0.93),
 }
 """Display styles by vendor name."""
 
@@ -72,7 +74,8 @@ class Processing:
         grey = 1.0 / (1.0 + np.exp(-(low + (high - low) * np.clip(x, -4.0, 4.0))))
         floor = 1.0 / (1.0 + np.exp(-(low - 1.2 * (high - low))))
         grey = np.clip((grey - floor) / (1.0 - floor), 0.0, 1.0)
-        return np.clip(grey**self.gamma + self.level * np.sin(np.pi * grey), 0.0, 1.0).astype(np.float32)
+        grey = grey**self.gamma + self.level * np.sin(np.pi * grey)
+        return np.clip(s.ceiling * grey, 0.0, 1.0).astype(np.float32)
 
 
 def style(vendor: str) -> Style:
@@ -91,8 +94,17 @@ def log_film(signal: Image) -> Image:
     return np.asarray(-np.log(np.maximum(signal, 1e-6)), dtype=np.float32)
 
 
-def choose(log_standard: Image, vendor: str, gamma: float = 1.0, level: float = 0.0) -> Processing:
-    """Fix the display from a standard film's -ln(signal), as a machine does from its histogram."""
+def choose(
+    log_standard: Image,
+    vendor: str,
+    gamma: float = 1.0,
+    level: float = 0.0,
+    anchors: tuple[float, float] = (14.0, 74.0),
+) -> Processing:
+    """Fix the display from a standard film's -ln(signal), as a machine does from its histogram.
+
+    ``anchors`` are the percentiles of the patient's shadow that become the dark and the bright anchor.
+    """
     how = style(vendor)
     inside = log_standard[log_standard > 0.6]
     if inside.size < 0.02 * log_standard.size:
@@ -101,7 +113,7 @@ def choose(log_standard: Image, vendor: str, gamma: float = 1.0, level: float = 
     worked = _multiscale(log_standard, how, pivot)[log_standard > 0.6]
     if worked.size < 0.02 * log_standard.size:
         worked = _multiscale(log_standard, how, pivot).ravel()
-    low, high = (float(v) for v in np.percentile(worked[:: max(1, worked.size // 60_000)], (14.0, 74.0)))
+    low, high = (float(v) for v in np.percentile(worked[:: max(1, worked.size // 60_000)], anchors))
     return Processing(how, low, max(high, low + 0.2), pivot, gamma, level)
 
 

@@ -30,6 +30,10 @@ class Technique:
         vendor: display style.
         gamma, level: the display's random tone, around 1 and 0.
         collimation: (left, right, top, bottom) shares of the film that the shutters cover, 0 to 0.1.
+        marker: lead letter on the film, "L" or "R" (the patient's side it lies on); empty for none.
+        marker_place, lettering_place: (column, row) of the middle, as shares of the film.
+        marker_turn: how far the letter lies askew, degrees.
+        lettering: what the display writes on the film.
     """
 
     projection: View = "PA"
@@ -45,6 +49,11 @@ class Technique:
     gamma: float = 1.0
     level: float = 0.0
     collimation: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    marker: str = ""
+    marker_place: tuple[float, float] = (0.93, 0.06)
+    marker_turn: float = 0.0
+    lettering: str = ""
+    lettering_place: tuple[float, float] = (0.1, 0.05)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +108,7 @@ class Patient:
     rotation: float = 0.0
     tilt: float = 0.0
     roll: float = 0.0
-    lung_density: float = 0.26
+    lung_density: float = 0.19
     vessels: float = 1.0
     calcified_cartilage: float = 0.0
     stomach_bubble: float = 1.0
@@ -119,7 +128,7 @@ class Patient:
         height = rng.normal(243.0 if female else 263.0, 14.0)
         width = rng.normal(124.0 if female else 136.0, 7.0) + 2.0 * max(habitus, 0.0)
         inspiration = 1.0 - abs(rng.normal(0.0, 0.07)) - (rng.uniform(0.05, 0.30) if supine else 0.0)
-        return Patient(
+        patient = Patient(
             seed=int(rng.integers(2**31)),
             sex=sex,
             age=age,
@@ -151,18 +160,19 @@ class Patient:
             arms=_draw_arms(rng, supine),
             kyphosis=float(rng.normal(8.0 * old, 6.0)),
             scoliosis=float(rng.normal(0.0, 4.0) + (rng.normal(0.0, 9.0) if rng.random() < 0.12 else 0.0)),
-            rotation=float(rng.normal(0.0, 4.5 if supine else 2.0)),
+            rotation=float(rng.normal(0.0, 4.5 if supine else 2.8)),
             tilt=float(rng.normal(3.0 if supine else 0.0, 5.0 if supine else 2.5)),
-            roll=float(rng.normal(0.0, 2.5 if supine else 1.2)),
+            roll=float(rng.normal(0.0, 2.8 if supine else 1.8)),
             lung_density=float(
-                np.clip(rng.normal(0.25 - 0.03 * old, 0.03) / max(inspiration, 0.7), 0.15, 0.38)
+                np.clip(rng.normal(0.185 - 0.025 * old, 0.022) / max(inspiration, 0.7), 0.11, 0.30)
             ),
             vessels=float(np.clip(rng.normal(1.0, 0.13), 0.65, 1.4)),
             calcified_cartilage=float(np.clip(rng.normal(0.75 * old, 0.25), 0.0, 1.0)),
-            stomach_bubble=float(rng.uniform(0.3, 1.3)) if rng.random() < 0.8 else 0.0,
-            colon_gas=float(rng.uniform(0.3, 1.3)) if rng.random() < 0.45 else 0.0,
+            stomach_bubble=float(rng.uniform(0.3, 1.3)) if rng.random() < 0.6 else 0.0,
+            colon_gas=float(rng.uniform(0.3, 1.3)) if rng.random() < 0.3 else 0.0,
             technique=technique,
         )
+        return patient.with_technique(**_draw_marks(rng, supine))
 
     def with_technique(self, **changes: Any) -> Patient:
         """The same patient, exposed or displayed differently."""
@@ -176,9 +186,23 @@ def _draw_arms(rng: np.random.Generator, supine: bool) -> Arms:
     return "hips" if u < 0.75 else "down"
 
 
+def _draw_marks(rng: np.random.Generator, supine: bool) -> dict[str, Any]:
+    left = rng.random() < 0.75
+    column, row = rng.uniform(0.03, 0.13), rng.uniform(0.03, 0.16)
+    words = ("PORTABLE", "AP SUPINE", "AP", "SUPINE") if supine else ("PA", "ERECT", "PA ERECT")
+    written = rng.random() < (0.5 if supine else 0.12)
+    return {
+        "marker": ("L" if left else "R") if rng.random() < 0.85 else "",
+        "marker_place": (float(1.0 - column if left else column), float(row)),
+        "marker_turn": float(rng.normal(0.0, 9.0)),
+        "lettering": str(rng.choice(words)) if written else "",
+        "lettering_place": (float(rng.uniform(0.08, 0.2)), float(rng.uniform(0.03, 0.1))),
+    }
+
+
 def _draw_technique(rng: np.random.Generator, habitus: float) -> Technique:
     supine = rng.random() < 0.25
-    field = rng.normal(362.0, 12.0) if rng.random() < 0.6 else rng.uniform(370.0, 435.0)
+    field = rng.normal(342.0, 13.0) if rng.random() < 0.6 else rng.uniform(350.0, 415.0)
     collimated = rng.random() < 0.2
     shutters = rng.uniform(0.0, 0.06, 4) * (rng.random(4) < 0.5) if collimated else np.zeros(4)
     return Technique(
@@ -187,7 +211,7 @@ def _draw_technique(rng: np.random.Generator, habitus: float) -> Technique:
         sid=float(rng.uniform(1000.0, 1200.0) if supine else rng.uniform(1800.0, 1830.0)),
         gap=float(rng.uniform(20.0, 60.0)),
         field_mm=float(field + max(habitus, 0.0) * 6.0),
-        shift_x=float(rng.normal(0.0, 12.0 if supine else 5.0)),
+        shift_x=float(rng.normal(0.0, 12.0 if supine else 8.0)),
         shift_z=float(rng.normal(0.0, 12.0)),
         exposure_ugy=float(np.exp(rng.normal(np.log(60.0), 0.45))),
         grid=bool(not supine or rng.random() < 0.4),

@@ -25,7 +25,7 @@ LABEL_THRESHOLD_MM = 0.02
 """A structure is on a ray when the ray runs at least this far through it."""
 
 
-MAX_CHORD_RADII = 5.0
+MAX_CHORD_RADII = 3.2
 """Longest chord through a capsule, in radii: real vessels wind, none runs along a ray for long."""
 
 
@@ -262,7 +262,7 @@ def splat_capsules(
                     if away < reach * reach:
                         bell = 2.0 * (1.0 - away / (reach * reach))
                         chords[r, x] += (
-                            min(length[n], MAX_CHORD_RADII * true / scale) * bell * (true / reach) ** 2
+                            min(length[n], 0.5 * MAX_CHORD_RADII * true / scale) * bell * (true / reach) ** 2
                         )
                     continue
                 if t < 0.0 or t >= 1.0:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from suite.errors import InputError
 from suite.findings import CODES
-from suite.phantom import display, truth
+from suite.phantom import display, marks, truth
 from suite.phantom.anatomy import build_scene, with_arms
 from suite.phantom.camera import Camera, frontal_camera, lateral_camera
 from suite.phantom.detector import Exposure, expose
@@ -209,8 +209,8 @@ def lateral_view(patient: Patient, scene: Scene, size: int) -> Camera:
     skin = scene.find("body_fat")[0].mesh.vertices
     trunk = skin[(skin[:, 2] > 0.0) & (skin[:, 2] < 0.6 * patient.lung_height)]
     y = 0.5 * float(trunk[:, 1].min() + trunk[:, 1].max())
-    field_mm = max(patient.technique.field_mm, 1.1 * float(np.ptp(trunk[:, 1])) + 40.0)
-    z = 0.5 * patient.lung_height + patient.technique.shift_z
+    field_mm = max(0.95 * patient.technique.field_mm, 1.16 * float(patient.lung_height) + 20.0)
+    z = 0.46 * patient.lung_height + 0.5 * patient.technique.shift_z
     detector = float(trunk[:, 0].max()) + 25.0
     return lateral_camera(size, field_mm, y, z, 1800.0, detector)
 
@@ -247,21 +247,23 @@ class _Frontal:
         spacing = self.camera.spacing
         standard = Exposure(beam(t.kvp), t.exposure_ugy, t.grid, magnification=middle)
         signal = expose(paths, standard, spacing, rng)
-        self.raw = signal.noisy
+        lead, text = marks.letter(t, size), marks.lettering(t, size)
+        self.raw = marks.shaded(signal.noisy, lead)
         boneless = expose(paths.without_bone(), replace(standard, noise=False), spacing, rng)
-        log_standard = display.log_film(signal.noisy)
+        log_standard = display.log_film(self.raw)
         # The soft-tissue film carries the standard film's own noise, so the bone film is free of it.
         log_soft = display.log_film(boneless.expected) + (log_standard - display.log_film(signal.expected))
         how = display.choose(log_standard, t.vendor, t.gamma, t.level)
-        self.film = _shutter(how.apply(log_standard), t.collimation)
-        self.soft = _shutter(how.apply(log_soft), t.collimation)
+        self.film = marks.written(_shutter(how.apply(log_standard), t.collimation), text)
+        self.soft = marks.written(_shutter(how.apply(log_soft), t.collimation), text)
         self.bone = self.film - self.soft
-        self.high = expose(paths, replace(standard, beam=beam(120.0)), spacing, rng).noisy
+        high = expose(paths, replace(standard, beam=beam(120.0)), spacing, rng).noisy
+        self.high = marks.shaded(high, lead)
         if motion:
             moved = beat(scene, rng)
             paths = trace(moved, self.camera, rays)
             add_texture(paths, spacing, np.random.default_rng(texture))
-        self.low = expose(paths, replace(standard, beam=beam(60.0)), spacing, rng).noisy
+        self.low = marks.shaded(expose(paths, replace(standard, beam=beam(60.0)), spacing, rng).noisy, lead)
 
 
 def _lateral(
@@ -274,8 +276,11 @@ def _lateral(
     add_texture(paths, camera.spacing, rng)
     t = patient.technique
     exposure = Exposure(beam(max(t.kvp, 100.0)), 2.5 * t.exposure_ugy, True, magnification=1.15)
-    log_film = display.log_film(expose(paths, exposure, camera.spacing, rng).noisy)
-    how = display.choose(log_film, t.vendor, t.gamma, t.level)
+    side = replace(t, marker="L" if t.marker else "", marker_place=(t.marker_place[1], t.marker_place[1]))
+    signal = marks.shaded(expose(paths, exposure, camera.spacing, rng).noisy, marks.letter(side, size))
+    log_film = display.log_film(signal)
+    # Lungs take less of a lateral than of a frontal film.
+    how = display.choose(log_film, t.vendor, t.gamma, t.level, anchors=(9.0, 90.0))
     return _shutter(how.apply(log_film), t.collimation), masks, camera.spacing
 
 

@@ -52,6 +52,9 @@ def with_arms(scene: Scene, patient: Patient, arms: Arms) -> Scene:
                   dict(scene.measurements))  # fmt: skip
     other.remove("body_")
     other.remove("arm_")
+    if arms == "raised" and patient.arms != "raised":
+        for side, name in lungs.SIDES:
+            _raise_scapula(other, side, name)
     frame = Frame(replace(patient, arms=arms))
     posed = Scene()
     body.add_envelope(posed, frame)
@@ -59,3 +62,12 @@ def with_arms(scene: Scene, patient: Patient, arms: Arms) -> Scene:
     posed.move(frame.posture())
     other.solids += posed.solids
     return other
+
+
+def _raise_scapula(scene: Scene, side: int, name: str) -> None:
+    """Turn all parts of one shoulder blade as one piece."""
+    parts = scene.find(f"scapula_{name}")
+    points = shoulder.raise_scapula(np.concatenate([part.mesh.vertices for part in parts]), side)
+    ends = np.cumsum([len(part.mesh.vertices) for part in parts])[:-1]
+    for part, moved in zip(parts, np.split(points, ends), strict=True):
+        part.mesh = replace(part.mesh, vertices=moved)

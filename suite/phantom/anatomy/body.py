@@ -13,7 +13,7 @@ from suite.phantom.scene import Priority, Scene
 
 # Shoulder outline (half-width of the muscle layer, mm at half_width 134) and its front and back, by height.
 _H = np.asarray([0.55, 0.63, 0.70, 0.78, 0.86, 0.93, 0.98, 1.03, 1.08, 1.14, 1.22, 1.60])
-_SHOULDER = np.asarray([140.0, 146.0, 154.0, 164.0, 170.0, 172.0, 166.0, 146.0, 112.0, 80.0, 60.0, 56.0])
+_SHOULDER = np.asarray([150.0, 156.0, 166.0, 184.0, 200.0, 210.0, 208.0, 190.0, 150.0, 106.0, 74.0, 60.0])
 _RAISED = np.asarray([146.0, 140.0, 132.0, 124.0, 114.0, 106.0, 102.0, 100.0, 97.0, 92.0, 80.0, 66.0])
 _NECK_H = np.asarray([0.85, 0.93, 1.0, 1.08, 1.15, 1.30, 1.6])
 _NECK_FRONT = np.asarray([0.0, -52.0, -50.0, -44.0, -40.0, -42.0, -46.0])
@@ -63,20 +63,22 @@ def skin_front(frame: Frame, x: Floats, z: Floats) -> Floats:
 
 def _squareness(h: Floats) -> Floats:
     """Exponent of the superellipse: 1 is an ellipse; shoulders are boxier than waist and neck."""
-    return np.asarray(np.interp(h, [0.0, 0.35, 0.6, 0.95, 1.1], [0.86, 0.82, 0.66, 0.66, 0.85]))
+    return np.asarray(np.interp(h, [0.0, 0.35, 0.6, 0.95, 1.1, 1.2], [0.82, 0.74, 0.58, 0.54, 0.66, 0.85]))
 
 
 def _muscle_extent(frame: Frame, h: Floats, z: Floats) -> tuple[Floats, Floats, Floats]:
     p = frame.patient
     size = p.half_width / 134.0
     low = np.clip((0.62 - h) / 0.62, 0.0, 1.0)
-    trunk = frame.half_width(np.minimum(z, 0.62 * frame.height)) + 13.0 + p.muscle * (16.0 - 7.0 * low)
+    trunk = frame.half_width(np.minimum(z, 0.62 * frame.height)) + 15.0 + p.muscle * (22.0 - 8.0 * low)
     outline = _RAISED if p.arms == "raised" else _SHOULDER
     shoulder = np.interp(h, _H, outline) * (0.35 + 0.65 * size) * (0.93 + 0.07 * p.muscle)
     rise = np.clip((h - 0.50) / 0.20, 0.0, 1.0)
     width = trunk + rise**2 * (3.0 - 2.0 * rise) * (shoulder - trunk)
-    front = frame.front(z) - 12.0 - 9.0 * p.muscle
-    back = frame.back(z) + 16.0 + 14.0 * p.muscle
+    # Pectoral muscles in front, the shoulder girdle's behind.
+    upper = np.interp(h, [0.42, 0.58, 0.8, 0.95], [0.0, 1.0, 1.0, 0.5])
+    front = frame.front(z) - 10.0 - p.muscle * (5.0 + 10.0 * upper)
+    back = frame.back(z) + 11.0 + p.muscle * (9.0 + 6.0 * upper)
     blend = np.clip((h - 0.82) / 0.1, 0.0, 1.0)
     raised = p.arms == "raised"
     top_front, top_back = (_RAISED_FRONT, _RAISED_BACK) if raised else (_NECK_FRONT[1:], _NECK_BACK[1:])
@@ -89,13 +91,13 @@ def _add_breast(scene: Scene, frame: Frame, side: int, name: str, rng: np.random
     p = frame.patient
     size = p.breasts ** (1.0 / 3.0)
     sag = float(np.clip(0.4 + 0.012 * (p.age - 20.0) + rng.normal(0.0, 0.15), 0.2, 1.6))
-    x, z = side * (0.60 * p.half_width + 4.0 * size), frame.height * (0.40 - 0.08 * sag * size)
+    x, z = side * (0.64 * p.half_width + 6.0 * size), frame.height * (0.36 - 0.09 * sag * size)
     mesh = _breast_mesh(frame, side, x, z, size)
     glandular = float(np.clip(0.55 - 0.006 * (p.age - 25.0) + rng.normal(0.0, 0.12), 0.05, 0.9))
     scene.add(f"breast_{name}", mesh, FAT, Priority.BREAST, f"breast_{name}", "body")
     centre = np.asarray([x, mesh.vertices[:, 1].min() + 14.0 * size, z])
     core = mesh.moved(lambda points: centre + (points - centre) * (0.35 + 0.4 * glandular))
-    scene.add(f"breast_gland_{name}", core, GLAND, Priority.BREAST + 0.5)
+    scene.add(f"breast_gland_{name}", core, GLAND.with_density(0.965), Priority.BREAST + 0.5)
 
 
 def _breast_mesh(frame: Frame, side: int, x: float, z: float, size: float) -> Mesh:

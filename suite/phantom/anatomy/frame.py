@@ -114,7 +114,8 @@ class Frame:
         angle = np.abs(np.asarray(angle, dtype=np.float64))
         raised = 0.16 * (1.0 - self.patient.inspiration) * self.height
         knots = np.asarray([0.0, 0.8, 1.6, 2.4, np.pi])
-        values = np.asarray([-31.0, -29.0, -7.0, 13.0, 0.50 * self.patient.dome_right])
+        dome = self.patient.dome_right
+        values = np.asarray([-31.0, -29.0, -7.0, 0.45 * dome, 0.8 * dome])
         return np.asarray(np.interp(angle, knots, values) + raised + 0.0 * side)
 
     def dome(self, side: int, x: npt.ArrayLike, y: npt.ArrayLike) -> Floats:
@@ -200,7 +201,7 @@ class Frame:
 
     def heart_z(self) -> float:
         """Height of the heart's middle: it sits on the central tendon."""
-        return 0.5 * (self.dome_top(-1) + self.dome_top(1)) + 30.0
+        return 0.5 * (self.dome_top(-1) + self.dome_top(1)) + 22.0
 
     def posture(self) -> Callable[[Floats], Floats]:
         """Bend (kyphosis, scoliosis), then turn (rotation, tilt, roll) points (n, 3) about the centre."""

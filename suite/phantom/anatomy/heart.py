@@ -14,8 +14,8 @@ from suite.phantom.scene import Priority, Scene
 
 # Mediastinal half-width to the right and left (mm) by height; the silhouette above heart and knob.
 _H = np.asarray([-0.10, 0.20, 0.40, 0.55, 0.66, 0.75, 0.85, 0.95, 1.05, 1.20])
-_RIGHT = np.asarray([15.0, 16.0, 19.0, 22.0, 22.0, 20.0, 18.0, 16.0, 15.0, 15.0])
-_LEFT = np.asarray([15.0, 17.0, 20.0, 22.0, 21.0, 21.0, 20.0, 17.0, 15.0, 15.0])
+_RIGHT = np.asarray([15.0, 16.0, 19.0, 24.0, 26.0, 27.0, 27.0, 26.0, 26.0, 28.0])
+_LEFT = np.asarray([15.0, 17.0, 20.0, 24.0, 24.0, 25.0, 27.0, 26.0, 25.0, 27.0])
 
 # Chambers as (centre, radii, lean in the frontal plane in degrees), mm about the heart's middle for a heart
 # that is 122 mm wide.
@@ -47,15 +47,26 @@ def mediastinum_mesh(frame: Frame, widen: float = 1.0) -> Mesh:
     wide = frame.patient.mediastinum_width * widen
     # Above the apices the neck's own width must not grow with the mediastinum's.
     factor = 1.0 + (wide - 1.0) * np.clip((1.05 - h) / 0.2, 0.0, 1.0)
-    right, left = np.interp(h, _H, _RIGHT) * factor, np.interp(h, _H, _LEFT) * factor
+    right, left = (
+        np.interp(h, _H, half) * factor + _wander(frame, h, k) for k, half in enumerate((_RIGHT, _LEFT))
+    )
     front, back = frame.front(z) + 2.0, frame.spine_y(z) + 4.0
     angle = 2.0 * np.pi * np.arange(40) / 40
     s, c = np.sin(angle), np.cos(angle)
-    x = np.where(s > 0.0, left[:, None], right[:, None]) * np.sign(s) * np.abs(s) ** 1.2
+    x = np.where(s > 0.0, left[:, None], right[:, None]) * np.sign(s) * np.abs(s) ** 1.45
     # Lungs meet behind the sternum: the front is a wedge.
     x = x * np.where(c < -0.5, 1.0 - 0.55 * (-c - 0.5) / 0.5, 1.0)
-    y = (0.5 * (front + back))[:, None] + (0.5 * (back - front))[:, None] * np.sign(c) * np.abs(c) ** 0.8
+    y = (0.5 * (front + back))[:, None] + (0.5 * (back - front))[:, None] * np.sign(c) * np.abs(c) ** 0.95
     return loft(np.stack([x, y, np.broadcast_to(z[:, None], x.shape)], axis=-1))
+
+
+def _wander(frame: Frame, h: Floats, which: int) -> Floats:
+    """How far this patient's mediastinal border strays from the common one, mm."""
+    phase = np.random.default_rng([frame.patient.seed, 31, which]).normal(0.0, 1.0, 4)
+    waves = (
+        phase[0] * np.sin(7.0 * h) + phase[1] * np.cos(7.0 * h) + 0.5 * phase[2] * np.sin(17.0 * h + phase[3])
+    )
+    return np.asarray(1.6 * waves * np.clip((1.1 - h) / 0.2, 0.0, 1.0))
 
 
 def heart_mesh(frame: Frame, scale: float = 1.0) -> Mesh:
@@ -101,8 +112,8 @@ def aorta_line(frame: Frame) -> Floats:
     z0 = frame.heart_z() + 22.0
     knots = [
         (6.0, -16.0, z0), (-9.0 - 5.0 * u, -22.0, z0 + 0.45 * (arch - z0)),
-        (-7.0 - 5.0 * u, -16.0, arch - 10.0), (4.0, -4.0, arch), (21.0 + 4.0 * u, spine - 36.0, arch - 3.0),
-        (23.0 + 4.5 * u, spine - 14.0, arch - 15.0), (19.0 + 6.0 * u, spine - 4.0, arch - 45.0),
+        (-7.0 - 5.0 * u, -16.0, arch - 10.0), (4.0, -4.0, arch), (24.0 + 4.0 * u, spine - 36.0, arch - 3.0),
+        (27.0 + 4.5 * u, spine - 14.0, arch - 15.0), (22.0 + 6.0 * u, spine - 4.0, arch - 45.0),
         (17.0 + 7.0 * u, spine - 8.0, 0.40 * L),
         (10.0 + 6.0 * u, float(frame.spine_y(0.2 * L)) - 20.0, 0.2 * L),
         (5.0, float(frame.spine_y(0.0)) - 26.0, -0.1 * L),

@@ -31,9 +31,9 @@ def clavicle_line(frame: Frame, side: int, rise: float, shift: float) -> Floats:
     bow = p.clavicle_curve
     knots = np.asarray(
         [(17.0, y + 1.0, z), (34.0 * k, y - 7.0 * bow, z + 0.10 * rise),
-         (66.0 * k, y - 8.0 * bow, z + 0.34 * rise),
-         (100.0 * k, y + 12.0, z + 0.66 * rise), (128.0 * k, y + 34.0, z + 0.92 * rise),
-         (152.0 * k, y + 44.0, z + rise)]
+         (66.0 * k, y - 8.0 * bow, z + 0.34 * rise + 4.0 * bow),
+         (104.0 * k, y + 12.0, z + 0.66 * rise), (136.0 * k, y + 34.0, z + 0.92 * rise - 3.0 * bow),
+         (164.0 * k, y + 44.0, z + rise)]
     )  # fmt: skip
     knots[:, 0] *= side
     return resample(knots, 40)
@@ -46,7 +46,7 @@ def _add_clavicle(scene: Scene, frame: Frame, side: int, name: str, own: Floats)
     size = 0.5 * (p.rib_height + p.half_width / 134.0)
     tall = size * np.interp(along, [0.0, 0.05, 0.2, 0.5, 0.8, 1.0], [8.5, 9.5, 6.8, 5.8, 6.0, 5.5])
     deep = size * np.interp(along, [0.0, 0.05, 0.2, 0.5, 0.8, 1.0], [9.0, 10.0, 6.6, 5.6, 7.5, 8.0])
-    cortex = p.cortex * np.interp(along, [0.0, 0.15, 0.5, 0.85, 1.0], [0.8, 1.4, 2.2, 1.4, 0.8])
+    cortex = p.cortex * np.interp(along, [0.0, 0.15, 0.5, 0.85, 1.0], [0.4, 0.7, 1.1, 0.7, 0.4])
     label = f"clavicle_{name}"
     scene.add(label, tube(line, tall, deep, points=18), CORTEX, Priority.CORTEX + 2.0, label)
     scene.add(
@@ -90,11 +90,11 @@ def _add_scapula(scene: Scene, frame: Frame, side: int, name: str, own: Floats) 
     label = f"scapula_{name}"
     shells = [capped_tube(line, wide, deep, normal, 10) for line, wide, deep, normal in parts]
     cores = [
-        tube(line, max(wide - 1.1, 0.8), max(deep - 1.1, 0.8), normal, 10)
+        tube(line, max(wide - 0.6, 0.8), max(deep - 0.6, 0.8), normal, 10)
         for line, wide, deep, normal in parts
     ]
     shells.append(ellipsoid(glenoid, (7.0, 13.0, 19.0), 12, 18))
-    cores.append(ellipsoid(glenoid, (5.8, 11.8, 17.8), 12, 18))
+    cores.append(ellipsoid(glenoid, (6.5, 12.5, 18.5), 12, 18))
     scene.add(f"{label}_blade", blade, MARROW.with_density(1.25), Priority.CORTEX - 4.0, label)
     scene.add(label, merge(shells), CORTEX, Priority.CORTEX - 3.5, label)
     scene.add(f"{label}_marrow", merge(cores), MARROW, Priority.CORTEX - 3.0, label)
@@ -123,8 +123,8 @@ def shoulder_joint(frame: Frame, side: int) -> Floats:
     """Centre of the humeral head, unposed."""
     k = 0.35 + 0.65 * frame.patient.half_width / 134.0
     if frame.patient.arms == "raised":
-        return np.asarray([side * 112.0 * k, -10.0, 1.04 * frame.height])
-    return np.asarray([side * 160.0 * k, 14.0, 0.91 * frame.height])
+        return np.asarray([side * 118.0 * k, 0.0, 1.03 * frame.height])
+    return np.asarray([side * 178.0 * k, 14.0, 0.91 * frame.height])
 
 
 _ARM_AIM = {"hips": (0.62, 0.22, -0.78), "down": (0.20, 0.06, -1.0), "raised": (0.12, -0.55, 0.85)}
@@ -138,11 +138,17 @@ def add_arms(scene: Scene, frame: Frame) -> None:
         aim = np.asarray(_ARM_AIM[p.arms]) * [side, 1.0, 1.0]
         aim = aim / np.linalg.norm(aim)
         far = joint + 300.0 * aim
-        flesh = resample(np.stack([joint - 14.0 * aim, joint + 40.0 * aim, joint + 150.0 * aim, far]), 20)
+        root = 45.0 if p.arms == "raised" else 14.0
+        flesh = resample(np.stack([joint - root * aim, joint + 40.0 * aim, joint + 150.0 * aim, far]), 20)
         along = np.linspace(0.0, 1.0, 20)
-        radius = np.interp(along, [0.0, 0.04, 0.1, 0.25, 0.6, 1.0], [14.0, 30.0, 38.0, 42.0, 38.0, 34.0]) * (
-            0.85 + 0.15 * p.muscle
+        # Raised, the flesh runs out softly into the shoulder; hanging, the deltoid caps it.
+        knots = (0.0, 0.06, 0.14, 0.3, 0.6, 1.0) if p.arms == "raised" else (0.0, 0.04, 0.1, 0.25, 0.6, 1.0)
+        sizes = (
+            (6.0, 16.0, 26.0, 38.0, 37.0, 34.0)
+            if p.arms == "raised"
+            else (14.0, 30.0, 38.0, 42.0, 38.0, 34.0)
         )
+        radius = np.interp(along, knots, sizes) * (0.85 + 0.15 * p.muscle)
         scene.add(f"arm_fat_{name}", tube(flesh, radius + 0.6 * p.fat, radius + 0.6 * p.fat, points=22), FAT,
                   Priority.FAT, "body", "arms")  # fmt: skip
         scene.add(
@@ -152,10 +158,25 @@ def add_arms(scene: Scene, frame: Frame) -> None:
         wide = np.interp(np.linspace(0, 1, 16), [0.0, 0.1, 0.25, 1.0], [17.0, 16.0, 12.0, 11.0])
         label = f"humerus_{name}"
         head = ellipsoid(joint, (23.0, 23.0, 23.0), 14, 20)
-        core = ellipsoid(joint, (22.0, 22.0, 22.0), 14, 20)
-        thin = np.interp(np.linspace(0, 1, 16), [0.0, 0.15, 0.4, 1.0], [0.8, 1.5, 4.0, 4.5]) * p.cortex
+        core = ellipsoid(joint, (22.5, 22.5, 22.5), 14, 20)
+        thin = np.interp(np.linspace(0, 1, 16), [0.0, 0.15, 0.4, 1.0], [0.5, 1.2, 3.4, 4.0]) * p.cortex
         scene.add(
             f"arm_{label}", merge([head, tube(shaft, wide, wide, points=16)]), CORTEX, Priority.CORTEX, label
         )
         inner = merge([core, tube(shaft, wide - thin, wide - thin, points=16)])
         scene.add(f"arm_{label}_marrow", inner, MARROW, Priority.MARROW, label)
+
+
+def raise_scapula(points: Floats, side: int) -> Floats:
+    """A shoulder blade's points (n, 3) once the arm is raised: turned up about its top, drawn forward."""
+    pivot = np.asarray(
+        [0.5 * (points[:, 0].min() + points[:, 0].max()), points[:, 1].mean(), points[:, 2].max()]
+    )
+    a = np.deg2rad(38.0)
+    c, s = np.cos(a), np.sin(a)
+    d = points - pivot
+    # The lower angle swings outwards and to the front.
+    turned = np.stack(
+        [c * d[:, 0] - side * s * d[:, 2], d[:, 1] + 0.25 * d[:, 2], side * s * d[:, 0] + c * d[:, 2]], 1
+    )
+    return np.asarray(pivot + turned + [-6.0 * side, -16.0, 16.0])

@@ -93,7 +93,7 @@ def _add_rib(scene: Scene, frame: Frame, line: Floats, normal: Floats, number: i
     half_depth = (
         0.5 * _radial(frame, number) * np.interp(along, [0, 0.1, 0.2, 0.7, 1.0], [1.0, 0.9, 1.1, 1.0, 0.95])
     )
-    cortex = p.cortex * np.interp(along, [0.0, 0.15, 0.5, 0.85, 1.0], [0.5, 0.8, 0.85, 0.6, 0.4])
+    cortex = p.cortex * np.interp(along, [0.0, 0.15, 0.5, 0.85, 1.0], [0.3, 0.45, 0.45, 0.32, 0.22])
     if number == 1:
         # The first rib lies flat: its broad side faces up.
         normal = normal + np.asarray([0.0, 0.0, 1.6])
@@ -104,7 +104,7 @@ def _add_rib(scene: Scene, frame: Frame, line: Floats, normal: Floats, number: i
         line, np.maximum(half_height - cortex, 0.4), np.maximum(half_depth - cortex, 0.4), normal, 14, 0.22
     )
     scene.add(label, shell, CORTEX, Priority.CORTEX, label, "ribs")
-    scene.add(f"{label}_marrow", core, MARROW.with_density(1.12), Priority.MARROW, label, "ribs")
+    scene.add(f"{label}_marrow", core, MARROW.with_density(1.22), Priority.MARROW, label, "ribs")
 
 
 def sternum_edge(frame: Frame, number: int, side: int) -> Floats:
@@ -123,7 +123,7 @@ def _add_sternum(scene: Scene, frame: Frame) -> None:
     z = h * L
     line = np.column_stack([np.zeros(len(h)), frame.front(z) - 9.0, z])
     scene.add("sternum", tube(line, half, deep, points=18), CORTEX, Priority.CORTEX - 2.0, "sternum")
-    cortex = 0.7 * p.cortex
+    cortex = 0.4 * p.cortex
     core = tube(line, half - cortex, deep - cortex, points=18)
     scene.add("sternum_marrow", core, MARROW, Priority.CORTEX - 1.5, "sternum")
 

@@ -18,9 +18,9 @@ def add(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
     for number, (name, (z, spacing)) in enumerate(
         sorted(frame.vertebra_z().items(), key=lambda item: -item[1][0])
     ):
-        shell, core = _vertebra(frame, z, spacing, 0.5 * frame.patient.cortex, number, rng)
+        shell, core = _vertebra(frame, z, spacing, 0.25 * frame.patient.cortex, number, rng)
         scene.add(f"vertebra_{name}", shell, CORTEX, Priority.CORTEX - 1.0, "spine")
-        scene.add(f"vertebra_{name}_marrow", core, MARROW.with_density(1.13), Priority.CORTEX - 0.5, "spine")
+        scene.add(f"vertebra_{name}_marrow", core, MARROW.with_density(1.11), Priority.CORTEX - 0.5, "spine")
     scene.add("paraspinal", _paraspinal(frame), MUSCLE, Priority.MEDIASTINUM - 2.0, "paraspinal")
 
 
@@ -31,7 +31,7 @@ def _vertebra(
     t = number / 18.0
     half_width, half_depth = (12.0 + 11.0 * t) * size, (9.0 + 8.0 * t) * size
     y = float(frame.spine_y(z))
-    half_height = spacing * (0.40 + rng.normal(0.0, 0.006))
+    half_height = spacing * (0.435 + rng.normal(0.0, 0.006))
     centre = np.asarray([0.0, y, z])
     shells = [_body(centre, half_width, half_depth, half_height, 0.0)]
     cores = [_body(centre, half_width, half_depth, half_height, cortex)]
@@ -39,7 +39,9 @@ def _vertebra(
         line = resample(np.asarray(knots), 7)
         shells.append(tube(line, wide, deep, normal, 10))
         inner = line[0] + (line - line[0]) * 0.97
-        cores.append(tube(inner, max(wide - cortex, 0.3), max(deep - cortex, 0.3), normal, 10))
+        # Processes are seen along their length, where even a thin shell would draw a hard ring.
+        thin = 0.4 * cortex
+        cores.append(tube(inner, max(wide - thin, 0.3), max(deep - thin, 0.3), normal, 10))
     return merge(shells), merge(cores)
 
 

@@ -22,9 +22,9 @@ from suite.phantom.scene import Capsules, Scene
 
 Array = npt.NDArray[Any]
 
-_MURRAY = 2.7
+_MURRAY = 3.0
 _LEAVES = {"artery": 1100, "vein": 800}
-_ROOT_RADIUS = {"artery": 4.7, "vein": 4.2}
+_ROOT_RADIUS = {"artery": 5.0, "vein": 4.4}
 _ROOTS = {
     "artery": ((12.0, 2.0, 16.0), (12.0, 18.0, -34.0)),
     "vein": ((12.0, -4.0, 2.0), (2.0, 6.0, -26.0)),
@@ -108,7 +108,7 @@ def _grow(points: Array, root: Array, radius: float, draws: Array, out: Array) -
         reach = near * (1.0 if n == 1 else 0.22 + 0.22 * u[0])
         ex, ey, ez = sx + reach * aim[0], sy + reach * aim[1], sz + reach * aim[2]
         length = reach
-        here = max(radius * (n / count) ** (1.0 / 2.7), 0.34)
+        here = max(radius * (n / count) ** (1.0 / 3.0), 0.38)
         # Two pieces with a bend in the middle: vessels are never straight.
         mx = 0.5 * (sx + ex) + 0.10 * length * (u[1] - 0.5)
         my = 0.5 * (sy + ey) + 0.10 * length * (u[2] - 0.5)
