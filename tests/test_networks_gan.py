@@ -16,7 +16,7 @@ from gan.generator import MultiScaleGenerator
 from gan.losses import BoneL1, discriminator_loss, generator_loss
 from gan.pairs import OUTSIDE_TRUST, PairSet, jsrt_pair
 from gan.scores import suppression_scores
-from gan.stage import bone_layer
+from gan.stage import LARGEST_BONE, bone_layer, near_lungs
 from gan.training import BoneRecipe, BoneTask
 from suite.datasets.registry import open_dataset
 from tests import made_datasets
@@ -339,13 +339,27 @@ class Constant(nn.Module):
 
 @pytest.mark.parametrize("shape", [(301, 211), (40, 50), (64, 500)])
 def test_a_layer_lies_between_nothing_and_the_film(shape: tuple[int, int]) -> None:
-    film = chest_pixels(*shape)
+    film, everywhere = chest_pixels(*shape), np.full(shape, 128, np.uint8)
     for value in (-1.0, 0.2, 1.0):
-        layer, framed = bone_layer(Constant(value), film, 256, torch.device("cpu"))
+        layer, framed = bone_layer(Constant(value), film, 256, torch.device("cpu"), everywhere)
         assert layer.shape == film.shape
         assert layer.dtype == np.float32
         assert (layer >= 0).all()
         assert (layer <= film).all()
-        if value == 0.2:  # in film units a share of the levels' width
-            inside = film > 0.25
-            np.testing.assert_allclose(layer[inside], 0.2 * framed.levels.width, rtol=1e-4)
+        middle = layer[shape[0] // 2, shape[1] // 2]
+        # in film units a share of the levels' width, and never more than bone can be
+        expected = max(0.0, min(value, LARGEST_BONE)) * framed.levels.width
+        assert middle == pytest.approx(min(expected, film[shape[0] // 2, shape[1] // 2]), rel=1e-3)
+
+
+def test_a_layer_fades_out_around_the_lungs() -> None:
+    lungs = np.zeros((512, 384), np.uint8)
+    lungs[150:350, 60:160], lungs[150:350, 220:320] = 128, 255
+    near = near_lungs(lungs)
+    assert near.shape == lungs.shape
+    assert (near.min(), near.max()) == (0.0, pytest.approx(1.0, abs=1e-3))
+    assert near[lungs > 0].min() > 0.95
+    # 7 of 256 pixels and the blur's tail: 28 pixels of 512
+    assert not near[:115].any()
+    assert not near[:, 360:].any()
+    assert not near_lungs(np.zeros((100, 80), np.uint8)).any()

@@ -43,10 +43,13 @@ class TriageStage:
         self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def run(self, studies: Sequence[Inputs]) -> list[Outputs]:
-        return [{"triage": Artifact(self._read(study["frontal"].value.pixels))} for study in studies]
+        return [{"triage": self._read(study["frontal"].value.pixels)} for study in studies]
 
-    def _read(self, pixels: FloatImage) -> TriageResult:
-        score = triage_score(self._network, frame(pixels, self._size).pixels, torch.device(self.device))
+    def _read(self, pixels: FloatImage) -> Artifact:
+        framed = frame(pixels, self._size)
+        score = triage_score(self._network, framed.pixels, torch.device(self.device))
         probability, interval = self._calibration.probability(score), self._calibration.interval(score)
         cut = self._calibration.operating_point
-        return TriageResult(score, probability, interval, cut, _STATES[state_of(probability, interval, cut)])
+        state = _STATES[state_of(probability, interval, cut)]
+        result = TriageResult(score, probability, interval, cut, state)
+        return Artifact(result, history=framed.history())

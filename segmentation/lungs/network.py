@@ -79,7 +79,9 @@ def _encoder(stages: list[list[int]]) -> list[nn.Sequential]:
     configuration: list[int | str] = []
     for stage in stages:
         configuration += [*stage, "M"]
-    layers = list(VGG(configuration, num_classes=0, in_chans=1, norm_layer=nn.BatchNorm2d).features)
+    # timm's classifier is not used: one hidden channel instead of 4096 saves making its weights
+    network = VGG(configuration, num_classes=0, in_chans=1, mlp_ratio=1 / 4096, norm_layer=nn.BatchNorm2d)
+    layers = list(network.features)
     pools = [index for index, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
     starts = [0, *pools[:-1]]
     return [nn.Sequential(*layers[start:end]) for start, end in zip(starts, pools, strict=True)]
