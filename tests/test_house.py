@@ -99,7 +99,10 @@ def test_a_fresh_interpreter_agrees_with_the_syntax_tree(package: str) -> None:
         for path in (ROOT / package).rglob("*.py")
     ]
     others = sorted(set(PACKAGES) - ALLOWED[package])
-    code = f"import importlib, sys\nfor name in {names!r}:\n    importlib.import_module(name)\nprint([p for p in {others!r} if p in sys.modules])"
+    code = (
+        f"import importlib, sys\nfor name in {names!r}:\n    importlib.import_module(name)\n"
+        f"print([p for p in {others!r} if p in sys.modules])"
+    )
     assert fresh(code) == "[]"
 
 
