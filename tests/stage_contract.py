@@ -16,7 +16,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any, ClassVar
 
 import numpy as np
@@ -60,8 +60,8 @@ class Watched(Mapping[str, Artifact]):
         return len(self.artifacts)
 
 
-def study_of(film: Radiograph, names: frozenset[str] | set[str]) -> dict[str, Artifact]:
-    """The artifacts ``names`` of one film, made without any network: half discs as lungs, stripes as bones."""
+def study_of(film: Radiograph, names: Set[str]) -> dict[str, Artifact]:
+    """The artifacts ``names`` of one film, made without a network: half discs as lungs, stripes as bones."""
     rows, columns = film.shape
     y, x = np.mgrid[0:rows, 0:columns]
     oval = ((y / rows - 0.5) / 0.4) ** 2 + ((x / columns - 0.5) / 0.4) ** 2 < 1
@@ -114,9 +114,9 @@ class StageContract:
     """Inherit, declare, and give a fixture ``stage``; the rest is here."""
 
     name: ClassVar[str]
-    needs: ClassVar[set[str]]
-    uses: ClassVar[set[str]] = set()
-    makes: ClassVar[set[str]]
+    needs: ClassVar[Set[str]]
+    uses: ClassVar[Set[str]] = frozenset()
+    makes: ClassVar[Set[str]]
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -127,7 +127,7 @@ class StageContract:
         """A study with everything the stage needs and uses."""
         return study_of(film, self.needs | self.uses)
 
-    def run(self, stage: Stage, *films: str, only: set[str] | None = None) -> list[Outputs]:
+    def run(self, stage: Stage, *films: str, only: Set[str] | None = None) -> list[Outputs]:
         studies = [self.inputs(FILMS[film]) for film in films]
         if only is not None:
             studies = [{name: study[name] for name in study if name in only} for study in studies]

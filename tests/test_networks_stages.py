@@ -74,7 +74,7 @@ class TestShippedLungs(TestLungs):
 
 class TestBone(StageContract):
     name, needs = "bone", {"frontal", "lung_mask"}
-    makes = {"bone_subtracted", "bone_suppressed"}
+    makes = frozenset({"bone_subtracted", "bone_suppressed"})
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -137,7 +137,7 @@ class TestTriage(StageContract):
 
 class DiagnosisContract(StageContract):
     name, needs, uses = "diagnosis", {"frontal", "lung_mask", "bone_subtracted"}, {"lateral"}
-    makes = {"findings"}
+    makes = frozenset({"findings"})
 
     @pytest.fixture(scope="class")
     @classmethod

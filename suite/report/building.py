@@ -18,7 +18,7 @@ from suite.report.regions import LungZones, regions_of
 from suite.report.schema import SCHEMA
 from suite.stages.artifacts import FindingResult, GateResult, TriageResult
 from suite.stages.contract import Artifact, StageRun
-from suite.study import Mask, Radiograph, Study
+from suite.study import FULL_16_BIT, Mask, Radiograph, Study
 from suite.version import __version__
 
 DISCLAIMER = "Research software, not a medical device. Suggestions for a radiologist, not a diagnosis."
@@ -66,7 +66,7 @@ def _film_names(study: Study) -> list[tuple[str, Radiograph]]:
 
 
 def _film(film: Radiograph) -> Picture:
-    return np.rint(film.pixels * np.float32(65535)).astype(np.uint16)
+    return FULL_16_BIT.to_uint16(film.pixels)
 
 
 def _view(film: Radiograph) -> dict[str, Any]:

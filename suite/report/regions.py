@@ -20,8 +20,8 @@ LEVEL = 0.5
 
 MOST_REGIONS = 3
 _WORKING_SIDE = 128
-_SMALLEST_SHARE = 0.002
-"""Pieces below this share of the film are noise of the map's coarse grid."""
+_SMALLEST_PIECE = 0.3
+"""Pieces below this share of one cell of the map are noise; a single hot cell covers 0.6 of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,10 @@ def regions_of(heatmap: Heatmap, zones: LungZones, lungs: Mask | None) -> list[d
         (values > LEVEL * peak).astype(np.uint8)
     )
     inside = None if lungs is None or lateral else _sampled(lungs, ys, xs) > 0
+    smallest = _SMALLEST_PIECE * values.size / heatmap.values.size
     found = []
     for index in range(1, count):
-        if statistics[index, cv2.CC_STAT_AREA] < _SMALLEST_SHARE * values.size:
+        if statistics[index, cv2.CC_STAT_AREA] < smallest:
             continue
         piece = labels == index
         mass = float(values[piece].sum())
