@@ -11,7 +11,7 @@ from suite.phantom.patient import Technique
 
 Image = npt.NDArray[np.float32]
 
-LEAD_PASSES = 0.05
+LEAD_PASSES = 0.006
 """Share of the beam behind a lead letter of about 1 mm."""
 
 _LETTER_MM = 15.0

@@ -279,8 +279,8 @@ def _lateral(
     side = replace(t, marker="L" if t.marker else "", marker_place=(t.marker_place[1], t.marker_place[1]))
     signal = marks.shaded(expose(paths, exposure, camera.spacing, rng).noisy, marks.letter(side, size))
     log_film = display.log_film(signal)
-    # Lungs take less of a lateral than of a frontal film.
-    how = display.choose(log_film, t.vendor, t.gamma, t.level, anchors=(9.0, 90.0))
+    # Lungs take less of a lateral than of a frontal film, and its greys are set darker.
+    how = display.choose(log_film, t.vendor, 1.35 * t.gamma, t.level, anchors=(9.0, 88.0))
     return _shutter(how.apply(log_film), t.collimation), masks, camera.spacing
 
 

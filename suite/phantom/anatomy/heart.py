@@ -21,8 +21,8 @@ _LEFT = np.asarray([15.0, 17.0, 20.0, 24.0, 24.0, 25.0, 27.0, 26.0, 25.0, 27.0])
 # that is 122 mm wide.
 _CHAMBERS = (
     ("right_atrium", (-15.0, -12.0, 0.0), (27.0, 40.0, 44.0), 0.0),
-    ("left_ventricle", (36.0, -20.0, -6.0), (62.0, 46.0, 40.0), -38.0),
-    ("right_ventricle", (16.0, -42.0, -14.0), (50.0, 36.0, 42.0), -15.0),
+    ("left_ventricle", (36.0, -20.0, -12.0), (62.0, 46.0, 40.0), -38.0),
+    ("right_ventricle", (16.0, -42.0, -18.0), (50.0, 36.0, 42.0), -15.0),
     ("left_atrium", (10.0, 14.0, 22.0), (38.0, 32.0, 36.0), 0.0),
     ("outflow", (20.0, -20.0, 30.0), (28.0, 34.0, 38.0), 18.0),
 )
@@ -93,7 +93,7 @@ def _frontal_axes(degrees: float) -> Floats:
 
 def _add_apical_fat(scene: Scene, frame: Frame, rng: np.random.Generator) -> None:
     p = frame.patient
-    size = float(np.clip(rng.normal(0.5 + 0.012 * p.fat, 0.2), 0.15, 1.3))
+    size = float(np.clip(rng.normal(0.7 + 0.015 * p.fat, 0.25), 0.3, 1.6))
     reach = 0.985 * p.half_width * p.cardiothoracic
     z = frame.heart_z() - 26.0
     for side, x in ((-1, -0.42 * reach), (1, 1.08 * reach)):

@@ -93,7 +93,7 @@ def _add_rib(scene: Scene, frame: Frame, line: Floats, normal: Floats, number: i
     half_depth = (
         0.5 * _radial(frame, number) * np.interp(along, [0, 0.1, 0.2, 0.7, 1.0], [1.0, 0.9, 1.1, 1.0, 0.95])
     )
-    cortex = p.cortex * np.interp(along, [0.0, 0.15, 0.5, 0.85, 1.0], [0.3, 0.45, 0.45, 0.32, 0.22])
+    cortex = p.cortex * np.interp(along, [0.0, 0.15, 0.5, 0.85, 1.0], [0.3, 0.42, 0.42, 0.3, 0.2])
     if number == 1:
         # The first rib lies flat: its broad side faces up.
         normal = normal + np.asarray([0.0, 0.0, 1.6])
@@ -104,7 +104,7 @@ def _add_rib(scene: Scene, frame: Frame, line: Floats, normal: Floats, number: i
         line, np.maximum(half_height - cortex, 0.4), np.maximum(half_depth - cortex, 0.4), normal, 14, 0.22
     )
     scene.add(label, shell, CORTEX, Priority.CORTEX, label, "ribs")
-    scene.add(f"{label}_marrow", core, MARROW.with_density(1.22), Priority.MARROW, label, "ribs")
+    scene.add(f"{label}_marrow", core, MARROW.with_density(1.19), Priority.MARROW, label, "ribs")
 
 
 def sternum_edge(frame: Frame, number: int, side: int) -> Floats:
