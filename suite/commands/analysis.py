@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.commands.console import error_line, output, progress_bar
-from suite.errors import InputError, SuiteError
+from suite.errors import SuiteError
 from suite.intake import StudyFiles, collect
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _analyze_all(
                 reading = _analyze_one(
                     analyzer, files, out, outcome, override_gate, lambda: progress.advance(task)
                 )
-                if dicom:
+                if dicom and reading is not None:
                     _write_dicom(reading, files, out / files.id)
             except SuiteError as error:
                 outcome.failed(error)
@@ -93,12 +93,13 @@ def _analyze_all(
 
 def _analyze_one(
     analyzer: Analyzer, files: StudyFiles, out: Path, outcome: Outcome, override_gate: bool, advance: Any
-) -> Reading:
+) -> Reading | None:
+    """The reading, written; ``None`` when none of the films could be read, which was told to the user."""
     study, refused = files.load_or_refuse()
     for refusal in refused:
         outcome.failed(refusal.error)
     if study is None:
-        raise InputError(f"{files.id}: none of its films can be read; see the message above.")
+        return None
 
     def on_progress(_stage: str, state: str) -> None:
         if state == "finished":
@@ -122,6 +123,7 @@ def table_of(
     reports: Sequence[dict[str, Any]], extra: tuple[str, Callable[[dict[str, Any]], str]] | None = None
 ) -> Table:
     """One line a study: what the gate said, how abnormal, what is suggested; ``extra`` adds a column."""
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -131,7 +133,8 @@ def table_of(
     for report in reports:
         middle = [extra[1](report)] if extra else []
         cells = (_gate(report), _abnormal(report), _suggested(report))
-        table.add_row(report["study"]["id"], *middle, *cells)
+        # brackets in a message are its own, not rich's markup
+        table.add_row(report["study"]["id"], *map(escape, (*middle, *cells)))
     return table
 
 

@@ -25,7 +25,7 @@ def error_line(message: str) -> None:
 
 
 def progress_bar() -> Progress:
-    """A progress bar on standard error that leaves standard output clean."""
+    """A progress bar on standard error that leaves standard output clean; none where nobody watches."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -43,4 +43,5 @@ def progress_bar() -> Progress:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=Console(stderr=True))
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, disable=not console.is_terminal)

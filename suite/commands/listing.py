@@ -98,6 +98,7 @@ def doctor(data: Path | None, *, as_json: bool) -> int:
             )
         )
     else:
+        from rich.markup import escape
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False, show_header=False)
@@ -109,7 +110,7 @@ def doctor(data: Path | None, *, as_json: bool) -> int:
                 if finding.required
                 else "[yellow]absent[/]"
             )
-            table.add_row(mark, finding.name, finding.detail)
+            table.add_row(mark, finding.name, escape(finding.detail))
         output(table)
     return 0 if all(finding.well for finding in findings if finding.required) else 1
 
