@@ -98,12 +98,12 @@ CASES = [
     (Consolidation((Focus("right_upper", 130.0, 0.85, 0.3),)), 0.08, 0.85, 0.02),
     (Pneumonia((Focus("left_lower", 45.0, 0.5, 0.8),)), 0.08, 0.8, 0.02),
     (LungOpacity((Focus("right_lower", 50.0, 0.3, 0.3),)), 0.08, 0.7, 0.02),
-    (Edema(0.7, 6), 0.08, 0.85, 0.06),
+    (Edema(0.7, 6), 0.10, 0.85, 0.06),
     (Atelectasis((Plate(-1, 60.0, 40.0, 3.0, 22.0),)), 0.03, 0.75, 0.003),
     (Atelectasis((), (Collapse("right_upper", 0.8),)), 0.10, 0.75, 0.18),
     (Pneumothorax(-1, 40.0, 18.0), 0.05, 0.7, 0.15),
     (PleuralEffusion((Effusion(1, 0.4),)), 0.05, 0.9, 0.03),
-    (PleuralEffusion((Effusion(-1, 0.5, layering=True),)), 0.05, 0.9, 0.03),
+    (PleuralEffusion((Effusion(-1, 0.5, layering=True),)), 0.08, 0.9, 0.03),
     (PleuralOther((Rind(-1, -0.05, 0.5, 9.0),)), 0.04, 0.7, 0.02),
     (PleuralOther((), (Plaque(1, 0.4, 1.8, 40.0, 5.0, 0.8),)), 0.03, 0.8, 0.002),
     (Fracture((Break("rib_left_05", 0.4, 5.0),)), 0.006, 0.5, 0.01),
@@ -366,6 +366,14 @@ def test_absurd_wishes_are_refused_with_a_sentence() -> None:
         draw_findings(np.random.default_rng(0), Patient(), {"edema": 1.5})
     with pytest.raises(InputError, match="jetpack"):
         Device("jetpack")
+
+
+def test_dense_pneumonia_is_consolidation_as_well() -> None:
+    thin, dense = (Pneumonia((Focus("left_lower", 45.0, filling, 0.5),)) for filling in (0.5, 0.8))
+    assert thin.codes == ("pneumonia",)
+    masks = finding_masks(_paths_with([dense]))
+    assert labels_of([dense])["consolidation"] == 1
+    assert masks["finding_consolidation"].sum() > 0.8 * masks["finding_pneumonia"].sum()
 
 
 def test_masks_of_parents_hold_their_children() -> None:

@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from suite.phantom.anatomy import build_scene
+    from suite.phantom.pathology.draw import draw_findings
     from suite.phantom.patient import Patient
     from suite.phantom.scene import Scene
     from suite.phantom.study import PhantomStudy, render_study
 
-__all__ = ["Patient", "PhantomStudy", "Scene", "build_scene", "render_study"]
+__all__ = ["Patient", "PhantomStudy", "Scene", "build_scene", "draw_findings", "render_study"]
 
 _HOMES = {
     "Patient": "suite.phantom.patient",
     "PhantomStudy": "suite.phantom.study",
     "Scene": "suite.phantom.scene",
     "build_scene": "suite.phantom.anatomy",
+    "draw_findings": "suite.phantom.pathology.draw",
     "render_study": "suite.phantom.study",
 }
 

@@ -78,27 +78,32 @@ def finding_masks(paths: Paths) -> dict[str, Mask]:
 
     A finding is where a solid of its label is crossed, or where its own material is thick enough to show.
     """
-    labels = {name for name in paths.labels if name.startswith(_FINDING)}
-    stuffs = {material.name for material in paths.materials if material.name.startswith(_FINDING)}
+    solids = {name.removeprefix(_FINDING) for name in paths.labels if name.startswith(_FINDING)}
+    names = {material.name for material in paths.materials if material.name.startswith(_FINDING)}
+    stuffs = {name: name.removeprefix(_FINDING).split("+") for name in names}
     masks: dict[str, Mask] = {}
-    for name in sorted(labels | stuffs):
-        code = name.removeprefix(_FINDING)
-        shown = paths.mask(name).astype(bool)
-        if name in stuffs:
-            length = paths.length(name)
-            if code in _PATCHY:
-                length = wide_blur(length, length.shape[0] / 100.0)
-            enough = length > _SHOWN_MM.get(code, 3.0)
-            if code == "pneumothorax":
-                # Gas before and behind a lung that still reaches there is not what readers outline.
-                enough &= length > 1.2 * paths.length("lung")
-            shown |= enough
+    for code in sorted(solids.union(*stuffs.values())):
+        shown = paths.mask(_FINDING + code).astype(bool)
+        own = [name for name, codes in stuffs.items() if code in codes]
+        if own:
+            shown |= _thick(paths, code, paths.length(*own))
         masks[f"finding_{code}"] = shown.astype(np.uint8)
     for parent, children in PARENTS.items():
         present = [masks[f"finding_{code}"] for code in (parent, *children) if f"finding_{code}" in masks]
         if present:
             masks[f"finding_{parent}"] = np.maximum.reduce(present)
     return masks
+
+
+def _thick(paths: Paths, code: str, length: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Where enough of a finding's own material lies on the ray, given its millimetres (H, W)."""
+    if code in _PATCHY:
+        length = wide_blur(length, length.shape[0] / 100.0)
+    enough = length > _SHOWN_MM.get(code, 3.0)
+    if code == "pneumothorax":
+        # Gas before and behind a lung that still reaches there is not what readers outline.
+        enough &= length > 1.2 * paths.length("lung")
+    return np.asarray(enough)
 
 
 def _inner_clavicle(clavicle: Mask, lung: Mask, side: str) -> Mask:

@@ -16,6 +16,9 @@ from suite.phantom.pathology.site import LOBES, SIDE_NAMES, Region, Site
 from suite.phantom.patient import Patient
 from suite.phantom.scene import Capsules, Scene
 
+DENSE = 0.7
+"""Filling from which pneumonia counts as consolidation too."""
+
 _PUFF_VOLUME = (2.0 * np.pi) ** 1.5
 
 
@@ -84,8 +87,8 @@ class Pneumonia(Pathology):
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """Pneumonia, with consolidation from a filling of 0.7."""
-        dense = max((focus.filling for focus in self.foci), default=0.0) >= 0.7
+        """Pneumonia, with consolidation from a filling of ``DENSE``."""
+        dense = max((focus.filling for focus in self.foci), default=0.0) >= DENSE
         return (self.code, "consolidation") if dense else (self.code,)
 
     @classmethod
@@ -161,7 +164,10 @@ def add_focus(
     if len(points) < 8:
         return
     side = SIDE_NAMES[focus.side]
-    material, tissue = stuff(code), site.lung_material(focus.side)
+    # Dense pneumonia is consolidation as well, and belongs to both masks.
+    dense = code == "pneumonia" and focus.filling >= DENSE
+    material = stuff(code, "consolidation") if dense else stuff(code)
+    tissue = site.lung_material(focus.side)
     split = len(points) // 5
     shares = (1.0 - 0.6 * focus.grain, 0.6 * focus.grain)
     for name, part, sigma, share in (

@@ -44,9 +44,9 @@ def label(code: str) -> str:
     return f"finding:{code}"
 
 
-def stuff(code: str, table: str = "soft", density: float = 1.04) -> Material:
-    """A material that belongs to one finding, so that its path lengths give the finding's mask."""
-    return Material(label(code), table, density)
+def stuff(*codes: str, table: str = "soft", density: float = 1.04) -> Material:
+    """A material that belongs to a finding (or several), so that its path lengths give the mask."""
+    return Material(label("+".join(codes)), table, density)
 
 
 def is_supine(patient: Patient) -> bool:

@@ -65,7 +65,11 @@ class PleuralEffusion(Pathology):
             z, thickness = _layer(site, fluid) if fluid.layering else _pool(site, fluid)
             mesh = pleural_shell(site.frame, fluid.side, z, thickness).moved(site.pose)
             scene.add(
-                f"effusion_{name}", mesh, stuff(self.code, "water", 1.02), Priority.PLEURA, f"pleura_{name}"
+                f"effusion_{name}",
+                mesh,
+                stuff(self.code, table="water", density=1.02),
+                Priority.PLEURA,
+                f"pleura_{name}",
             )
             push -= fluid.side * max(fluid.amount - 0.65, 0.0) * 50.0
         if push:

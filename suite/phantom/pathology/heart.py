@@ -93,7 +93,7 @@ class EnlargedCardiomediastinum(Pathology):
 
 def _swell(z: Floats, low: float, high: float) -> Floats:
     """1 in the middle of a range of heights, falling to 0 at its ends."""
-    return smoothstep((z - low) / 25.0) * smoothstep((high - z) / 30.0)
+    return smoothstep((z - low) / 45.0) * smoothstep((high - z) / 75.0)
 
 
 def _label_between(site: Site, solid: Solid, low: float, high: float, name: str) -> None:

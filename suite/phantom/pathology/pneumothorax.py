@@ -82,7 +82,11 @@ class Pneumothorax(Pathology):
         density = lung.material.density * min((before / max(lung.mesh.volume, 1.0)) ** 0.85, 2.4)
         site.set_lung_density(self.side, min(density, 0.75))
         scene.add(
-            f"pneumothorax_{name}", cavity, stuff(self.code, "air", 0.001205), _GAS_PRIORITY, f"lung_{name}"
+            f"pneumothorax_{name}",
+            cavity,
+            stuff(self.code, table="air", density=0.001205),
+            _GAS_PRIORITY,
+            f"lung_{name}",
         )
         scene.add(f"visceral_pleura_{name}", pleura, SOFT, _GAS_PRIORITY + 0.5, f"lung_{name}")
         scene.measurements["pneumothorax_apex_mm"] = self.apex_mm

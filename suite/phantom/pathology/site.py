@@ -146,7 +146,10 @@ class Site:
         away = points - middle
         far = np.linalg.norm(away, axis=1)
         _, nearest = tree.query(away / np.maximum(far, 1e-6)[:, None])
-        clear = np.abs(points[:, 0]) > 15.0 * self.patient.mediastinum_width + margin
+        # Beside the vertebral bodies the paraspinal tissue is wider than the mediastinum before them.
+        behind = points[:, 1] > self.frame.spine_y(points[:, 2]) - 5.0
+        wide = np.where(behind, 29.0, 15.0 * self.patient.mediastinum_width)
+        clear = np.abs(points[:, 0]) > wide + margin
         return np.asarray((far > reach[nearest] + margin) & clear)
 
     def in_lung(self, points: Floats, side: int, margin: float = 3.0) -> Bools:
@@ -169,7 +172,7 @@ class Site:
         high = np.asarray([p.half_width, 108.0 * p.depth, self.height])
         kept, found, tried = np.empty((0, 3)), 0, 0
         while found < count and tried < 40 * count + 40_000:
-            points = rng.uniform(low, high, (max(2 * count, 2000), 3))
+            points = rng.uniform(low, high, (max(2 * count, 6000), 3))
             points[:, 0] *= side
             tried += len(points)
             if region is not None:
