@@ -22,7 +22,7 @@ def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]
     return path
 
 
-def organs(rows: int = ROWS, columns: int = COLUMNS) -> np.ndarray:  # type: ignore[type-arg]
+def organs(rows: int = ROWS, columns: int = COLUMNS) -> np.ndarray:
     """JSRT's bit field: right lung on the picture's left, left lung on its right, heart over its edge."""
     picture = np.zeros((rows, columns), np.uint8)
     top, bottom = rows // 5, rows * 4 // 5

@@ -55,7 +55,7 @@ def write_16_bit(path: Path, pixels: FloatImage) -> Path:
     return write_png(path, np.rint(pixels * 65535).astype(np.uint16))
 
 
-def write_png(path: Path, values: np.ndarray) -> Path:  # type: ignore[type-arg]
+def write_png(path: Path, values: np.ndarray) -> Path:
     """An integer array as a PNG file; folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(cv2.imencode(".png", values)[1].tobytes())

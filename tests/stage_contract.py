@@ -37,7 +37,7 @@ FILMS: dict[str, Radiograph] = {
     "in a black border": framed_by_constant_border(180, 150, 40),
     "mostly border": framed_by_constant_border(200, 200, 90),
     "two greys": Radiograph(
-        np.kron(np.eye(4, dtype=np.float32), np.ones((20, 15), np.float32)), Projection.PA, "two greys.png"
+        np.kron(np.eye(4), np.ones((20, 15))).astype(np.float32), Projection.PA, "two greys.png"
     ),
 }
 

@@ -1,4 +1,4 @@
-"""The command line: results on standard output, one sentence for each failure on standard error, exit codes."""
+"""The command line: results on standard output, a sentence for each failure on standard error, exit codes."""
 
 from __future__ import annotations
 
@@ -375,7 +375,13 @@ def program(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_starts_without_torch() -> None:
-    code = "import sys; from suite.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit as end:\n    print(end.code, 'torch' in sys.modules, 'cv2' in sys.modules)"
+    code = (
+        "import sys; from suite.cli import main\n"
+        "try:\n"
+        "    main(['--help'])\n"
+        "except SystemExit as end:\n"
+        "    print(end.code, 'torch' in sys.modules, 'cv2' in sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
     )

@@ -148,7 +148,7 @@ def test_dice_by_hand_and_the_empty_rule() -> None:
     assert dice(second, second) == 1.0
 
 
-def blob(shape: tuple[int, int], *boxes: tuple[int, int, int, int]) -> np.ndarray:  # type: ignore[type-arg]
+def blob(shape: tuple[int, int], *boxes: tuple[int, int, int, int]) -> np.ndarray:
     picture = np.zeros(shape, np.float32)
     for top, bottom, left, right in boxes:
         picture[top:bottom, left:right] = 0.9

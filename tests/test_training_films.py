@@ -195,11 +195,11 @@ def test_a_card_does_not_name_folders_of_one_machine(jsrt: Path) -> None:
 
 def test_shipped_weights_are_measured_as_rounded() -> None:
     torch.manual_seed(0)
-    network = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3))
-    before = network[0].weight.detach().clone()
-    command.as_shipped(network)
-    assert torch.equal(network[0].weight.detach(), before.half().float())
-    assert not torch.equal(network[0].weight.detach(), before)
+    layer = torch.nn.Linear(3, 3)
+    before = layer.weight.detach().clone()
+    command.as_shipped(torch.nn.Sequential(layer, torch.nn.BatchNorm1d(3)))
+    assert torch.equal(layer.weight.detach(), before.half().float())
+    assert not torch.equal(layer.weight.detach(), before)
 
 
 @pytest.mark.parametrize(

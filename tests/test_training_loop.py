@@ -10,7 +10,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from suite.datasets.manifest import SplitName
 from suite.errors import DatasetError, StorageError, WeightsError
+from suite.training.evaluation import Evaluation
 from suite.training.loop import EpochSampler, SeededDataset, derived_seed, fit
 from suite.training.recipe import Recipe
 from suite.training.task import Batch
@@ -119,7 +121,7 @@ def test_the_best_epoch_is_kept_and_later_wins_a_tie(tmp_path: Path) -> None:
         figures = iter((0.5, 0.2, 0.2, 0.4))
         marks: list[float]
 
-        def evaluate(self, model: nn.Module, split: str):  # type: ignore[no-untyped-def,override]
+        def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
             evaluation = super().evaluate(model, "validation")
             self.marks = [*getattr(self, "marks", []), float(model[0].weight.sum())]  # type: ignore[index]
             return type(evaluation)({"loss": type(evaluation.figures["loss"])(next(self.figures))})
@@ -211,4 +213,4 @@ def test_derived_seeds_are_those_of_sha256() -> None:
 
 def test_a_recipe_in_the_loop_is_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        Recipe().seed = 3  # type: ignore[misc]
+        Recipe.checked({}).seed = 3

@@ -46,7 +46,7 @@ def test_rows_of_a_patient_are_drawn_together() -> None:
     patients = ["b", "a", "b", "c"]
     seen: set[tuple[int, ...]] = set()
 
-    def statistic(rows: np.ndarray) -> float:  # type: ignore[type-arg]
+    def statistic(rows: np.ndarray) -> float:
         seen.add(tuple(rows.tolist()))
         return 0.0
 

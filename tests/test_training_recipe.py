@@ -33,7 +33,7 @@ def sentence_of(settings: list[str], recipe: type[Recipe] = Recipe) -> str:
 def test_settings_are_converted_to_the_types_of_their_keys() -> None:
     recipe = Recipe.from_settings(["epochs=3", " learning_rate = 1e-4", "precision=32-true"])
     assert (recipe.epochs, recipe.learning_rate, recipe.precision) == (3, 1e-4, "32-true")
-    assert BoneRecipe.from_settings(["attention=false"]).attention is False  # type: ignore[attr-defined]
+    assert BoneRecipe.from_settings(["attention=false"]).attention is False
 
 
 def test_an_unknown_key_lists_the_known_ones_in_one_sentence() -> None:

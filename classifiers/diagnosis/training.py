@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -154,7 +155,7 @@ class DiagnosisTask(Task):
             f"auc_{code}": auc_figure(truth[:, i], scores[:, i], owners, rng) for i, code in enumerate(CODES)
         }
         known = [figure.value for figure in figures.values() if not np.isnan(figure.value)]
-        figures = {"mean_auc": Figure(float(np.mean(known)), n=len(known)), **figures}
+        figures = {"mean_auc": Figure(float(np.mean(known)) if known else math.nan, n=len(known)), **figures}
         extras: dict[str, Any] = {}
         if split == "test":
             heads, calibration_figures = self._calibrate(model, truth, scores)

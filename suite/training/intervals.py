@@ -27,8 +27,13 @@ def bootstrap(
         patients: the patient of each row; rows of a patient are drawn together.
         rng: generator of the draws.
         draws: number of replicates.
+
+    Returns:
+        the figure; NaN where there is no row.
     """
     owners = np.asarray(patients)
+    if not owners.size:
+        return Figure(float("nan"))
     _, inverse = np.unique(owners, return_inverse=True)
     order = np.argsort(inverse, kind="stable")
     groups = np.split(order, np.cumsum(np.bincount(inverse))[:-1])

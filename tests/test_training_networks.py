@@ -1,0 +1,155 @@
+"""Each network's own training, in small: it runs, resumes, honours unknown labels, and says what it is."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from classifiers.diagnosis import training as diagnosis_training
+from classifiers.diagnosis.films import ChannelFilms, ChannelSet
+from gan.training import BoneTask
+from suite.datasets.registry import open_dataset
+from suite.findings import CODES
+from suite.training import command
+from suite.training.loop import fit
+from tests import fake_stages, made_datasets
+
+BONE = (
+    "size=256",
+    "base=8",
+    "discriminator_base=8",
+    "epochs=2",
+    "pretraining_share=0.5",
+    "batch_size=2",
+    "validate_every=2",
+    "precision=32-true",
+    "limit=2",
+)
+
+
+class Stopped(Exception):  # noqa: N818 - it stands for Ctrl-C
+    """The run ends here."""
+
+
+@pytest.fixture(scope="module")
+def jsrt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_datasets.jsrt(tmp_path_factory.mktemp("jsrt"), count=16)
+
+
+def bone_task(jsrt: Path) -> BoneTask:
+    task = command.prepare("bone", {"jsrt": jsrt}, BONE)
+    assert isinstance(task, BoneTask)
+    return task
+
+
+def test_the_gan_resumes_bit_for_bit_and_its_discriminator_joins_late(jsrt: Path, tmp_path: Path) -> None:
+    seen: list[set[str]] = []
+
+    def watch(step: int, _total: int, losses: Mapping[str, float]) -> None:
+        seen.append(set(losses))
+        assert all(math.isfinite(value) for value in losses.values())
+
+    whole = fit(bone_task(jsrt), tmp_path / "whole", device="cpu", on_step=watch).state_dict()
+    assert seen == [{"l1"}, {"l1", "discriminator", "generator"}]
+
+    def stop(step: int, _total: int, _losses: Mapping[str, float]) -> None:
+        if step == 2:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        fit(bone_task(jsrt), tmp_path / "parts", device="cpu", on_step=stop)
+    resumed = fit(bone_task(jsrt), tmp_path / "parts", device="cpu", resume=True).state_dict()
+    assert [name for name in whole if not torch.equal(whole[name], resumed[name])] == []
+
+
+SMALL = ("size=64", "epochs=1", "batch_size=4", "validate_every=1", "precision=32-true", "limit=8")
+FINDINGS = ("No Finding", "Mass|Effusion", "No Finding", "Edema", "Pneumothorax")
+
+
+@pytest.fixture(scope="module")
+def nih(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_datasets.nih(tmp_path_factory.mktemp("nih"), [FINDINGS[index % 5] for index in range(70)])
+
+
+def test_triage_learns_and_calibrates_on_films_it_did_not_learn_from(nih: Path, tmp_path: Path) -> None:
+    card = command.train("triage", {"nih": nih}, SMALL, tmp_path, device="cpu").content
+    split = open_dataset("nih", nih).split(0, (0.65, 0.15, 0.2))
+    assert card["metrics"]["auc"]["n"] == len(split["test"])
+    assert set(card["metrics"]) == {"auc", "sensitivity", "specificity", "brier", "ece"}
+    calibration = card["calibration"]
+    assert calibration["positives"] + calibration["negatives"] == len(split["validation"])
+    assert calibration["source"] == f"{len(split['validation'])} held-out ChestX-ray14 films"
+    assert card["input"] == {"size": 64, "channels": 1}
+    films = (tmp_path / "films.csv").read_text().splitlines()
+    assert films[0] == "film,patient,abnormal,score"
+    assert {line.split(",")[0] for line in films[1:]} == {record.id for record in split["test"]}
+
+
+@pytest.fixture
+def stages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lungs and bones of the films by fake stages."""
+    made: dict[str, Any] = {
+        "lungs": fake_stages.lungs(),
+        "bone": fake_stages.fake("bone", "frontal", "bone_subtracted bone_suppressed", bones),
+    }
+    monkeypatch.setattr("classifiers.diagnosis.films.load_stage", made.__getitem__)
+
+
+def bones(study: Any) -> dict[str, Any]:
+    film = study["frontal"].value
+    layer = fake_stages.bone_of(film)
+    return {"bone_subtracted": layer, "bone_suppressed": film.pixels - layer}
+
+
+def test_diagnosis_says_which_heads_were_taught(
+    stages: None, nih: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diagnosis_training, "MIN_TRAINING_POSITIVES", 2)
+    settings = ("size=64", "epochs=1", "batch_size=4", "precision=32-true", "limit=16")
+    card = command.train("diagnosis", {"nih": nih}, settings, tmp_path, device="cpu").content
+    heads, metrics = card["heads"], card["metrics"]
+    assert tuple(heads) == CODES
+    train = open_dataset("nih", nih).split(0, (0.65, 0.15, 0.2))["train"][:16]
+    for index, code in enumerate(CODES):
+        positives = sum(record.labels[index] == 1.0 for record in train)
+        assert heads[code]["training_positives"] == positives
+        assert heads[code]["trained"] == (positives >= 2)
+    # the set never labels these: no positives, no figure, no calibration
+    for code in ("fracture", "support_devices", "enlarged_cardiomediastinum"):
+        assert heads[code] == {"trained": False, "training_positives": 0, "calibration": None}
+        assert metrics[f"auc_{code}"] == {"value": None, "interval": None, "n": 0}
+        assert code in card["limits"]
+    known = [metrics[f"auc_{code}"]["value"] for code in CODES if metrics[f"auc_{code}"]["value"] is not None]
+    assert metrics["mean_auc"]["value"] == pytest.approx(np.mean(known), abs=1e-5)
+    assert metrics["mean_auc"]["n"] == len(known)
+    assert card["input"] == {"size": 64, "channels": 3}
+    assert "NaN" not in json.dumps(card)
+
+
+def test_channels_are_made_once_and_change_together(stages: None, nih: Path) -> None:
+    record = open_dataset("nih", nih).records[0]
+    films = ChannelFilms(64)
+    plain = films(record)
+    kept = record.frontal.read_bytes()
+    record.frontal.unlink()
+    try:
+        np.testing.assert_array_equal(films(record), plain)
+    finally:
+        record.frontal.write_bytes(kept)
+    item = ChannelSet([record], films, augmented=False)[0]
+    np.testing.assert_allclose(item["frontal"].numpy(), plain, atol=1e-6)
+    torch.manual_seed(0)
+    varied = ChannelSet([record], films, augmented=True)[0]["frontal"]
+    assert varied.shape == (3, 64, 64)
+    assert 0.0 <= float(varied.min()) <= float(varied.max()) <= 1.0
+    # the lung channel is the film inside the lungs and nothing outside, before and after
+    inside = varied[1] > 0.05
+    assert inside.any()
+    assert float((varied[1] - varied[0])[inside].abs().median()) < 0.02
