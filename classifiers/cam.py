@@ -30,7 +30,12 @@ class BranchHead(nn.Module):
 
 
 def heatmap_from(maps: Tensor) -> Tensor:
-    """Evidence for each finding (..., h, w): the map's positive part, its peak at 1; 0 where it has none."""
-    positive = maps.clamp_min(0.0)
-    peak = positive.amax((-2, -1), keepdim=True)
-    return positive / peak.clamp_min(1e-6)
+    """Where the evidence for a finding exceeds the film's average: (..., h, w), its peak at 1.
+
+    The average carries what holds for the whole film, such as how common a finding is; without it taken
+    away the map of a rare finding is negative everywhere, and that of a common one bright everywhere. A map
+    without differences gives 0.
+    """
+    above = (maps - maps.mean((-2, -1), keepdim=True)).clamp_min(0.0)
+    peak = above.amax((-2, -1), keepdim=True)
+    return torch.where(peak > 1e-6, above / peak.clamp_min(1e-6), torch.zeros_like(above))

@@ -90,9 +90,12 @@ def test_a_map_averages_to_its_branchs_logit() -> None:
     assert torch.allclose(head(features).mean((-2, -1)), head.linear(pooled), atol=1e-6)
 
 
-def test_a_heatmap_is_the_positive_evidence_with_its_peak_at_one() -> None:
-    maps = torch.tensor([[[-3.0, 0.0], [1.0, 4.0]], [[-1.0, -2.0], [-3.0, 0.0]]])
-    assert heatmap_from(maps).tolist() == [[[0.0, 0.0], [0.25, 1.0]], [[0.0, 0.0], [0.0, 0.0]]]
+def test_a_heatmap_is_the_evidence_above_the_films_average_with_its_peak_at_one() -> None:
+    maps = torch.tensor([[[-3.0, 0.0], [1.0, 6.0]], [[-1.0, -2.0], [-3.0, 2.0]], [[5.0, 5.0], [5.0, 5.0]]])
+    expected = [[[0.0, 0.0], [0.0, 1.0]], [[0.0, 0.0], [0.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]]]
+    assert heatmap_from(maps).tolist() == expected
+    bright = maps[0] + 100.0  # how common a finding is must not show
+    assert torch.allclose(heatmap_from(bright), heatmap_from(maps[0]))
 
 
 def pair(batch: int) -> tuple[Tensor, Tensor]:
