@@ -2,9 +2,9 @@
 
     python benchmarks/analyze.py [FILM] [--runs 15]
 
-Without a film a computed one of 1024 x 1024 is read. ``reading`` is ``Analyzer.run`` on a film in memory: every
-stage, its pre- and post-processing, maps on the film's grid, regions, report. ``forward passes`` are the same
-networks on ready tensors. Writing the files is shown apart, since it depends on the film's size and the disk.
+Without a film a computed one of 1024 x 1024 is read. ``reading`` is ``Analyzer.run`` on a film in memory:
+every stage, its pre- and post-processing, maps on the film's grid, regions, report. ``forward passes`` are the
+same networks on ready tensors. Writing the files is shown apart: it depends on the film's size and the disk.
 """
 
 from __future__ import annotations
@@ -83,9 +83,7 @@ def main() -> None:
     reading = analyzer.run(study)
     with tempfile.TemporaryDirectory() as folder:
         writing_ms = median_ms(lambda: reading.write(Path(folder) / "study"), max(3, options.runs // 3))
-    print(
-        f"film {study.frontal.shape if study.frontal else None}, {torch.get_num_threads()} threads, median of {options.runs}"
-    )
+    print(f"film {study.views['frontal'].shape}, {torch.get_num_threads()} threads, median of {options.runs}")
     print(f"{'what':28s} {'ms':>9s}")
     for name, value in [
         *rows,

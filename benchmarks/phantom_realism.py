@@ -216,7 +216,8 @@ def judge(real: list[dict[str, float]], made: list[dict[str, float]], rng: np.ra
         return np.asarray((x[test] - mean) / spread @ w[:-1])
 
     print(
-        f"\nlogistic regression on {len(names)} numbers, 5 folds: AUC {auc(folded(len(y), predict, rng), y):.3f}"
+        f"\nlogistic regression on {len(names)} numbers, 5 folds: "
+        f"AUC {auc(folded(len(y), predict, rng), y):.3f}"
     )
     alone = {name: auc(x[:, k], y) for k, name in enumerate(names)}
     weights = logistic((x - x.mean(0)) / (x.std(0) + 1e-9), y)

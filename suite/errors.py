@@ -26,7 +26,7 @@ class UnreadableFileError(InputError):
 
 
 class UnsupportedPixelsError(InputError):
-    """The file is sound, but its pixels are of a kind that is not read (compression, colour, frames, size)."""
+    """The file is sound, but its pixels (compression, colour, frames, size) are of a kind not read."""
 
 
 class NotARadiographError(InputError):

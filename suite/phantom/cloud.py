@@ -1,4 +1,4 @@
-"""Clouds: many soft puffs that fill the lung's air spaces without a surface (oedema, pneumonia, ground glass)."""
+"""Clouds: soft puffs that fill the lung's air spaces without a surface (oedema, pneumonia, ground glass)."""
 
 from __future__ import annotations
 

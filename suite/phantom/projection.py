@@ -173,9 +173,7 @@ def _add_capsules(
         bits[chords > raycast.LABEL_THRESHOLD_MM] |= word
 
 
-def _chords(
-    capsules: Capsules, camera: Camera, around: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
+def _chords(capsules: Capsules, camera: Camera, around: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Millimetres that capsules or puffs take of what is ``around``, (H, W)."""
     if isinstance(capsules, Cloud):
         return capsules.chords(camera, around)
