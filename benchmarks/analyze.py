@@ -3,7 +3,7 @@
     python benchmarks/analyze.py [FILM] [--runs 15]
 
 Without a film a computed one of 1024 x 1024 is read. ``reading`` is ``Analyzer.run`` on a film in memory:
-every stage, its pre- and post-processing, maps on the film's grid, regions, report. ``forward passes`` are the
+every stage, its pre- and post-processing, maps on the film's grid, regions, report. ``forward passes``: the
 same networks on ready tensors. Writing the files is shown apart: it depends on the film's size and the disk.
 """
 
