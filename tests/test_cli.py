@@ -409,3 +409,14 @@ def test_the_program_reads_a_film_with_the_shipped_lungs(film: Path, tmp_path: P
     (report,) = json.loads(done.stdout)
     assert [stage["name"] for stage in report["provenance"]["stages"]] == ["gate", "lungs"]
     assert (tmp_path / "out" / "front" / "lung_mask.png").is_file()
+
+
+@pytest.mark.usefixtures("house")
+def test_dicom_objects_of_a_picture_are_declined_in_a_sentence_and_the_reading_stays(
+    tmp_path: Path, film: Path
+) -> None:
+    result = radsuite("analyze", film, "--out", tmp_path / "out", "--dicom")
+    assert result.exit_code == 0
+    assert "came as a picture" in result.stderr
+    assert (tmp_path / "out" / "front" / "report.json").is_file()
+    assert not (tmp_path / "out" / "front" / "dicom").exists()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from suite.commands.console import error_line, output, progress_bar
 from suite.errors import SuiteError
+from suite.file_kinds import FileKind, file_kind, read_head
 from suite.intake import StudyFiles, collect
 
 if TYPE_CHECKING:
@@ -113,10 +114,16 @@ def _analyze_one(
 
 def _write_dicom(reading: Reading, files: StudyFiles, folder: Path) -> None:
     """SR, SEG and SC beside the report; only a study that came as DICOM has the headers they need."""
+    if files.frontal is None or reading.report["images"] is None:
+        return
+    if file_kind(read_head(files.frontal, str(files.frontal))) is not FileKind.DICOM:
+        error_line(
+            f"{files.id}: came as a picture, without the headers DICOM objects need; none were written."
+        )
+        return
     from suite.dicom.writing import write_dicom
 
-    if files.frontal is not None and reading.report["images"] is not None:
-        write_dicom(reading.report, reading.images, files.frontal, folder / "dicom")
+    write_dicom(reading.report, reading.images, files.frontal, folder / "dicom")
 
 
 def table_of(
