@@ -35,6 +35,33 @@ def _crossing(xa: float, ya: float, xb: float, yb: float, row: float) -> float: 
     return xa + (row - ya) * (xb - xa) / (yb - ya)
 
 
+@njit(cache=True, inline="always")
+def _by_row(column: Array, row: Array, a: int, b: int, c: int) -> tuple[int, int, int]:  # pragma: no cover
+    """A triangle's corners by row, then column: both triangles at a shared edge walk it the same way."""
+    if row[b] < row[a] or (row[b] == row[a] and column[b] < column[a]):
+        a, b = b, a
+    if row[c] < row[b] or (row[c] == row[b] and column[c] < column[b]):
+        b, c = c, b
+    if row[b] < row[a] or (row[b] == row[a] and column[b] < column[a]):
+        a, b = b, a
+    return a, b, c
+
+
+@njit(cache=True, inline="always")
+def _span(
+    column: Array, row: Array, a: int, b: int, c: int, r: int, width: int
+) -> tuple[int, int]:  # pragma: no cover
+    """First column, and the one behind the last, that the triangle with ordered corners covers in row r."""
+    one = _crossing(column[a], row[a], column[c], row[c], r)
+    if r < row[b]:
+        two = _crossing(column[a], row[a], column[b], row[b], r)
+    else:
+        two = _crossing(column[b], row[b], column[c], row[c], r)
+    if two < one:
+        one, two = two, one
+    return min(max(int(np.ceil(one)), 0), width), min(max(int(np.ceil(two)), 0), width)
+
+
 @njit(cache=True)
 def count_crossings(
     column: Array, row: Array, faces: Array, first_row: int, last_row: int, width: int, steps: Array
@@ -42,25 +69,11 @@ def count_crossings(
     """Mark in ``steps`` (rows, width + 1) where each triangle's span begins (+1) and ends (-1)."""
     for f in range(faces.shape[0]):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-        # Order by row, then column, so that a shared edge is walked the same way by both its triangles.
-        if row[b] < row[a] or (row[b] == row[a] and column[b] < column[a]):
-            a, b = b, a
-        if row[c] < row[b] or (row[c] == row[b] and column[c] < column[b]):
-            b, c = c, b
-        if row[b] < row[a] or (row[b] == row[a] and column[b] < column[a]):
-            a, b = b, a
+        a, b, c = _by_row(column, row, a, b, c)
         top = max(int(np.ceil(row[a])), first_row)
         bottom = min(int(np.ceil(row[c])), last_row)
         for r in range(top, bottom):
-            one = _crossing(column[a], row[a], column[c], row[c], r)
-            if r < row[b]:
-                two = _crossing(column[a], row[a], column[b], row[b], r)
-            else:
-                two = _crossing(column[b], row[b], column[c], row[c], r)
-            if two < one:
-                one, two = two, one
-            left = min(max(int(np.ceil(one)), 0), width)
-            right = min(max(int(np.ceil(two)), 0), width)
+            left, right = _span(column, row, a, b, c, r, width)
             if right > left:
                 steps[r - first_row, left] += 1
                 steps[r - first_row, right] -= 1
@@ -92,24 +105,11 @@ def fill_crossings(
         base = ia - slope_x * column[a] - slope_y * row[a]
         near = min(depth[a], depth[b], depth[c])
         far = max(depth[a], depth[b], depth[c])
-        if row[b] < row[a] or (row[b] == row[a] and column[b] < column[a]):
-            a, b = b, a
-        if row[c] < row[b] or (row[c] == row[b] and column[c] < column[b]):
-            b, c = c, b
-        if row[b] < row[a] or (row[b] == row[a] and column[b] < column[a]):
-            a, b = b, a
+        a, b, c = _by_row(column, row, a, b, c)
         top = max(int(np.ceil(row[a])), first_row)
         bottom = min(int(np.ceil(row[c])), last_row)
         for r in range(top, bottom):
-            one = _crossing(column[a], row[a], column[c], row[c], r)
-            if r < row[b]:
-                two = _crossing(column[a], row[a], column[b], row[b], r)
-            else:
-                two = _crossing(column[b], row[b], column[c], row[c], r)
-            if two < one:
-                one, two = two, one
-            left = min(max(int(np.ceil(one)), 0), width)
-            right = min(max(int(np.ceil(two)), 0), width)
+            left, right = _span(column, row, a, b, c, r, width)
             start = base + slope_y * r
             for x in range(left, right):
                 # A sliver seen edge-on has an ill-conditioned plane; its depth stays within its corners.
