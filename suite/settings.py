@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from suite.dicom.network.settings import DicomNetworkSettings
 from suite.errors import RecipeError, UnreadableFileError
 
 PREFIX = "RADSUITE_"
@@ -41,8 +42,10 @@ def is_local_host(host: str) -> bool:
         return False
 
 
-class Settings(BaseSettings):
+class Settings(DicomNetworkSettings, BaseSettings):
     """Everything the service can be told. Frozen; every field is also an environment variable.
+
+    The DICOM side's fields are described where they are declared (:mod:`suite.dicom.network.settings`).
 
     Attributes:
         data: folder of the database, the queue and all studies.
