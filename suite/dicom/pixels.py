@@ -98,10 +98,7 @@ def decode(dataset: Dataset, layout: PixelLayout, source: str) -> npt.NDArray[An
     syntax = to_uid(layout.transfer_syntax)
     decoder = _decoder(get_decoder, syntax, source)
     _complete_header(dataset, layout)
-    if syntax.is_encapsulated:
-        _check_codestream(dataset, layout, source)
-    else:
-        _check_native_length(dataset, layout, source)
+    check_pixel_data(dataset, layout, source)
     try:
         array, _ = decoder.as_array(
             dataset,
@@ -118,6 +115,18 @@ def decode(dataset: Dataset, layout: PixelLayout, source: str) -> npt.NDArray[An
         if layout.is_monochrome and not syntax.is_encapsulated
         else array
     )
+
+
+def check_pixel_data(dataset: Dataset, layout: PixelLayout, source: str) -> None:
+    """What can be told of pixel data without decoding them: they are all there, and of the promised size.
+
+    Raises:
+        UnreadableFileError: they are incomplete, or the compressed picture has another size.
+    """
+    if to_uid(layout.transfer_syntax).is_encapsulated:
+        _check_codestream(dataset, layout, source)
+    else:
+        _check_native_length(dataset, layout, source)
 
 
 def has_pixels(dataset: Dataset) -> bool:

@@ -14,7 +14,7 @@ ACCEPTED_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.7.3": "Multi-frame Grayscale Word Secondary Capture (single frame)",
     "1.2.840.10008.5.1.4.1.1.7.4": "Multi-frame True Color Secondary Capture (single frame)",
 }
-"""SOP classes that can hold a radiograph. Secondary Captures are taken when their modality says that they do."""
+"""SOP classes that can hold a radiograph. Of Secondary Captures the modality says whether they do."""
 
 _SYNTAXES = (
     "1.2.840.10008.1.2.1",  # Explicit VR Little Endian: first, since a sender may take the first accepted

@@ -25,7 +25,7 @@ class Status(IntEnum):
     TOO_LARGE = 0xC004
 
 
-class RefusedInstance(InputError):
+class RefusedInstanceError(InputError):
     """An instance that was not taken, with the status its sender is told."""
 
     def __init__(self, status: Status, sentence: str) -> None:
@@ -35,7 +35,7 @@ class RefusedInstance(InputError):
 
 def status_of(error: SuiteError) -> Status:
     """The status for a failure of intake or storage."""
-    if isinstance(error, RefusedInstance):
+    if isinstance(error, RefusedInstanceError):
         return error.status
     if isinstance(error, StorageError):
         return Status.OUT_OF_RESOURCES
