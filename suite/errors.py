@@ -41,6 +41,22 @@ class DatasetError(InputError):
     """A data set folder that does not have its documented layout."""
 
 
+class NotFoundError(InputError):
+    """What was named does not exist, or not for who asks."""
+
+
+class ConflictError(InputError):
+    """The request does not fit what there is now: a taken name, a stale version, a job that has ended."""
+
+
+class TooLargeError(InputError):
+    """More bytes or files than is taken at once."""
+
+
+class AccessError(InputError):
+    """Name, password or token is wrong, expired, revoked or locked; which of them is not told."""
+
+
 class WeightsError(SuiteError):
     """A weights file that is missing, altered (sha256), or of another architecture."""
 
