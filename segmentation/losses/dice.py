@@ -1,8 +1,10 @@
-"""Soft Dice loss (Milletari 2016), per film and plane."""
+"""Soft Dice loss (Milletari 2016, with plain sums in the denominator), per film and plane."""
 
 from __future__ import annotations
 
 from torch import Tensor
+
+from segmentation.losses.tversky import tversky_loss
 
 
 def dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
@@ -11,7 +13,4 @@ def dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
     Shape:
         - **logits**, **target** - (B, M, H, W); target in {0, 1}
     """
-    probability = logits.sigmoid()
-    overlap = (probability * target).sum((-2, -1))
-    total = probability.sum((-2, -1)) + target.sum((-2, -1))
-    return (1.0 - (2.0 * overlap + smooth) / (total + smooth)).mean()
+    return tversky_loss(logits, target, 0.5, 0.5, smooth)
