@@ -162,7 +162,7 @@ def test_a_study_that_kills_its_worker_is_set_aside_after_the_last_attempt(room:
         room.clock.now += 31
         assert room.queue.sweep() == ([job_id] if attempt < 3 else [])
     job = room.job(job_id)
-    assert job.state == "failed"
+    assert job.state == "dead"
     assert "stopped 3 times" in (job.error or "")
     assert job.finished_at == room.clock.now
 

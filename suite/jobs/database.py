@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +64,18 @@ def _translated() -> Iterator[None]:
         ) from error
 
 
-def open_engine(settings: Settings) -> Engine:
-    """An engine for the settings' database; SQLite in write-ahead mode with foreign keys enforced."""
+def open_engine(settings: Settings, *, changing_tables: bool = False) -> Engine:
+    """An engine for the settings' database; SQLite in write-ahead mode with foreign keys enforced.
+
+    Args:
+        changing_tables: leave foreign keys alone: SQLite changes a table by copying it and dropping the old
+            one, which would take every row along that refers to it.
+    """
     url = settings.resolved_database_url
     if not url.startswith("sqlite"):
         return create_engine(url, pool_pre_ping=True)
     engine = create_engine(url, connect_args={"timeout": BUSY_MILLISECONDS / 1000})
-    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "connect", partial(_prepare_sqlite, foreign_keys=not changing_tables))
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -101,7 +107,7 @@ def _upgrade(settings: Settings) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    engine = open_engine(settings)
+    engine = open_engine(settings, changing_tables=True)
     try:
         with engine.begin() as connection:
             config.attributes["connection"] = connection
@@ -110,14 +116,14 @@ def _upgrade(settings: Settings) -> None:
         engine.dispose()
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
+def _prepare_sqlite(connection: Any, _record: Any, *, foreign_keys: bool) -> None:
     # The driver's own transaction handling begins late and would let two claims read the same row first;
     # with it off, _begin decides.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute(f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}")
     cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
     cursor.close()
 

@@ -72,7 +72,7 @@ class JobQueue:
             if not taken:
                 return None
             job = session.get_one(Job, job_id)
-            return Claim(job.id, job.study_id, job.attempts, job.override_gate, str(worker))
+            return Claim(job.id, job.study_id or "", job.attempts, job.override_gate, str(worker))
 
     def beat(self, claim: Claim) -> bool:
         """Extend the lease; ``False`` when the job was taken away."""
@@ -135,7 +135,7 @@ class JobQueue:
         if job.attempts < self._settings.max_attempts:
             job.state = JobState.QUEUED.value
             return
-        job.state = JobState.FAILED.value
+        job.state = JobState.DEAD.value
         job.finished_at = self._clock()
         job.error = (
             f"The worker stopped {job.attempts} times while it read this study, so it was set aside; see the "

@@ -1,0 +1,34 @@
+"""The rows everything else is derived from, one module a subject."""
+
+from suite.jobs.models.access import AuditEvent, IdempotencyKey, Token, User
+from suite.jobs.models.base import Base
+from suite.jobs.models.films import Instance, Study, Upload, View
+from suite.jobs.models.jobs import Job, JobKind, JobState, QueueName, StageRun, StageState, Worker
+from suite.jobs.models.network import Node, Outgoing
+from suite.jobs.models.results import Artifact, OfferState, Review, StageOffer, StageResult
+
+__all__ = [
+    "Artifact",
+    "AuditEvent",
+    "Base",
+    "IdempotencyKey",
+    "Instance",
+    "Job",
+    "JobKind",
+    "JobState",
+    "Node",
+    "OfferState",
+    "Outgoing",
+    "QueueName",
+    "Review",
+    "StageOffer",
+    "StageResult",
+    "StageRun",
+    "StageState",
+    "Study",
+    "Token",
+    "Upload",
+    "User",
+    "View",
+    "Worker",
+]
