@@ -1,0 +1,68 @@
+"""The cardiothoracic ratio from outlines, and when it must not be believed.
+
+Widest heart over widest inner thorax, both across the film (Danzer 1919). With the SCR outlines the thorax
+reaches from the right lung's outermost column to the left lung's, which is the inner border of the ribs. On an
+erect PA film in deep inspiration a heart above half of the thorax is called enlarged; on an AP film the heart
+lies farther from the detector and is drawn larger, and a turned patient shows another width of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from suite.datasets.outlines import ORGANS
+from suite.study import Mask, Projection
+
+ROTATED = 0.045
+"""Offset of the clavicles' inner ends, as a share of the thorax, beyond which a patient counts as turned."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeartSize:
+    """Widths in pixels of the film's columns; ``ratio`` is None where heart or a lung is not found."""
+
+    heart_width: int
+    thorax_width: int
+    ratio: float | None
+    rotation: float | None
+    """How far the middle between the clavicles' inner ends lies from the middle of the thorax, as a share of the
+    thorax's width, towards the picture's right; None without both clavicles."""
+
+
+def heart_size(planes: Mask) -> HeartSize:
+    """Heart and thorax of five organ planes (5, H, W) in {0, 1}."""
+    spans = {organ: _span(plane) for organ, plane in zip(ORGANS, planes, strict=True)}
+    heart, right, left = spans["heart"], spans["right_lung"], spans["left_lung"]
+    heart_width = 0 if heart is None else heart[1] - heart[0]
+    if right is None or left is None:
+        return HeartSize(heart_width, 0, None, None)
+    first, last = min(right[0], left[0]), max(right[1], left[1])
+    thorax = last - first
+    rotation = None
+    inner = spans["right_clavicle"], spans["left_clavicle"]
+    if inner[0] is not None and inner[1] is not None:
+        rotation = ((inner[0][1] + inner[1][0]) / 2 - (first + last) / 2) / thorax
+    return HeartSize(heart_width, thorax, heart_width / thorax if heart_width else None, rotation)
+
+
+def cautions(size: HeartSize, projection: Projection) -> tuple[str, ...]:
+    """Why the ratio is missing, or must not be read as that of a straight PA film; one sentence each."""
+    if size.ratio is None:
+        what = "The heart was not found" if size.thorax_width else "Not both lungs were found"
+        return (f"{what}, so there is no cardiothoracic ratio.",)
+    lines = []
+    if projection is Projection.AP:
+        lines.append("The cardiothoracic ratio is of an AP film, which draws the heart larger than a PA film.")
+    elif projection is not Projection.PA:
+        lines.append("The cardiothoracic ratio holds for PA films, and the film does not say that it is one.")
+    if size.rotation is not None and abs(size.rotation) > ROTATED:
+        lines.append("The patient seems turned, so the cardiothoracic ratio may be wrong.")
+    return tuple(lines)
+
+
+def _span(plane: Mask) -> tuple[int, int] | None:
+    """First column of a mask (H, W) and the one after its last."""
+    columns = np.flatnonzero(plane.any(axis=0))
+    return (int(columns[0]), int(columns[-1]) + 1) if columns.size else None

@@ -1,0 +1,166 @@
+"""Training of the organ networks: cross-entropy and Dice, exclusive or multi-label, AdaDelta or AdamW."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from pydantic import Field
+from torch import nn
+from torch.optim import Adadelta, AdamW, Optimizer
+from torch.utils.data import Dataset
+
+from segmentation.organs.evaluation import NOTES, agreement, film_row, overlap_figures
+from segmentation.organs.loss import organ_loss
+from segmentation.organs.network import NetworkName, OrganNetwork
+from segmentation.organs.outlines import PLANES, Outputs
+from segmentation.organs.stage import outline
+from suite.datasets.manifest import Record, SplitName
+from suite.datasets.outlines import organ_planes, with_organs
+from suite.errors import RecipeError
+from suite.training import augment
+from suite.training.evaluation import Evaluation, Figure
+from suite.training.films import FilmSet, load_film
+from suite.training.recipe import Recipe
+from suite.training.task import Batch, Task
+
+SETS = ("jsrt", "scr", "phantom")
+_RATES = {"adadelta": 1.0, "adamw": 3e-3}
+
+
+class OrgansRecipe(Recipe):
+    """Defaults are the recipe of the shipped weights.
+
+    The report's own training is ``network=report width=1 outputs=exclusive optimizer=adadelta size=128
+    batch_size=32 augmentation=light``; Novikov's is ``network=novikov`` at 128 or 256.
+    """
+
+    network: NetworkName = Field("unet", description="InvertedNet in two forms, or the U-Net beside them")
+    width: float = Field(0.25, ge=1 / 64, le=2, description="factor on its widths; 1 is the published network")
+    outputs: Outputs = Field(
+        "multilabel", description="organs may overlap, or one a pixel with clavicle over heart over lung"
+    )
+    size: int = Field(256, ge=32, le=1024, multiple_of=16)
+    epochs: int = Field(90, ge=1)
+    batch_size: int = Field(8, ge=1)
+    ema_decay: float = Field(0.99, ge=0, lt=1)
+    validate_every: int = Field(10, ge=1)
+    optimizer: Literal["adadelta", "adamw"] = "adamw"
+    learning_rate: float = Field(
+        0.0, ge=0, description="0 is the optimiser's own: AdaDelta 1 (constant, as in Keras), AdamW 0.003"
+    )
+    augmentation: Literal["heavy", "light"] = Field(
+        "heavy", description="other machines' films, or one machine's; neither mirrors"
+    )
+    learn_from: Literal["jsrt", "scr", "phantom", "both"] = Field(
+        "jsrt", description="whose films are learned from; both: jsrt and phantom"
+    )
+
+
+class OrgansTask(Task):
+    """Learns from ``jsrt``, ``scr``, ``phantom`` or two of them; others given are measured on.
+
+    Films are never mirrored, though the report's were, in both directions: a mirrored chest has its heart on
+    the right, and nothing else would then tell the right lung and clavicle from the left.
+    """
+
+    name = "organs"
+    recipe_type: ClassVar[type[Recipe]] = OrgansRecipe
+    datasets = SETS
+    monitor = ("jaccard", "max")
+    recipe: OrgansRecipe
+
+    def build(self) -> None:
+        self.modules["model"] = OrganNetwork(**self.architecture())
+
+    def architecture(self) -> dict[str, Any]:
+        recipe = self.recipe
+        return {"network": recipe.network, "outputs": PLANES[recipe.outputs], "width": recipe.width}
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "title": "Lungs, heart and clavicles on frontal chest radiographs",
+            "intended_use": "Outlines and the cardiothoracic ratio of PA films, for research.",
+            "limits": "Learned from erect PA films of adults. Clavicles are outlined where they lie over or beside "
+            "the lungs. The ratio holds for straight PA films in deep inspiration.",
+            "licence": "research use only: learned from JSRT films and SCR outlines"
+            if self.recipe.learn_from != "phantom"
+            else "free to use: learned from computed films",
+            "sources": [
+                "Ronneberger et al. 2015 (network)"
+                if self.recipe.network == "unet"
+                else "Novikov et al. 2018 (network)",
+                "JSRT: Shiraishi et al. 2000",
+                "SCR: van Ginneken et al. 2006",
+            ],
+        }
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        recipe = self.recipe
+        parameters = self.modules["model"].parameters()
+        rate = recipe.learning_rate or _RATES[recipe.optimizer]
+        if recipe.optimizer == "adadelta":
+            return {"model": Adadelta(parameters, lr=rate, rho=0.95, eps=1e-7)}
+        return {"model": AdamW(parameters, lr=rate, weight_decay=recipe.weight_decay)}
+
+    def learning_rate_factor(self, name: str, step: int, total: int) -> float:
+        """AdaDelta finds its own step sizes: its rate stays."""
+        if self.recipe.optimizer == "adadelta":
+            return 1.0
+        return super().learning_rate_factor(name, step, total)
+
+    def training_set(self) -> Dataset[Batch]:
+        transform = augment.heavy() if self.recipe.augmentation == "heavy" else augment.light()
+        return FilmSet(self._learned("train"), self.recipe.size, masks=organ_planes, transform=transform)
+
+    def _learned(self, name: SplitName) -> tuple[Record, ...]:
+        """The part of all sets that are learned from."""
+        choice = self.recipe.learn_from
+        sets = ("jsrt", "phantom") if choice == "both" else (choice,)
+        records = tuple(record for each in sets for record in self._part_of(each, name))
+        return records[: self.recipe.limit] if self.recipe.limit and name == "train" else records
+
+    def _part_of(self, dataset: str, name: SplitName) -> tuple[Record, ...]:
+        if dataset not in self.data:
+            raise RecipeError(
+                f"recipe organs learns from {dataset}, which is not given; add --data {dataset}=DIR."
+            )
+        return with_organs(self.data[dataset]).split(self.recipe.split_seed)[name]
+
+    def training_step(
+        self, fabric: Fabric, wrapped: Mapping[str, Any], optimizers: Mapping[str, Any], batch: Batch
+    ) -> dict[str, float]:
+        film = batch["film"].contiguous(memory_format=torch.channels_last)
+        loss = organ_loss(wrapped["model"](film), batch["mask"], self.recipe.outputs)
+        optimizers["model"].zero_grad()
+        fabric.backward(loss)
+        optimizers["model"].step()
+        return {"loss": float(loss.detach())}
+
+    def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
+        """Jaccard and Dice of each organ on the outlines' own matrix; the ratio against that of the outlines."""
+        rng = np.random.default_rng(self.recipe.seed)
+        if split != "test":
+            rows = [self._row(model, record) for record in self._learned(split)]
+            return Evaluation(overlap_figures(rows, "", rng), rows)
+        figures: dict[str, Figure] = {}
+        every: list[dict[str, Any]] = []
+        for dataset in SETS:
+            if dataset in self.data:
+                rows = [self._row(model, record) for record in self._part_of(dataset, split)]
+                prefix = f"{dataset}_" if every else ""
+                figures |= overlap_figures(rows, prefix, rng) | agreement(rows, prefix, rng)
+                every += rows
+        spread = ("jaccard_lungs", "jaccard_heart", "jaccard_clavicles")
+        extras = {"outputs": self.recipe.outputs}
+        return Evaluation(figures, every, NOTES, extras, spread=spread)
+
+    def _row(self, model: nn.Module, record: Record) -> dict[str, Any]:
+        truth = np.moveaxis(organ_planes(record), -1, 0)
+        shape = (int(truth.shape[1]), int(truth.shape[2]))
+        pixels = load_film(record.frontal)
+        predicted = outline(model, pixels, self.recipe.size, self.recipe.outputs, shape)[0]
+        return film_row(record, predicted, truth)
