@@ -85,6 +85,26 @@ class Store:
             staged.rename(target)
             _sync_folder(self._studies)
 
+    def set_aside(self, study_id: str) -> Path | None:
+        """Take a study's folder out of the way, inside the transaction that removes its row; ``None`` without
+        one.
+
+        Films of the same id that are handed in right afterwards get a folder of their own.
+        """
+        folder, aside = self._studies / study_id, self._incoming / secrets.token_hex(8)
+        with _disk_errors(folder):
+            self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+            try:
+                folder.rename(aside)
+            except FileNotFoundError:
+                return None
+        return aside
+
+    def discard(self, aside: Path | None) -> None:
+        """Remove what was set aside. What a crash leaves of it goes with the stale staging folders."""
+        if aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)
+
     def source(self, study_id: str, name: str | None) -> Path | None:
         """Path of a film's file, or ``None`` for a view that does not exist."""
         return None if name is None else self._studies / study_id / "source" / name
