@@ -16,7 +16,7 @@ from suite.errors import StageError
 from suite.findings import CODES, FINDINGS, Finding
 from suite.report.regions import LungZones, regions_of
 from suite.report.schema import SCHEMA
-from suite.stages.artifacts import FindingResult, GateResult, TriageResult
+from suite.stages.artifacts import FindingResult, GateResult, Measured, TriageResult, is_mask
 from suite.stages.contract import Artifact, StageRun
 from suite.study import FULL_16_BIT, Mask, Radiograph, Study
 from suite.version import __version__
@@ -179,9 +179,9 @@ def _rounded(value: float | None) -> float | None:
 
 def _images(draft: Draft, pictures: dict[str, Picture]) -> dict[str, str] | None:
     """Masks as they are; grey layers on the scale of the film they came from."""
-    for name in ("lung_mask",):
-        if name in draft.artifacts:
-            pictures[name] = draft.artifacts[name].value
+    for name, artifact in draft.artifacts.items():
+        if is_mask(artifact.value):
+            pictures[name] = artifact.value
     if draft.study.frontal is not None and "bone_subtracted" in draft.artifacts:
         pictures |= _bone_layers(draft.study.frontal, draft.artifacts)
     return {name: f"{name}.png" for name in pictures}
@@ -205,17 +205,25 @@ def _bone_layers(film: Radiograph, artifacts: Mapping[str, Artifact]) -> dict[st
 
 
 def _measurements(draft: Draft) -> dict[str, float | None] | None:
-    film, lungs = draft.study.frontal, draft.artifacts.get("lung_mask")
-    if film is None or lungs is None:
+    """Numbers of the film: those read off the lungs, then those that stages measured themselves."""
+    film = draft.study.frontal
+    own = [artifact.value for artifact in draft.artifacts.values() if isinstance(artifact.value, Measured)]
+    lungs = draft.artifacts.get("lung_mask")
+    if film is None or (lungs is None and not own):
         return None
-    mask: Mask = lungs.value
+    measured: dict[str, float | None] = {} if lungs is None else _lung_measurements(draft, film, lungs.value)
+    for each in own:
+        measured |= {name: _rounded(value) for name, value in each.values.items()}
+    return measured
+
+
+def _lung_measurements(draft: Draft, film: Radiograph, mask: Mask) -> dict[str, float | None]:
     counts = np.bincount(mask.ravel(), minlength=256)
     right, left = int(counts[128]), int(counts[255])
     measured: dict[str, float | None] = {
         "lung_area_px": right + left,
         "right_lung_area_px": right,
         "left_lung_area_px": left,
-        "cardiothoracic_ratio": None,
     }
     if film.spacing is not None:
         measured["lung_area_cm2_at_detector"] = round(

@@ -5,17 +5,24 @@
 ``lateral``        ``Radiograph``; a study without one simply lacks the artifact
 ``gate``           ``GateResult``
 ``lung_mask``      ``uint8 (H, W)`` on the frontal film: 0 background, 128 right lung, 255 left lung
+``lung_whole``     the same for the whole lungs, with what heart and diaphragm hide
 ``bone_subtracted``  ``float32 (H, W)`` on the frontal film, on its [0, 1] scale: what bone adds
 ``bone_suppressed``  ``float32 (H, W)``: the film minus that
 ``triage``         ``TriageResult``
 ``findings``       tuple of 13 ``FindingResult`` in the order of ``suite.findings.FINDINGS``
 =================  =====================================================================================
+
+Any other ``uint8 (H, W)`` on the frontal film becomes a picture of the report under the artifact's name, and any
+``Measured`` adds its numbers to the report's ``measurements``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from suite.grid import Grid
 from suite.study import FloatImage
@@ -77,3 +84,18 @@ class FindingResult:
     interval: tuple[float, float] | None = None
     operating_point: float | None = None
     heatmaps: Mapping[str, Heatmap] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Numbers for the report's ``measurements`` by name, with their unit in it: ``heart_area_px``.
+
+    A number that does not apply to this film is ``None``.
+    """
+
+    values: Mapping[str, float | None]
+
+
+def is_mask(value: Any) -> bool:
+    """Whether an artifact's value is a mask: ``uint8 (H, W)``."""
+    return isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim == 2
