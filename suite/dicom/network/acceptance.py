@@ -56,7 +56,8 @@ def examine(path: Path, announced: Announced | None = None) -> Received:
     """The identity of a film in a DICOM file, after every check that needs no decoding.
 
     Raises:
-        RefusedInstanceError: its UIDs are missing, malformed or others than announced, or its class is not taken.
+        RefusedInstanceError: its UIDs are missing, malformed or not those announced, or its class is not
+            taken.
         InputError: as :func:`suite.dicom.reading.read_radiograph`, without decoding.
     """
     dataset = read_dataset(path, "instance")
@@ -67,7 +68,9 @@ def examine(path: Path, announced: Announced | None = None) -> Received:
     check_is_radiograph(dataset, "instance")
     layout = read_layout(dataset, "instance")
     if not has_pixels(dataset):
-        raise RefusedInstanceError(Status.UNREADABLE, "instance: it holds no pixel data; send the image itself.")
+        raise RefusedInstanceError(
+            Status.UNREADABLE, "instance: it holds no pixel data; send the image itself."
+        )
     if layout.transfer_syntax not in accepted_syntaxes():
         raise RefusedInstanceError(
             Status.UNSUPPORTED_PIXELS, "instance: its transfer syntax is not read; send it uncompressed."
@@ -112,7 +115,9 @@ def _uid(dataset: Dataset, keyword: str) -> str:
     value = text(dataset, keyword)
     if value is None or not is_uid(value):
         state = "is missing" if value is None else "is not a UID"
-        raise RefusedInstanceError(Status.WRONG_UID, f"instance: its {keyword} {state}; correct it at the source.")
+        raise RefusedInstanceError(
+            Status.WRONG_UID, f"instance: its {keyword} {state}; correct it at the source."
+        )
     return value
 
 
@@ -125,7 +130,7 @@ def _check_class(class_uid: str) -> None:
 
 
 def _is_computed(dataset: Dataset) -> bool:
-    """Whether this suite made the picture (:mod:`suite.dicom.companion_images`); phantoms are no such thing."""
+    """Whether this suite made the picture (:mod:`suite.dicom.companion_images`); phantoms are films."""
     origin = (text(dataset, "ImageType") or "").split("\\")[0]
     return origin == "DERIVED" and "by radsuite" in (text(dataset, "DerivationDescription") or "")
 

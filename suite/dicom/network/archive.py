@@ -79,7 +79,8 @@ class Archive:
             received = examine(path, announced)
             if received.is_computed and self.instance(received.instance_uid) is None:
                 raise RefusedInstanceError(
-                    Status.WRONG_CLASS, "instance: a computed picture is no film to read; send the film itself."
+                    Status.WRONG_CLASS,
+                    "instance: a computed picture is no film to read; send the film itself.",
                 )
             final, fate = self._keep(path, received.instance_uid, received.transfer_syntax, received.sha256)
             # What comes back from a PACS may be a result of our own, which is no film to read.

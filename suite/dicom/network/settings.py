@@ -34,6 +34,10 @@ class DicomNetworkSettings(BaseModel):
         send_pause_seconds, send_longest_pause_seconds: pause after the first failure, doubled each time, and
             its limit.
         send_timeout_seconds: how long a node may take to answer.
+        send_ca: PEM file of the authority whose certificates nodes show; ``None`` is what the system trusts.
+        send_certificate, send_key: PEM files that this suite shows to nodes that ask.
+        make_dicom_results: make the DICOM objects of every reading, for DICOMweb, and not only when they are
+            sent.
     """
 
     listen_port: int | None = Field(default=None, ge=1, le=65535)
@@ -56,6 +60,10 @@ class DicomNetworkSettings(BaseModel):
     send_pause_seconds: float = Field(default=5.0, gt=0)
     send_longest_pause_seconds: float = Field(default=900.0, gt=0)
     send_timeout_seconds: float = Field(default=30.0, gt=0)
+    send_ca: Path | None = None
+    send_certificate: Path | None = None
+    send_key: Path | None = None
+    make_dicom_results: bool = False
 
     @field_validator("ae_title")
     @classmethod
@@ -66,6 +74,8 @@ class DicomNetworkSettings(BaseModel):
     def _safe_listener(self) -> DicomNetworkSettings:
         if (self.listen_certificate is None) != (self.listen_key is None):
             raise ValueError("listen_certificate and listen_key are given together or not at all")
+        if (self.send_certificate is None) != (self.send_key is None):
+            raise ValueError("send_certificate and send_key are given together or not at all")
         if self.listen_client_ca is not None and self.listen_certificate is None:
             raise ValueError("listen_client_ca needs listen_certificate and listen_key")
         if self.listen_port is not None and not self.listen_allow and not _is_loopback(self.listen_host):

@@ -1,0 +1,100 @@
+"""The DICOM objects of a finished reading: made once, kept with the reading, served and sent from there."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from suite.dicom.attributes import text
+from suite.dicom.network.acceptance import is_uid
+from suite.dicom.network.archive import Archive
+from suite.dicom.network.index import ORIGIN_OF_RESULTS, InstanceIndex
+from suite.dicom.reading import read_dataset
+from suite.errors import InputError
+from suite.file_kinds import FileKind, file_kind, read_head
+from suite.jobs.database import Database
+from suite.jobs.models import Job, JobState, Study
+from suite.jobs.store import Store
+from suite.storage import whole_folder
+
+_log = logging.getLogger(__name__)
+
+FOLDER = "dicom"
+"""Inside the reading's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultObjects:
+    """Makes and finds the objects of readings.
+
+    Attributes:
+        database, store: where readings are.
+        archive, index: where objects are put so that DICOMweb finds them.
+    """
+
+    database: Database
+    store: Store
+    archive: Archive
+    index: InstanceIndex
+
+    def of_job(self, job_id: str) -> list[Path]:
+        """The objects of a finished job, made now if they were not; empty when the films came as pictures.
+
+        Raises:
+            InputError: there is no such finished job, or its film has no UIDs.
+            StorageError: the disk or the database refused.
+        """
+        with self.database.read() as session:
+            job = session.get(Job, job_id)
+            if job is None or job.state != JobState.DONE or job.reading is None or job.study_id is None:
+                raise InputError(
+                    f"{job_id}: there is no finished reading of that number; wait until it is done."
+                )
+            study = session.get_one(Study, job.study_id)
+            reading = job.reading
+        film = self.store.source(study.id, study.frontal_file)
+        if film is None or file_kind(read_head(film, film.name)) is not FileKind.DICOM:
+            return []
+        folder = self.store.file(study.id, reading, FOLDER)
+        if not folder.is_dir():
+            self._make(folder, study.id, reading, film)
+        return self._publish(folder, study.id)
+
+    def _make(self, folder: Path, study_id: str, reading: str, film: Path) -> None:
+        from suite.dicom.writing import write_dicom
+
+        report = self.store.report(study_id, reading)
+        started = time.monotonic()
+        with whole_folder(folder) as temporary:
+            write_dicom(report, self._pictures(study_id, reading), film, temporary)
+        _log.info("objects of %s made in %.1f s", study_id, time.monotonic() - started)
+
+    def _publish(self, folder: Path, study_id: str) -> list[Path]:
+        """Put objects into the archive; a second time changes nothing."""
+        found = []
+        for path in sorted(folder.glob("*.dcm")):
+            dataset = read_dataset(path, path.name, pixels=False)
+            study_uid, uid = text(dataset, "StudyInstanceUID") or "", text(dataset, "SOPInstanceUID") or ""
+            if not (is_uid(study_uid) and is_uid(uid)):
+                raise InputError(f"{study_id}: its film has malformed UIDs; results cannot refer to it.")
+            kept = self.archive.add_result(path, study_uid, uid)
+            found.append(kept)
+            if self.index.add(kept, dataset, ORIGIN_OF_RESULTS):
+                self.index.assign([uid], study_id)
+        return found
+
+    def _pictures(self, study_id: str, reading: str) -> dict[str, npt.NDArray[Any]]:
+        """The reading's pictures by their names."""
+        pictures = {}
+        for path in sorted(self.store.file(study_id, reading, ".").glob("*.png")):
+            picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+            if picture is not None:
+                pictures[path.stem] = picture
+        return pictures
