@@ -35,7 +35,7 @@ def require_columns(path: Path, columns: Sequence[str] | None, needed: Sequence[
 
 
 def read_table(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
-    """The rows of a CSV table, each with a value in every ``needed`` column.
+    """The rows of a CSV table, each with a value in every ``needed`` column; spaces after commas are skipped.
 
     Raises:
         DatasetError: the file is no text in UTF-8, or a column or a value is missing.
@@ -43,7 +43,7 @@ def read_table(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
     rows = []
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            table = csv.DictReader(stream)
+            table = csv.DictReader(stream, skipinitialspace=True)
             require_columns(path, table.fieldnames, needed)
             for row in table:
                 empty = [name for name in needed if not row[name]]

@@ -90,10 +90,39 @@ class Manifest:
             parts[_place(f"{seed}:{self.name}:{record.patient_id}", fractions)].append(record)
         return Split({name: tuple(records) for name, records in parts.items()})
 
+    def fold(self, index: int, count: int = 5, seed: int = 0, validation: float = 0.125) -> Split:
+        """The ``index``-th of ``count`` folds of a cross-validation: a part to test on, the rest to learn from.
+
+        The test parts of the ``count`` folds are disjoint and together the whole set. ``validation`` is the
+        share of the rest that is kept back to choose by.
+
+        Raises:
+            DatasetError: there is no such fold.
+        """
+        if count < 2:
+            raise DatasetError(
+                f"a cross-validation of {count} folds tests on nothing or all; give two or more."
+            )
+        if not 0 <= index < count:
+            raise DatasetError(f"fold {index} of {count} does not exist; give one of 0 to {count - 1}.")
+        parts: dict[SplitName, list[Record]] = {"train": [], "validation": [], "test": []}
+        for record in self.records:
+            key = f"{seed}:{self.name}:{record.patient_id}"
+            if int(_position(f"fold:{key}") * count) == index:
+                parts["test"].append(record)
+            else:
+                kept = _position(f"kept:{index}:{key}") < validation
+                parts["validation" if kept else "train"].append(record)
+        return Split({name: tuple(records) for name, records in parts.items()})
+
+
+def _position(key: str) -> float:
+    """A number in [0, 1) that depends on the key alone."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
+
 
 def _place(key: str, fractions: Sequence[float]) -> SplitName:
-    digest = hashlib.sha256(key.encode()).digest()
-    position = int.from_bytes(digest[:8], "big") / 2**64
+    position = _position(key)
     if position < fractions[0]:
         return "train"
     return "validation" if position < fractions[0] + fractions[1] else "test"

@@ -101,6 +101,18 @@ def lung_planes(record: Record, *, whole: bool = False) -> Mask:
     return np.stack([stored == RIGHT, stored == LEFT], axis=-1).astype(np.uint8)
 
 
+def finding_mask(record: Record, code: str) -> Mask:
+    """Where the finding ``code`` shows on the frontal film (H, W), 0 or 1; empty where it does not."""
+    import numpy as np
+
+    from suite.phantom.encoding import read_png
+
+    shown = record.targets.get(f"finding_{code}")
+    if shown is None:
+        return np.zeros_like(read_png(record.targets["lung_mask"]))
+    return (read_png(shown) > 0).astype(np.uint8)
+
+
 def bone_layer(record: Record) -> FloatImage:
     """The true bone layer (H, W) on the frontal film's [0, 1] scale: film = soft tissue + bone."""
     from suite.phantom.encoding import bone_layer as decoded

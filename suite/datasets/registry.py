@@ -6,7 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from suite.datasets import chestxray14, covid_lungs, frontal_lateral, jsrt, phantom
+from suite.datasets import (
+    chestxray14,
+    covid_lungs,
+    frontal_lateral,
+    jsrt,
+    montgomery,
+    phantom,
+    scr,
+    shenzhen,
+    siim,
+)
 from suite.datasets.manifest import Manifest
 from suite.errors import DatasetError
 
@@ -44,6 +54,18 @@ KINDS: tuple[DatasetKind, ...] = (
     DatasetKind(
         "phantom", "Computed chests and limbs with every truth", phantom.LICENCE, phantom.LAYOUT, phantom.read
     ),
+    DatasetKind("scr", "JSRT films and SCR outlines as distributed", scr.LICENCE, scr.LAYOUT, scr.read),
+    DatasetKind(
+        "montgomery",
+        "Montgomery County films, lung outlines",
+        montgomery.LICENCE,
+        montgomery.LAYOUT,
+        montgomery.read,
+    ),
+    DatasetKind(
+        "shenzhen", "Shenzhen films, lung outlines", shenzhen.LICENCE, shenzhen.LAYOUT, shenzhen.read
+    ),
+    DatasetKind("siim", "SIIM-ACR pneumothorax outlines", siim.LICENCE, siim.LAYOUT, siim.read),
 )
 
 

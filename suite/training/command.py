@@ -80,7 +80,7 @@ def card_content(task: Task, evaluation: Evaluation, settings: Sequence[str]) ->
     options = "".join(f" --data {name}={name.upper().replace('-', '_')}" for name in names)
     options += "".join(f" --set {shlex.quote(_without_folder(task, setting))}" for setting in settings)
     recipe = task.recipe.model_dump()
-    recipe |= {key: Path(recipe[key]).name for key in task.initial_weights}
+    recipe |= {key: Path(recipe[key]).name for key in (*task.initial_weights, *task.companion_weights)}
     weights = f"OUT/{task.name}.safetensors"
     return {
         **task.describe(),
@@ -99,9 +99,10 @@ def card_content(task: Task, evaluation: Evaluation, settings: Sequence[str]) ->
 
 
 def _without_folder(task: Task, setting: str) -> str:
-    """A setting with the name alone of a file to start from: folders of one machine do not go into a card."""
+    """A setting with the name alone of a weights file: folders of one machine do not go into a card."""
     key, _, value = setting.partition("=")
-    return f"{key}={Path(value).name}" if key.strip() in task.initial_weights else setting
+    files = (*task.initial_weights, *task.companion_weights)
+    return f"{key}={Path(value).name}" if key.strip() in files else setting
 
 
 def evaluate(
@@ -116,7 +117,8 @@ def evaluate(
     """
     card = read_card(weights.with_suffix(".json"))
     task_type = load_recipe(recipe_name)
-    stored = {**card.content["recipe"], **dict.fromkeys(task_type.initial_weights, "")}
+    files = (*task_type.initial_weights, *task_type.companion_weights)
+    stored = {**card.content["recipe"], **dict.fromkeys(files, "")}
     kept = [f"{key}={value}" for key, value in stored.items()]
     given = [setting for setting in settings if setting.partition("=")[0] not in task_type.initial_weights]
     task = prepare(recipe_name, sources, [*kept, *given])

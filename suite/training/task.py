@@ -37,6 +37,9 @@ class Task(ABC):
     initial_weights: ClassVar[tuple[str, ...]] = ()
     """Recipe keys that name files to start from; a trained network is rebuilt without them."""
 
+    companion_weights: ClassVar[tuple[str, ...]] = ()
+    """Recipe keys that name weights of other networks it is measured with."""
+
     channels: ClassVar[int] = 1
     """Planes of the network's frontal input."""
 
@@ -77,6 +80,10 @@ class Task(ABC):
     def learning_rate_factor(self, name: str, step: int, total: int) -> float:
         """Factor on the rate of optimiser ``name`` at ``step`` of ``total``; a pure function."""
         return learning_rate_factor(step, total, self.recipe.warmup)
+
+    def momentum(self, name: str, step: int, total: int) -> float | None:
+        """Momentum (Adam's first beta) of optimiser ``name`` at ``step`` of ``total``; ``None``: as it was built."""
+        return None
 
     def start_epoch(self, epoch: int) -> None:  # noqa: B027 - most networks do the same in every epoch
         """Called before each epoch; progressive training changes its scale here."""
