@@ -1,0 +1,128 @@
+"""A service's DICOM side on a temporary folder, small films for it, and dcmtk's tools against it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
+
+from suite.dicom.network.exchange import Exchange
+from suite.jobs.models import AuditEvent, Instance, Study
+from suite.settings import load_settings
+from tests.dicom_zoo import make_dataset, scattered
+
+
+@dataclass
+class Wires:
+    """The DICOM side, its listener started; jobs wait in ``sent``."""
+
+    exchange: Exchange
+    port: int
+    sent: Queue[str]
+
+    @property
+    def data(self) -> Path:
+        return self.exchange.settings.data
+
+    def rows(self, model: type[Any]) -> list[Any]:
+        with self.exchange.database.read() as session:
+            return list(session.query(model))
+
+    def studies(self) -> list[Study]:
+        return self.rows(Study)
+
+    def instances(self) -> list[Instance]:
+        return self.rows(Instance)
+
+    def actions(self) -> list[str]:
+        return [event.action for event in self.rows(AuditEvent)]
+
+    def stored_files(self) -> list[str]:
+        """Names of all DICOM files below the data folder, each inode once."""
+        found = {path.stat().st_ino: path.name for path in self.data.rglob("*") if path.suffix == ".dcm"}
+        return sorted(found.values())
+
+
+@contextmanager
+def open_wires(data: Path, **values: Any) -> Iterator[Wires]:
+    """Start only the listener; completion, routing and outbox are called by the test."""
+    from suite.dicom.network.listener import Listener
+
+    settings = load_settings(data=data, **{"quiet_seconds": 0.0, **values})
+    sent: Queue[str] = Queue()
+    exchange = Exchange(settings, publish=sent.put)
+    exchange.listener = Listener(settings, exchange.reception)
+    try:
+        yield Wires(exchange, exchange.listener.start(), sent)
+    finally:
+        exchange.stop()
+
+
+def film(**attributes: Any) -> Dataset:
+    """A small CR film whose patient is called ``Nobody^Known``, ``secret-7``."""
+    return make_dataset(scattered(0, 4095), **{"InstanceNumber": 1, "SeriesNumber": 1, **attributes})
+
+
+def film_pair() -> tuple[Dataset, Dataset]:
+    """A frontal and a lateral film of one study."""
+    study = generate_uid()
+    return (
+        film(StudyInstanceUID=study, ViewPosition="PA"),
+        film(StudyInstanceUID=study, ViewPosition="LL"),
+    )
+
+
+def as_bytes(dataset: Dataset) -> bytes:
+    """A data set as a DICOM file."""
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    stream = BytesIO()
+    dataset.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def needs(program: str, package: str) -> None:
+    """Skip where a program of Debian is missing; never on the build machine."""
+    if shutil.which(program) is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{program} is missing; the build installs {package}")
+        pytest.skip(f"{program} is not installed; 'apt install {package}'")
+
+
+def dcmtk(program: str, *arguments: Any) -> subprocess.CompletedProcess[str]:
+    """Run one of dcmtk's tools; skips where it is not installed."""
+    needs(program, "dcmtk")
+    command = [program, *(str(argument) for argument in arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """The first true value of ``condition``; fails when there is none in time."""
+    import time
+
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"still not so after {seconds:.0f} s")
