@@ -132,8 +132,8 @@ def _outline(mask: Mask) -> NDArray[np.intp]:
     """(row, column) of the outline's pixels, (N, 2)."""
     inside = (mask > 0).astype(np.uint8)
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-    core = cv2.erode(inside, cross, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    return np.argwhere(inside & ~core)
+    core = np.asarray(cv2.erode(inside, cross, borderType=cv2.BORDER_CONSTANT, borderValue=0))
+    return np.argwhere(inside > core)
 
 
 def mask_figures(

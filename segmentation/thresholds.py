@@ -1,0 +1,157 @@
+"""Thresholds and the rule against false alarms, searched on validation films.
+
+Every film is looked at once: the pixels above each threshold of a grid are counted, and all scores follow
+from the counts. Inside is what lies *above* a threshold, so that the threshold 1 predicts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from suite.study import FloatImage, Mask
+
+Floats = NDArray[np.float64]
+GRID: Floats = np.linspace(0.01, 1.0, 100)
+"""The grid of the One-Case thesis."""
+
+Objective = Literal["dice", "dice_positives", "dice_pooled"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ThresholdCounts:
+    """Pixels of N films above T thresholds.
+
+    Attributes:
+        thresholds: (T,), rising, in [0, 1].
+        claimed: (N, T) pixels above the threshold.
+        hits: (N, T) those of them that are true.
+        true: (N,) pixels of the truth.
+    """
+
+    thresholds: Floats
+    claimed: NDArray[np.int64]
+    hits: NDArray[np.int64]
+    true: NDArray[np.int64]
+
+    def dice(self) -> Floats:
+        """Dice of each film at each threshold (N, T); 1 where nothing is claimed and nothing true."""
+        total = self.claimed + self.true[:, None]
+        return np.where(total == 0, 1.0, 2.0 * self.hits / np.maximum(total, 1))
+
+    def curve(self, objective: Objective = "dice") -> Floats:
+        """The score at each threshold (T,).
+
+        Args:
+            objective: ``dice`` - mean per film with the empty rule; ``dice_positives`` - mean over films with
+                something in the truth, NaN without any; ``dice_pooled`` - all films as one.
+        """
+        if objective == "dice_pooled":
+            total = self.claimed.sum(axis=0) + self.true.sum()
+            return np.where(total == 0, 1.0, 2.0 * self.hits.sum(axis=0) / np.maximum(total, 1))
+        kept = self.true > 0 if objective == "dice_positives" else np.ones(len(self.true), bool)
+        return self.dice()[kept].mean(axis=0) if kept.any() else np.full(len(self.thresholds), np.nan)
+
+
+def count_above(films: Iterable[tuple[FloatImage, Mask]], thresholds: Floats = GRID) -> ThresholdCounts:
+    """Count every film's pixels above every threshold, one film in memory at a time.
+
+    Args:
+        films: probability in [0, 1] and truth (any non-zero value inside), both (H, W), of each film.
+        thresholds: (T,), rising.
+    """
+    limits = np.asarray(thresholds, dtype=np.float32)
+    claimed, hits, true = [], [], []
+    for probability, truth in films:
+        inside = truth > 0
+        # how many of the thresholds a pixel lies above
+        passed = np.searchsorted(limits, np.asarray(probability, np.float32), side="left")
+        claimed.append(_above(passed, len(limits)))
+        hits.append(_above(passed[inside], len(limits)))
+        true.append(int(np.count_nonzero(inside)))
+    shape = (len(true), len(limits))
+    return ThresholdCounts(
+        np.asarray(thresholds, dtype=np.float64),
+        np.array(claimed, dtype=np.int64).reshape(shape),
+        np.array(hits, dtype=np.int64).reshape(shape),
+        np.array(true, dtype=np.int64),
+    )
+
+
+def _above(passed: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """Pixels that passed more than k thresholds, for k = 0 .. count - 1."""
+    each = np.bincount(passed.ravel(), minlength=count + 1)
+    return each[::-1].cumsum()[::-1][1:]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ThresholdSearch:
+    """The best threshold, its score, and the whole curve (T,) over ``thresholds``."""
+
+    threshold: float
+    score: float
+    thresholds: Floats
+    curve: Floats
+
+
+def search_threshold(counts: ThresholdCounts, objective: Objective = "dice") -> ThresholdSearch:
+    """The threshold with the best score; of several equally good ones the middle."""
+    curve = counts.curve(objective)
+    best = np.flatnonzero(curve == curve.max())
+    place = int(best[len(best) // 2]) if best.size else len(curve) // 2
+    return ThresholdSearch(float(counts.thresholds[place]), float(curve[place]), counts.thresholds, curve)
+
+
+@dataclass(frozen=True, slots=True)
+class TripletRule:
+    """A film has something only if enough of it is certain; what is outlined is then less strict.
+
+    The rule of the SIIM-ACR pneumothorax challenge's winner: the mask is what lies above ``bottom``, if at
+    least ``min_area`` pixels lie above ``top``, and empty otherwise; with ``min_area`` 0 a plain threshold.
+    """
+
+    top: float
+    min_area: int
+    bottom: float
+
+    def __call__(self, probability: FloatImage) -> Mask:
+        """The mask (H, W) in {0, 1} of a probability (H, W) in [0, 1]."""
+        if np.count_nonzero(probability > np.float32(self.top)) < self.min_area:
+            return np.zeros(probability.shape, np.uint8)
+        return (probability > np.float32(self.bottom)).astype(np.uint8)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TripletSearch:
+    """The best rule, its mean Dice per film, and the score of every rule (top T, area A, bottom T).
+
+    Rules whose ``bottom`` is above ``top`` are not considered: NaN.
+    """
+
+    rule: TripletRule
+    score: float
+    scores: Floats
+
+
+def search_triplet(counts: ThresholdCounts, areas: Sequence[int]) -> TripletSearch:
+    """The rule with the best mean Dice per film over all tops, areas and bottoms of the grids.
+
+    Of equally good rules the one with the smallest top, then area, then bottom.
+
+    Args:
+        counts: from validation films.
+        areas: pixels on the grid of the probabilities.
+    """
+    films, size = counts.claimed.shape
+    nothing = (counts.true == 0).astype(np.float64)  # (N,): Dice of an empty mask
+    gain = counts.dice() - nothing[:, None]  # (N, T): of the mask above each bottom over an empty one
+    kept = counts.claimed[:, :, None] >= np.asarray(areas)  # (N, T, A)
+    scores = nothing.mean() + np.einsum("nta,nb->tab", kept.astype(np.float64), gain, optimize=True) / films
+    scores[np.triu_indices(size, 1)[0], :, np.triu_indices(size, 1)[1]] = np.nan
+    top, area, bottom = np.unravel_index(int(np.nanargmax(scores)), scores.shape)
+    rule = TripletRule(float(counts.thresholds[top]), int(areas[area]), float(counts.thresholds[bottom]))
+    return TripletSearch(rule, float(scores[top, area, bottom]), scores)
