@@ -24,11 +24,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
 """The three structures of the published tables: both lungs are one mask, and both clavicles."""
 
 NOTES = (
-    "Overlap per film on the outlines' own matrix, both lungs as one mask and both clavicles; ratio_error is the "
-    "mean absolute difference to the outlines' ratio, ratio_bias its mean, ratio_limits_* the limits of agreement "
-    "(bias -/+ 1.96 standard deviations); 95 % intervals by bootstrap over patients.",
-    "Published Jaccard on JSRT: lungs 0.950, heart 0.882, clavicles 0.868 (Novikov 2018); second human observer "
-    "0.946, 0.878, 0.896 (van Ginneken 2006).",
+    "Overlap per film on the outlines' own matrix, both lungs as one mask and both clavicles; ratio_error is "
+    "the mean absolute difference to the outlines' ratio, ratio_bias its mean, ratio_limits_* the limits of "
+    "agreement (bias -/+ 1.96 standard deviations); 95 % intervals by bootstrap over patients.",
+    "Published Jaccard on JSRT: lungs 0.950, heart 0.882, clavicles 0.868 (Novikov 2018); second human "
+    "observer 0.946, 0.878, 0.896 (van Ginneken 2006).",
 )
 
 Rows = Sequence[Mapping[str, Any]]

@@ -57,7 +57,7 @@ FORMS: dict[NetworkName, Form] = {
 
 
 class GaussianDropout(nn.Module):
-    """Multiplies by noise of mean 1 and variance ``rate / (1 - rate)`` in training (Srivastava 2014, § 10)."""
+    """Multiplies by noise of mean 1 and variance ``rate / (1 - rate)`` in training (Srivastava 2014)."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()

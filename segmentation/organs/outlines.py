@@ -1,8 +1,8 @@
 """From a network's planes to outlines: five organs that may overlap, in one bit field.
 
 Planes, bits and their order are those of ``suite.datasets.outlines``: right lung 1, left lung 2, heart 4,
-right clavicle 8, left clavicle 16. A pixel of a clavicle over the lung has both bits, so nothing is lost where
-organs lie over each other on a projection.
+right clavicle 8, left clavicle 16. A pixel of a clavicle over the lung has both bits, so nothing is lost
+where organs lie over each other on a projection.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PRIORITY = ("right_clavicle", "left_clavicle", "heart", "right_lung", "left_lung
 
 
 def exclusive_classes(planes: Tensor) -> Tensor:
-    """Overlapping planes (B, 5, H, W) in {0, 1} as one class a pixel (B, H, W): 0, or 1 + index of the organ."""
+    """Overlapping planes (B, 5, H, W) in {0, 1} as classes (B, H, W): 0, or 1 + index of the organ."""
     classes = torch.zeros(planes.shape[:1] + planes.shape[2:], dtype=torch.long, device=planes.device)
     for organ in reversed(PRIORITY):
         index = ORGANS.index(organ)
@@ -45,9 +45,9 @@ def probabilities(logits: Tensor, outputs: Outputs) -> Tensor:
 def organ_planes(shares: npt.NDArray[np.float32], grid: Grid, outputs: Outputs) -> Mask:
     """Probabilities (5, h, w) on ``grid`` as masks (5, H, W) in {0, 1} on the grid's source.
 
-    Sides never overlap: a pixel that the right and the left of a pair both claim goes to the more probable one.
-    Of each organ the largest piece is kept, its holes filled. In the exclusive form the most probable organ has
-    the pixel, where it is more probable than the background.
+    Sides never overlap: a pixel that the right and the left of a pair both claim goes to the more probable
+    one. Of each organ the largest piece is kept, its holes filled. In the exclusive form the most probable
+    organ has the pixel, where it is more probable than the background.
     """
     on_film = [grid.invert(plane) for plane in shares]
     if outputs == "exclusive":

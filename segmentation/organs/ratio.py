@@ -1,9 +1,9 @@
 """The cardiothoracic ratio from outlines, and when it must not be believed.
 
 Widest heart over widest inner thorax, both across the film (Danzer 1919). With the SCR outlines the thorax
-reaches from the right lung's outermost column to the left lung's, which is the inner border of the ribs. On an
-erect PA film in deep inspiration a heart above half of the thorax is called enlarged; on an AP film the heart
-lies farther from the detector and is drawn larger, and a turned patient shows another width of it.
+reaches from the right lung's outermost column to the left lung's, which is the inner border of the ribs. On
+an erect PA film in deep inspiration a heart above half of the thorax is called enlarged; on an AP film the
+heart lies farther from the detector and is drawn larger, and a turned patient shows another width of it.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class HeartSize:
     thorax_width: int
     ratio: float | None
     rotation: float | None
-    """How far the middle between the clavicles' inner ends lies from the middle of the thorax, as a share of the
-    thorax's width, towards the picture's right; None without both clavicles."""
+    """How far the middle between the clavicles' inner ends lies from the middle of the thorax, as a share of
+    the thorax's width, towards the picture's right; None without both clavicles."""
 
 
 def heart_size(planes: Mask) -> HeartSize:
@@ -54,7 +54,7 @@ def cautions(size: HeartSize, projection: Projection) -> tuple[str, ...]:
         return (f"{what}, so there is no cardiothoracic ratio.",)
     lines = []
     if projection is Projection.AP:
-        lines.append("The cardiothoracic ratio is of an AP film, which draws the heart larger than a PA film.")
+        lines.append("The cardiothoracic ratio is of an AP film, which draws the heart larger than PA.")
     elif projection is not Projection.PA:
         lines.append("The cardiothoracic ratio holds for PA films, and the film does not say that it is one.")
     if size.rotation is not None and abs(size.rotation) > ROTATED:

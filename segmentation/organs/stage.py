@@ -16,6 +16,7 @@ from segmentation.organs.ratio import cautions, heart_size
 from suite.datasets.outlines import ORGANS, as_bits
 from suite.framing import Framed, frame
 from suite.grid import Grid
+from suite.stages.artifacts import Measured
 from suite.stages.contract import Artifact, Inputs, Outputs
 from suite.stages.weights import rebuild, shipped_card
 from suite.study import FloatImage, Mask, Radiograph
@@ -86,4 +87,4 @@ class OrgansStage:
             measured["heart_width_mm_at_detector"] = round(size.heart_width * column, 1)
             measured["thorax_width_mm_at_detector"] = round(size.thorax_width * column, 1)
             measured["heart_area_cm2_at_detector"] = round(heart * row * column / 100, 2)
-        return Artifact(measured, warnings=cautions(size, film.projection))
+        return Artifact(Measured(measured), warnings=cautions(size, film.projection))

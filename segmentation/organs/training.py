@@ -18,7 +18,7 @@ from segmentation.organs.loss import organ_loss
 from segmentation.organs.network import NetworkName, OrganNetwork
 from segmentation.organs.outlines import PLANES, Outputs
 from segmentation.organs.stage import outline
-from suite.datasets.manifest import Record, SplitName
+from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.datasets.outlines import organ_planes, with_organs
 from suite.errors import RecipeError
 from suite.training import augment
@@ -39,7 +39,9 @@ class OrgansRecipe(Recipe):
     """
 
     network: NetworkName = Field("unet", description="InvertedNet in two forms, or the U-Net beside them")
-    width: float = Field(0.25, ge=1 / 64, le=2, description="factor on its widths; 1 is the published network")
+    width: float = Field(
+        0.25, ge=1 / 64, le=2, description="factor on its widths; 1 is the published network"
+    )
     outputs: Outputs = Field(
         "multilabel", description="organs may overlap, or one a pixel with clavicle over heart over lung"
     )
@@ -72,6 +74,13 @@ class OrgansTask(Task):
     datasets = SETS
     monitor = ("jaccard", "max")
     recipe: OrgansRecipe
+
+    def __init__(self, recipe: Recipe, data: Mapping[str, Manifest]) -> None:
+        super().__init__(recipe, data)
+        if {"jsrt", "scr"} <= data.keys():
+            raise RecipeError(
+                "data sets jsrt and scr hold the same films, so give recipe organs one of them."
+            )
 
     def build(self) -> None:
         self.modules["model"] = OrganNetwork(**self.architecture())

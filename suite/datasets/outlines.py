@@ -60,7 +60,9 @@ def with_organs(manifest: Manifest) -> Manifest:
     Raises:
         DatasetError: there is none.
     """
-    return _those_with(manifest, tuple(filter(has_organs, manifest)), "outlines of lungs, heart and clavicles")
+    return _those_with(
+        manifest, tuple(filter(has_organs, manifest)), "outlines of lungs, heart and clavicles"
+    )
 
 
 def with_sides(manifest: Manifest) -> Manifest:

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from suite.datasets import scr
 from suite.datasets.manifest import Record
 from suite.errors import DatasetError
 from suite.framing import frame
@@ -24,7 +25,9 @@ MaskReader = Callable[[Record], Mask]
 
 
 def load_film(path: Path) -> FloatImage:
-    """The film at ``path`` (H, W) in [0, 1], read as ``radsuite analyze`` reads it."""
+    """The film at ``path`` (H, W) in [0, 1], read as ``radsuite analyze`` reads it; raw JSRT films too."""
+    if path.suffix.lower() == scr.RAW_SUFFIX:
+        return scr.read_raw_film(path)
     return read_film(path).pixels
 
 
