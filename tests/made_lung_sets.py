@@ -58,7 +58,7 @@ def scr(folder: Path, names: tuple[str, ...] = ("JPCLN001", "JPCNN002"), *, raw:
 
 READINGS = {
     "MCUCXR_0001_0": "Patient's Sex: F \nPatient's Age: 027Y\nnormal\n",
-    "MCUCXR_0162_1": "Patient's Sex: M \nPatient's Age: 049Y\ncavitary infiltrate, later: see MCUCXR_0166_1\n",
+    "MCUCXR_0162_1": "Patient's Sex: M \nPatient's Age: 049Y\ncavity, later: see MCUCXR_0166_1\n",
     "MCUCXR_0166_1": "Patient's Sex: M \nPatient's Age: 049Y\n(same pt as MCUCXR_0162_1) improved\n",
 }
 

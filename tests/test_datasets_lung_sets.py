@@ -1,4 +1,4 @@
-"""Sets of films with outlined lungs, each in its official layout, and the functions that read their outlines."""
+"""Sets of films with outlined lungs, each in its official layout, and the functions that read outlines."""
 
 from __future__ import annotations
 

@@ -93,8 +93,8 @@ class OrgansTask(Task):
         return {
             "title": "Lungs, heart and clavicles on frontal chest radiographs",
             "intended_use": "Outlines and the cardiothoracic ratio of PA films, for research.",
-            "limits": "Learned from erect PA films of adults. Clavicles are outlined where they lie over or beside "
-            "the lungs. The ratio holds for straight PA films in deep inspiration.",
+            "limits": "Learned from erect PA films of adults. Clavicles are outlined where they lie over or "
+            "beside the lungs. The ratio holds for straight PA films in deep inspiration.",
             "licence": "research use only: learned from JSRT films and SCR outlines"
             if self.recipe.learn_from != "phantom"
             else "free to use: learned from computed films",
@@ -150,7 +150,7 @@ class OrgansTask(Task):
         return {"loss": float(loss.detach())}
 
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
-        """Jaccard and Dice of each organ on the outlines' own matrix; the ratio against that of the outlines."""
+        """Jaccard and Dice of each organ on the outlines' own matrix; the ratio against the outlines'."""
         rng = np.random.default_rng(self.recipe.seed)
         if split != "test":
             rows = [self._row(model, record) for record in self._learned(split)]

@@ -2,7 +2,7 @@
 
 Layout, all below one folder (Shiraishi 2000; van Ginneken 2006)::
 
-    All247images/JPCLN001.IMG            2048 x 2048, 16 bit big-endian, 12 bits used, black is high, no header
+    All247images/JPCLN001.IMG            2048 x 2048, 16 bit big-endian, 12 used, black is high, no header
                                          (or Nodule154images/ and NonNodule93images/)
     scratch/fold1/masks/heart/JPCLN001.gif
     scratch/fold2/masks/left lung/...    and right lung, left clavicle, right clavicle; 1024 x 1024
