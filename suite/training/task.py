@@ -82,7 +82,7 @@ class Task(ABC):
         return learning_rate_factor(step, total, self.recipe.warmup)
 
     def momentum(self, name: str, step: int, total: int) -> float | None:
-        """Momentum (Adam's first beta) of optimiser ``name`` at ``step`` of ``total``; ``None``: as it was built."""
+        """Momentum (Adam's first beta) of optimiser ``name`` at ``step``; ``None``: as the optimiser has it."""
         return None
 
     def start_epoch(self, epoch: int) -> None:  # noqa: B027 - most networks do the same in every epoch

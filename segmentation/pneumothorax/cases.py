@@ -1,0 +1,68 @@
+"""The films of the cascade: which are positive, where their gas lies, and how they are parted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from segmentation.pneumothorax.augmentation import Appearance
+from suite.datasets import phantom, siim
+from suite.datasets.manifest import Manifest, Record, Split, SplitName
+from suite.errors import RecipeError
+from suite.findings import CODES
+from suite.study import Mask
+from suite.training.recipe import Recipe
+
+CODE = "pneumothorax"
+OUTLINED = ("phantom", "siim")
+"""Data sets that know where the gas lies."""
+
+
+class PneumothoraxRecipe(Recipe):
+    """What both networks' recipes share."""
+
+    folds: int = Field(0, ge=0, le=20, description="folds of a cross-validation; 0: one split 70 / 10 / 20")
+    fold: int = Field(0, ge=0, description="the fold that is tested on")
+    width: float = Field(
+        1.0, gt=0, le=2, description="factor on the residual stages' channels; 1 is published"
+    )
+    appearance: Appearance = Field(
+        "wide", description="the paper's augmentation, or with other machines' looks"
+    )
+    encoder_weights: str = Field("", description="safetensors file of the backbone's ImageNet weights")
+
+
+def label(record: Record) -> float:
+    """1 with a pneumothorax, 0 without, NaN where nobody knows."""
+    return record.labels[CODES.index(CODE)]
+
+
+def outline(record: Record) -> Mask:
+    """Where the gas lies (H, W) on a film of one of the ``OUTLINED`` sets: 0 or 1, empty for a negative."""
+    if "lung_mask" in record.targets:
+        return phantom.finding_mask(record, CODE)
+    return siim.pneumothorax_mask(record)
+
+
+def part(data: Mapping[str, Manifest], recipe: PneumothoraxRecipe, name: SplitName) -> tuple[Record, ...]:
+    """The labelled films of one part, of all outlined sets given together.
+
+    Raises:
+        RecipeError: no such set is given.
+    """
+    sets = [data[each] for each in OUTLINED if each in data]
+    if not sets:
+        raise RecipeError(
+            f"the pneumothorax networks learn from {' or '.join(OUTLINED)}; add --data {OUTLINED[0]}=DIR."
+        )
+    records = tuple(
+        record for each in sets for record in _split(each, recipe)[name] if label(record) in (0.0, 1.0)
+    )
+    return records[: recipe.limit] if recipe.limit and name == "train" else records
+
+
+def _split(manifest: Manifest, recipe: PneumothoraxRecipe) -> Split:
+    if recipe.folds:
+        return manifest.fold(recipe.fold, recipe.folds, recipe.split_seed)
+    return manifest.split(recipe.split_seed)

@@ -1,0 +1,102 @@
+"""The cascade beside its baseline: one row of pixel counts a film, and the figures that follow from the rows.
+
+Figures of one test part and of the pooled folds of a cross-validation come from the same rows: ``film``,
+``patient``, ``truth_px``; for each system (``one_case``: the cascade; ``positives``: its mask network without
+the gate; ``baseline``) the detection score ``SYSTEM_score``; and for each of its ways (``argmax``,
+``threshold``, ``tta``) the pixels ``SYSTEM_WAY_claimed_px`` and, of them, the true ``SYSTEM_WAY_hits_px``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from segmentation.pneumothorax.reading import Counted, System, read_films
+from segmentation.scores import Overlap, mask_figures
+from segmentation.thresholds import search_threshold
+from suite.datasets.manifest import Record
+from suite.training.evaluation import Figure
+from suite.training.intervals import auc_figure, mean_figure
+
+WAYS = ("argmax", "threshold", "tta")
+SYSTEMS = ("one_case", "positives", "baseline")
+HALF = 0.5
+"""Where the two classes are equally probable: what argmax does with two of them."""
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def rows_of(
+    systems: Mapping[str, System], kept_back: Sequence[Record], test: Sequence[Record]
+) -> tuple[list[dict[str, Any]], dict[str, dict[str, float]]]:
+    """One row a test film for all systems, and each system's thresholds, chosen on ``kept_back`` films."""
+    rows: list[dict[str, Any]] = [{"film": record.id, "patient": record.patient_id} for record in test]
+    chosen: dict[str, dict[str, float]] = {}
+    for name, system in systems.items():
+        plain = read_films(system, test, tta=False, gate_threshold=HALF)
+        read = {
+            "argmax": plain,
+            "threshold": read_films(system, test, tta=False) if system.gate is not None else plain,
+            "tta": read_films(system, test, tta=True),
+        }
+        thresholds = {"argmax": HALF} | {
+            way: search_threshold(read_films(system, kept_back, tta=way == "tta").counts).threshold
+            for way in ("threshold", "tta")
+        }
+        chosen[name] = {f"{way}_threshold": value for way, value in thresholds.items()}
+        if system.gate is not None:
+            chosen[name]["gate_threshold"] = system.gate_threshold
+        for way, counted in read.items():
+            _fill(rows, name, way, counted, thresholds[way])
+    return rows, chosen
+
+
+def _fill(rows: list[dict[str, Any]], name: str, way: str, counted: Counted, threshold: float) -> None:
+    place = int(np.argmin(np.abs(counted.counts.thresholds - threshold)))
+    for index, row in enumerate(rows):
+        row["truth_px"] = int(counted.counts.true[index])
+        row[f"{name}_score"] = float(counted.scores[index])  # of the last way, with the mirrored film
+        row[f"{name}_{way}_claimed_px"] = int(counted.counts.claimed[index, place])
+        row[f"{name}_{way}_hits_px"] = int(counted.counts.hits[index, place])
+
+
+def figures(rows: Rows, rng: np.random.Generator) -> dict[str, Figure]:
+    """Every figure that the rows' columns allow, with 95 % intervals by bootstrap over patients.
+
+    ``SYSTEM_WAY_dice`` per image with the empty rule, ``_dice_positives``, ``_dice_pooled``, ``_iou_pooled``;
+    ``SYSTEM_auc`` of detection; ``gain_WAY_dice``, the cascade's Dice per image minus the baseline's, film by
+    film; and ``dice_all_empty``, what an empty mask everywhere scores.
+    """
+    patients = [str(row["patient"]) for row in rows]
+    truth = np.array([int(row["truth_px"]) > 0 for row in rows], dtype=np.float64)
+    found: dict[str, Figure] = {}
+    overlaps: dict[str, list[Overlap]] = {}
+    for system in SYSTEMS:
+        if f"{system}_score" not in rows[0]:
+            continue
+        for way in WAYS:
+            overlaps[f"{system}_{way}"] = _overlaps(rows, f"{system}_{way}")
+            each = mask_figures(overlaps[f"{system}_{way}"], patients, rng, f"{system}_{way}_")
+            found["dice_all_empty"] = each.pop(f"{system}_{way}_dice_all_empty")
+            found |= each
+        scores = np.array([float(row[f"{system}_score"]) for row in rows])
+        found[f"{system}_auc"] = auc_figure(truth, scores, patients, rng)
+    for way in WAYS:
+        if {f"one_case_{way}", f"baseline_{way}"} <= overlaps.keys():
+            gain = _dices(overlaps[f"one_case_{way}"]) - _dices(overlaps[f"baseline_{way}"])
+            found[f"gain_{way}_dice"] = mean_figure(gain, patients, rng)
+    return found
+
+
+def _overlaps(rows: Rows, name: str) -> list[Overlap]:
+    counts = [
+        tuple(int(row[key]) for key in (f"{name}_hits_px", f"{name}_claimed_px", "truth_px")) for row in rows
+    ]
+    return [Overlap(hits, claimed - hits, true - hits) for hits, claimed, true in counts]
+
+
+def _dices(overlaps: Sequence[Overlap]) -> npt.NDArray[np.float64]:
+    return np.array([each.dice for each in overlaps])

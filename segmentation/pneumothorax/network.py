@@ -1,0 +1,116 @@
+"""The networks of the One-Case cascade: a ResNeXt-50 32x4d says whether, a ResNet-34 U-Net says where.
+
+Backbones are timm's, the U-Net's decoder is segmentation-models-pytorch's. ``width`` scales the channels of
+the four residual stages (the stem keeps its 64); 1.0 and the default names are the published networks:
+
+=====================================  ==========
+ResNeXt-50 32x4d, one plane, one class  22,975,681
+ResNet-34 U-Net, one plane, one mask    24,430,097
+=====================================  ==========
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import segmentation_models_pytorch as smp
+import timm
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from suite.errors import WeightsError
+
+GATE_BACKBONES = ("resnext50_32x4d", "resnet18", "resnet34", "resnet50")
+MASK_ENCODERS = ("resnet34", "resnet18", "resnet50")
+STAGES = (64, 128, 256, 512)
+"""Channels of the residual stages (He 2015, table 1), before the bottleneck's expansion."""
+
+DECODER = (256, 128, 64, 32, 16)
+OUTPUT_STRIDE = 32
+_IMAGENET_MEAN, _IMAGENET_STD = 0.449, 0.226
+"""The three colours' means and deviations, averaged: the films' grey is that of the colour pictures."""
+
+
+def _stages(width: float) -> dict[str, tuple[int, ...]]:
+    return {"channels": tuple(round(channels * width) for channels in STAGES)}
+
+
+class PneumothoraxGate(nn.Module):
+    """Whether a film shows a pneumothorax.
+
+    Shape:
+        - **input** - (B, 1, H, W) float32 in [0, 1]
+        - **output** - (B,) logit
+    """
+
+    def __init__(self, backbone: str = "resnext50_32x4d", width: float = 1.0) -> None:
+        super().__init__()
+        self.backbone = timm.create_model(backbone, in_chans=1, num_classes=1, **_stages(width))
+
+    def forward(self, film: Tensor) -> Tensor:
+        return self.backbone(_standardised(film))[:, 0]
+
+
+class PneumothoraxUNet(nn.Module):
+    """Where the gas lies, given that there is some.
+
+    Shape:
+        - **input** - (B, 1, H, W) float32 in [0, 1]; H and W divisible by 32
+        - **output** - (B, 1, H, W) logits
+    """
+
+    def __init__(
+        self, encoder: str = "resnet34", width: float = 1.0, decoder: Sequence[int] = DECODER
+    ) -> None:
+        super().__init__()
+        self.unet = smp.Unet(
+            f"tu-{encoder}",
+            encoder_weights=None,
+            in_channels=1,
+            decoder_channels=tuple(decoder),
+            **_stages(width),
+        )
+
+    def forward(self, film: Tensor) -> Tensor:
+        return self.unet(_standardised(film))
+
+
+def _standardised(film: Tensor) -> Tensor:
+    return (film - _IMAGENET_MEAN) / _IMAGENET_STD
+
+
+def load_imagenet(network: PneumothoraxGate | PneumothoraxUNet, path: Path) -> None:
+    """Initialise the residual stages from a timm or torchvision file (safetensors) of the same backbone.
+
+    The first convolution's three colour planes are summed, so that a grey film gives what its three equal
+    planes would; the file's classes are left out.
+
+    Raises:
+        WeightsError: the file is unreadable or does not fit.
+    """
+    trunk = network.backbone if isinstance(network, PneumothoraxGate) else network.unet.encoder.model
+    try:
+        source = {key: value for key, value in load_file(path).items() if not key.startswith("fc.")}
+        first = source["conv1.weight"]
+        source["conv1.weight"] = first.sum(1, keepdim=True) if first.shape[1] == 3 else first
+        missing, unexpected = trunk.load_state_dict(source, strict=False)
+    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise WeightsError(
+            f"{path}: does not hold a backbone of this name and width ({reason}); export it again."
+        ) from None
+    missing = [key for key in missing if not key.startswith("fc.") and "num_batches" not in key]
+    if missing or unexpected:
+        raise WeightsError(
+            f"{path}: does not hold a backbone of this name and width ({len(missing)} tensors missing, "
+            f"{len(unexpected)} too many); export it again."
+        )
+
+
+def unfreeze(network: nn.Module, trainable: bool) -> None:
+    """Let the encoder of a U-Net learn, or hold it as it was initialised."""
+    encoder = network.unet.encoder if isinstance(network, PneumothoraxUNet) else network
+    for parameter in encoder.parameters():
+        parameter.requires_grad_(trainable)

@@ -1,0 +1,176 @@
+"""Training of the mask network: Jaccard loss on positives only, one cycle of rate and momentum (table 4.4).
+
+``learn_from=all`` is the baseline (table 4.2): the same network, loss and schedule on every film.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from pydantic import Field
+from torch import nn
+from torch.optim import Adam, Optimizer
+from torch.utils.data import Dataset
+
+from segmentation.losses.jaccard import jaccard_loss
+from segmentation.pneumothorax.augmentation import training_transform
+from segmentation.pneumothorax.cases import PneumothoraxRecipe, label, outline, part
+from segmentation.pneumothorax.comparison import HALF, figures, rows_of
+from segmentation.pneumothorax.network import (
+    DECODER,
+    MASK_ENCODERS,
+    PneumothoraxUNet,
+    load_imagenet,
+    unfreeze,
+)
+from segmentation.pneumothorax.reading import System, read_films
+from suite.datasets.manifest import Manifest, Record, SplitName
+from suite.errors import RecipeError
+from suite.training.evaluation import Evaluation, Figure
+from suite.training.films import FilmSet
+from suite.training.recipe import Recipe
+from suite.training.schedule import OneCycle
+from suite.training.task import Batch, Task
+
+NOTES = (
+    "Dice per image: 1 where prediction and truth are both empty; all_empty is what no mask at all scores.",
+    "argmax: 0.5; threshold: the best of 0.01 to 1 on the validation part; tta: the same, and the mean with "
+    "the mirrored film. Intervals by bootstrap over patients; gains are paired, film by film.",
+)
+
+
+class MaskRecipe(PneumothoraxRecipe):
+    """Defaults are the published network; the card of the shipped weights says what they changed."""
+
+    size: int = Field(256, ge=64, le=1024, multiple_of=32)
+    epochs: int = Field(18, ge=1)
+    batch_size: int = Field(8, ge=1)
+    learning_rate: float = Field(1e-3, gt=0, description="the highest of the cycle")
+    weight_decay: float = Field(0.0, ge=0)
+    encoder: Literal[MASK_ENCODERS] = "resnet34"  # type: ignore[valid-type]
+    decoder: tuple[int, ...] = Field(
+        DECODER, min_length=5, max_length=5, description="channels, deepest first"
+    )
+    frozen_epochs: int = Field(0, ge=0, description="first epochs in which the encoder is held; paper: 6")
+    learn_from: Literal["positives", "all"] = Field("positives", description="all: the baseline")
+    gate_weights: str = Field("", description="weights of pneumothorax-gate, to measure the cascade")
+    baseline_weights: str = Field("", description="weights of a run with learn_from=all, to compare with")
+
+    @classmethod
+    def checked(cls, values: object) -> MaskRecipe:
+        """As for every recipe; ``decoder`` may be given as ``128,64,32,16,16``."""
+        if isinstance(values, dict) and isinstance(values.get("decoder"), str):
+            words = values["decoder"].strip("()[] ").split(",")
+            values = {**values, "decoder": [word.strip() for word in words if word.strip()]}
+        return super().checked(values)
+
+
+class MaskTask(Task):
+    """Learns from ``phantom``, ``siim`` or both."""
+
+    name = "pneumothorax-mask"
+    recipe_type: ClassVar[type[Recipe]] = MaskRecipe
+    datasets = ("phantom", "siim")
+    initial_weights = ("encoder_weights",)
+    companion_weights = ("gate_weights", "baseline_weights")
+    monitor = ("dice", "max")
+    cycle = OneCycle()
+    recipe: MaskRecipe
+
+    def __init__(self, recipe: MaskRecipe, data: Mapping[str, Manifest]) -> None:
+        super().__init__(recipe, data)
+        if not self._part("train"):
+            raise RecipeError("the data has no film with a pneumothorax to learn from; give other data.")
+
+    def _part(self, name: SplitName, *, every: bool | None = None) -> tuple[Record, ...]:
+        """The films learned from, or ``every`` film."""
+        records = part(self.data, self.recipe, name)
+        whole = self.recipe.learn_from == "all" if every is None else every
+        return records if whole else tuple(record for record in records if label(record) == 1.0)
+
+    def build(self) -> None:
+        network = PneumothoraxUNet(**self.architecture())
+        if self.recipe.encoder_weights:
+            load_imagenet(network, Path(self.recipe.encoder_weights))
+        self.modules["model"] = network
+
+    def architecture(self) -> dict[str, Any]:
+        return {
+            "encoder": self.recipe.encoder,
+            "width": self.recipe.width,
+            "decoder": list(self.recipe.decoder),
+        }
+
+    def describe(self) -> dict[str, Any]:
+        baseline, computed = self.recipe.learn_from == "all", "siim" not in self.data
+        films = "films with and without" if baseline else "films with"
+        use = "" if baseline else " Without its gate it sees gas everywhere."
+        real = " Learned from computed films only; not validated on real ones." if computed else ""
+        return {
+            "title": "Outline of a pneumothorax" + (", baseline without a gate" if baseline else ""),
+            "intended_use": "Area and place of pleural gas on frontal films, for research.",
+            "limits": f"Learned from {films} a pneumothorax.{use}{real}",
+            "licence": "Apache-2.0" if computed else "research use only: learned from SIIM-ACR films",
+            "sources": [
+                "One-Case cascade: U-Net (tables 4.2 and 4.4)",
+                "Ronneberger et al. 2015 (U-Net)",
+                "He et al. 2015 (ResNet)",
+                "Smith 2018 (one cycle)",
+            ],
+        }
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        parameters = self.modules["model"].parameters()
+        rate, decay = self.recipe.learning_rate, self.recipe.weight_decay
+        return {"model": Adam(parameters, lr=rate, weight_decay=decay)}
+
+    def learning_rate_factor(self, name: str, step: int, total: int) -> float:
+        return self.cycle.rate(step, total)
+
+    def momentum(self, name: str, step: int, total: int) -> float | None:
+        return self.cycle.momentum_at(step, total)
+
+    def start_epoch(self, epoch: int) -> None:
+        unfreeze(self.modules["model"], epoch >= self.recipe.frozen_epochs)
+
+    def training_set(self) -> Dataset[Batch]:
+        transform = training_transform(self.recipe.appearance)
+        return FilmSet(self._part("train"), self.recipe.size, masks=outline, transform=transform)
+
+    def training_step(
+        self, fabric: Fabric, wrapped: Mapping[str, Any], optimizers: Mapping[str, Any], batch: Batch
+    ) -> dict[str, float]:
+        film = batch["film"].contiguous(memory_format=torch.channels_last)
+        loss = jaccard_loss(wrapped["model"](film), batch["mask"])
+        optimizers["model"].zero_grad()
+        fabric.backward(loss)
+        optimizers["model"].step()
+        return {"loss": float(loss.detach())}
+
+    def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
+        """Validation: Dice at 0.5 on the films learned from. Test: every figure of ``comparison.figures``."""
+        own = System(model, self.recipe.size)
+        if split != "test":
+            counts = read_films(own, self._part(split), tta=False).counts
+            dice = counts.curve()[int(np.argmin(np.abs(counts.thresholds - HALF)))]
+            return Evaluation({"dice": Figure(float(dice), n=len(counts.true))})
+        systems = self._systems(own)
+        rows, chosen = rows_of(systems, self._part("validation", every=True), self._part("test", every=True))
+        found = figures(rows, np.random.default_rng(self.recipe.seed))
+        return Evaluation(found, rows, NOTES, {"operating_point": chosen[next(iter(systems))]})
+
+    def _systems(self, own: System) -> dict[str, System]:
+        """This network, as what it was trained for, and those it is compared with."""
+        recipe = self.recipe
+        if recipe.learn_from == "all":
+            return {"baseline": own}
+        gate = recipe.gate_weights
+        systems = {"one_case": own.behind(Path(gate))} if gate else {"positives": own}
+        if recipe.baseline_weights:
+            systems["baseline"] = System.load(Path(recipe.baseline_weights))
+        return systems
