@@ -45,7 +45,7 @@ def main() -> None:
 @click.option("--stages", metavar="A,B", help="Only these stages and what they build on.")
 @click.option("--device", type=DEVICE, default="auto", show_default=True)
 @click.option("--override-gate", is_flag=True, help="Read films that the gate refuses.")
-@click.option("--dicom", is_flag=True, help="Also write DICOM SR, SEG and SC for studies that came as DICOM.")
+@click.option("--dicom", is_flag=True, help="Also write DICOM SR, SEG, SC and GSPS for studies that came as DICOM.")
 @click.option("--json", "as_json", is_flag=True, help="Print the reports as JSON.")
 @click.pass_context
 def analyze(

@@ -13,88 +13,17 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from suite.dicom.writing import write_dicom
+from suite.dicom.reviews import Review
+from suite.dicom.writing import Policy, write_dicom
 from suite.errors import InputError
-from suite.findings import FINDINGS
-from tests.dicom_zoo import make_dataset, save, scattered
-
-_ROWS, _COLUMNS = 96, 128
-_FILM = scattered(0, 4095, _ROWS, _COLUMNS)
+from tests.made_reading import COLUMNS, ROWS, made_images, made_report, made_source
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 
-def _report() -> dict[str, Any]:
-    findings: list[dict[str, Any]] = []
-    for finding in FINDINGS:
-        findings.append(
-            {
-                "code": finding.code,
-                "name": finding.name,
-                "score": None,
-                "probability": None,
-                "interval": None,
-                "operating_point": None,
-                "state": "not_trained",
-                "regions": [],
-                "heatmap": None,
-            }
-        )
-    box = {"view": "frontal", "box": [10, 20, 50, 60], "zone": "right lower", "inside_lung": 0.6}
-    side = {"view": "lateral", "box": [1, 2, 5, 6], "zone": "posterior", "inside_lung": None}
-    for code, state, probability, regions in (
-        ("pneumothorax", "suggested", 0.83, [box, side]),
-        ("enlarged_cardiomediastinum", "uncertain", 0.41, []),
-        ("edema", "not_suggested", 0.02, []),
-    ):
-        index = [finding.code for finding in FINDINGS].index(code)
-        findings[index] |= {"state": state, "probability": probability, "regions": regions}
-    return {
-        "schema": "radsuite.report/1",
-        "study": {"id": "film", "views": {}},
-        "gate": {"accepted": True, "reasons": [], "checks": {}},
-        "triage": {
-            "score": 1.2,
-            "probability": 0.9,
-            "interval": [0.8, 0.95],
-            "operating_point": 0.5,
-            "state": "abnormal",
-        },
-        "findings": findings,
-        "measurements": {},
-        "images": {},
-        "provenance": {
-            "radsuite": "0.1.0",
-            "stages": [{"name": "diagnosis", "weights_sha256": "ab" * 32, "device": "cpu", "seconds": 0.5}],
-            "preprocessing": [],
-        },
-    }
-
-
-def _images() -> dict[str, np.ndarray[Any, Any]]:
-    mask = np.zeros((_ROWS, _COLUMNS), dtype=np.uint8)
-    mask[20:70, 15:50] = 128
-    mask[20:60, 80:120] = 255
-    return {
-        "lung_mask": mask,
-        "bone_subtracted": (_FILM * 16).astype(np.uint16),
-        "bone_suppressed": (65535 - _FILM * 16).astype(np.uint16),
-        "residual": _FILM.astype(np.uint16),
-    }
-
-
-def _source(folder: Path, **changes: Any) -> Path:
-    attributes: dict[str, Any] = {
-        "ImagerPixelSpacing": [0.2, 0.2],
-        "PatientOrientation": ["L", "F"],
-        **changes,
-    }
-    return save(make_dataset(_FILM, **attributes), folder / "film.dcm")
-
-
 @pytest.fixture
 def written(tmp_path: Path) -> dict[str, Dataset]:
-    paths = write_dicom(_report(), _images(), _source(tmp_path), tmp_path / "out")
+    paths = write_dicom(made_report(), made_images(), made_source(tmp_path), tmp_path / "out")
     return {path.stem: pydicom.dcmread(path) for path in paths}
 
 
@@ -111,9 +40,19 @@ def written(tmp_path: Path) -> dict[str, Dataset]:
     ids=["complete", "age", "sparse", "anonymous", "capture"],
 )
 def test_a_validator_finds_no_error(changes: dict[str, Any], tmp_path: Path) -> None:
-    paths = write_dicom(_report(), _images(), _source(tmp_path, **changes), tmp_path / "out")
+    paths = write_dicom(
+        made_report(),
+        made_images(),
+        made_source(tmp_path, **changes),
+        tmp_path / "out",
+        reviews=[
+            Review("pneumothorax", "accepted", "Doe^Jane", 1.7e9),
+            Review("edema", "rejected", "Roe", 0.0),
+        ],
+        policy=Policy(parametric_maps=True),
+    )
 
-    assert len(paths) == 4
+    assert len(paths) == (6 if changes.get("ImagerPixelSpacing", "given") is None else 7)
     for path in paths:
         result = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
         errors = [line for line in (result.stdout + result.stderr).splitlines() if line.startswith("Error")]
@@ -125,12 +64,19 @@ def test_every_result_belongs_to_the_patient_and_study_of_the_source(
 ) -> None:
     source = pydicom.dcmread(tmp_path / "film.dcm")
 
-    assert set(written) == {"report", "lung_mask", "bone_subtracted", "bone_suppressed"}
+    assert set(written) == {
+        "report",
+        "lung_mask",
+        "bone_subtracted",
+        "bone_suppressed",
+        "heatmap_pneumothorax",
+        "contours",
+    }
     for item in written.values():
         assert item.StudyInstanceUID == source.StudyInstanceUID
         assert item.PatientID == source.PatientID
         assert item.SeriesInstanceUID != source.SeriesInstanceUID
-    assert len({item.SOPInstanceUID for item in written.values()}) == 4
+    assert len({item.SOPInstanceUID for item in written.values()}) == 6
 
 
 def test_the_report_names_what_is_suggested_with_probability_and_algorithm(
@@ -148,7 +94,7 @@ def test_the_report_names_what_is_suggested_with_probability_and_algorithm(
         "0.1.0",
         "abab",
         "right lower",
-        "abnormal",
+        "Abnormal",
     ):
         assert expected in text, expected
     assert "Pulmonary edema" not in text
@@ -157,7 +103,7 @@ def test_the_report_names_what_is_suggested_with_probability_and_algorithm(
 
 def test_regions_are_closed_outlines_on_the_source(written: dict[str, Dataset], tmp_path: Path) -> None:
     content: Any = hd.sr.srread(tmp_path / "out" / "report.dcm").content
-    (group,) = content.get_planar_roi_measurement_groups()
+    group = content.get_planar_roi_measurement_groups()[0]
     region = group.roi
 
     assert region.graphic_type is hd.sr.GraphicTypeValues.POLYLINE
@@ -166,7 +112,7 @@ def test_regions_are_closed_outlines_on_the_source(written: dict[str, Dataset], 
 
 def test_segments_are_the_lungs_on_the_source_grid(written: dict[str, Dataset], tmp_path: Path) -> None:
     item = hd.seg.segread(tmp_path / "out" / "lung_mask.dcm")
-    mask = _images()["lung_mask"]
+    mask = made_images()["lung_mask"]
 
     assert [description.segment_label for description in item.SegmentSequence] == [
         "Right lung, visible field",
@@ -178,9 +124,9 @@ def test_segments_are_the_lungs_on_the_source_grid(written: dict[str, Dataset], 
 
 
 def test_an_empty_mask_is_not_written(tmp_path: Path) -> None:
-    images = {"lung_mask": np.zeros((_ROWS, _COLUMNS), dtype=np.uint8)}
+    images = {"lung_mask": np.zeros((ROWS, COLUMNS), dtype=np.uint8)}
 
-    assert [path.name for path in write_dicom(_report(), images, _source(tmp_path), tmp_path)] == [
+    assert [path.name for path in write_dicom(made_report(), images, made_source(tmp_path), tmp_path)] == [
         "report.dcm"
     ]
 
@@ -191,7 +137,7 @@ def test_companions_keep_their_values_and_say_that_they_are_derived(
     item = written["bone_suppressed"]
     source = pydicom.dcmread(tmp_path / "film.dcm")
 
-    np.testing.assert_array_equal(item.pixel_array, _images()["bone_suppressed"])
+    np.testing.assert_array_equal(item.pixel_array, made_images()["bone_suppressed"])
     assert item.ImageType[0] == "DERIVED"
     assert "Bone suppressed" in item.DerivationDescription
     assert item.SourceImageSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
@@ -199,10 +145,10 @@ def test_companions_keep_their_values_and_say_that_they_are_derived(
 
 
 def test_the_same_result_has_the_same_uids_and_another_has_others(tmp_path: Path) -> None:
-    source = _source(tmp_path)
-    changed = _report()
+    source = made_source(tmp_path)
+    changed = made_report()
     changed["triage"]["probability"] = 0.5
-    slower = _report()
+    slower = made_report()
     slower["provenance"]["stages"][0]["seconds"] = 99.0
 
     def uids(report: dict[str, Any]) -> list[str]:
@@ -210,27 +156,27 @@ def test_the_same_result_has_the_same_uids_and_another_has_others(tmp_path: Path
             str(pydicom.dcmread(path).SOPInstanceUID) for path in write_dicom(report, {}, source, tmp_path)
         ]
 
-    assert uids(_report()) == uids(slower)
-    assert uids(_report()) != uids(changed)
+    assert uids(made_report()) == uids(slower)
+    assert uids(made_report()) != uids(changed)
 
 
 def test_a_reading_without_findings_still_gives_a_report(tmp_path: Path) -> None:
-    report = _report() | {"findings": None, "triage": None}
+    report = made_report() | {"findings": None, "triage": None}
 
-    (path,) = write_dicom(report, {}, _source(tmp_path), tmp_path / "out")
+    (path,) = write_dicom(report, {}, made_source(tmp_path), tmp_path / "out")
     assert pydicom.dcmread(path).Modality == "SR"
 
 
 @pytest.mark.parametrize(
-    "picture", [np.zeros((10, 10), dtype=np.uint8), np.zeros((_ROWS, _COLUMNS), dtype=np.uint16)]
+    "picture", [np.zeros((10, 10), dtype=np.uint8), np.zeros((ROWS, COLUMNS), dtype=np.uint16)]
 )
 def test_a_mask_off_the_grid_of_its_source_is_refused(picture: np.ndarray[Any, Any], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="map it back first"):
-        write_dicom(_report(), {"lung_mask": picture}, _source(tmp_path), tmp_path / "out")
+        write_dicom(made_report(), {"lung_mask": picture}, made_source(tmp_path), tmp_path / "out")
 
     assert not (tmp_path / "out").exists()
 
 
 def test_a_source_without_uids_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no StudyInstanceUID"):
-        write_dicom(_report(), {}, _source(tmp_path, StudyInstanceUID=None), tmp_path / "out")
+        write_dicom(made_report(), {}, made_source(tmp_path, StudyInstanceUID=None), tmp_path / "out")

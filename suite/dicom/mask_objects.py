@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import highdicom as hd
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 
 from suite.dicom import codes
 from suite.dicom.provenance import MODEL, SERIAL_NUMBER, Maker
@@ -15,12 +16,13 @@ from suite.study import Mask
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One value of a mask picture, what it means, and the stage that drew it."""
+    """One value of a mask picture and what it means: category, type, and the side of a paired organ."""
 
     value: int
     label: str
     category: hd.sr.CodedConcept
     meaning: hd.sr.CodedConcept
+    side: hd.sr.CodedConcept | None = None
 
 
 _STRUCTURE, _ALTERED = codes.ANATOMICAL_STRUCTURE, codes.MORPHOLOGICALLY_ABNORMAL
@@ -29,11 +31,18 @@ SEGMENTS: dict[str, tuple[str, tuple[Segment, ...]]] = {
     "lung_mask": (
         "lungs",
         (
-            Segment(128, "Right lung, visible field", _STRUCTURE, codes.RIGHT_LUNG),
-            Segment(255, "Left lung, visible field", _STRUCTURE, codes.LEFT_LUNG),
+            Segment(128, "Right lung, visible field", _STRUCTURE, codes.LUNG, codes.RIGHT),
+            Segment(255, "Left lung, visible field", _STRUCTURE, codes.LUNG, codes.LEFT),
         ),
     ),
     "heart_mask": ("organs", (Segment(255, "Heart", _STRUCTURE, codes.HEART),)),
+    "clavicle_mask": (
+        "organs",
+        (
+            Segment(128, "Right clavicle", _STRUCTURE, codes.CLAVICLE, codes.RIGHT),
+            Segment(255, "Left clavicle", _STRUCTURE, codes.CLAVICLE, codes.LEFT),
+        ),
+    ),
     "pneumothorax_mask": ("pneumothorax", (Segment(255, "Pneumothorax", _ALTERED, codes.PNEUMOTHORAX),)),
 }
 """Mask pictures by their name in ``report.json``: the stage, and what each of their values means."""
@@ -69,7 +78,6 @@ def segmentation(name: str, mask: Mask, maker: Maker, instance: int) -> Dataset 
         device_serial_number=SERIAL_NUMBER,
         content_label=name.upper()[:16],
         content_description=f"Computed by radsuite {stage}",
-        series_description="radsuite: computed masks",
         **maker.series("masks"),
     )
     item.PatientOrientation = maker.source.PatientOrientation
@@ -82,7 +90,7 @@ def _description(segment: Segment, number: int, stage: str, maker: Maker) -> hd.
         family=codes.ARTIFICIAL_INTELLIGENCE,
         version=maker.version,
     )
-    return hd.seg.SegmentDescription(
+    description = hd.seg.SegmentDescription(
         segment_number=number,
         segment_label=segment.label,
         segmented_property_category=segment.category,
@@ -92,3 +100,8 @@ def _description(segment: Segment, number: int, stage: str, maker: Maker) -> hd.
         tracking_uid=maker.uid("segment", segment.label),
         tracking_id=segment.label,
     )
+    if segment.side is not None:
+        kind = codes.copied(segment.meaning)  # the term itself is shared by all who use it
+        kind.SegmentedPropertyTypeModifierCodeSequence = Sequence([codes.copied(segment.side)])
+        description.SegmentedPropertyTypeCodeSequence = Sequence([kind])
+    return description

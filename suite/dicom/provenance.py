@@ -18,7 +18,15 @@ SERIAL_NUMBER = "1"
 _FIRST_SERIES_NUMBER = 9000
 """High, so that results sort after the films of the study."""
 
-KINDS = ("report", "masks", "images")
+SERIES = {
+    "report": "radsuite: suggested findings, to be verified",
+    "masks": "radsuite: computed masks",
+    "images": "radsuite: bone images, computed, not for primary diagnosis",
+    "heatmaps": "radsuite: heatmaps, computed, not for primary diagnosis",
+    "presentation": "radsuite: contours, computed, not for primary diagnosis",
+    "maps": "radsuite: heatmaps as numbers, computed",
+}
+"""Kinds of series and their descriptions, in the order of their numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +56,8 @@ class Maker:
         """Series and equipment arguments, as highdicom names them; each kind is a series of its own."""
         return {
             "series_instance_uid": self.uid("series", kind),
-            "series_number": _FIRST_SERIES_NUMBER + KINDS.index(kind),
+            "series_number": _FIRST_SERIES_NUMBER + list(SERIES).index(kind),
+            "series_description": SERIES[kind],
             "manufacturer": MANUFACTURER,
         }
 

@@ -1,10 +1,11 @@
-"""A reading back into DICOM: structured report, segmentations, and derived pictures of one source film."""
+"""A reading back into DICOM: report, masks, derived pictures and contours of one source film."""
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,16 @@ from pydicom.dataset import Dataset
 
 from suite.dicom.attributes import numbers, parser_silenced, text
 from suite.dicom.companion_images import COMPANIONS, companion
+from suite.dicom.heatmap_images import heatmap_overlay
 from suite.dicom.mask_objects import SEGMENTS, segmentation
+from suite.dicom.parametric_map import parametric_map
+from suite.dicom.presentation_state import presentation_state
 from suite.dicom.provenance import Maker, digest
 from suite.dicom.reading import read_dataset
+from suite.dicom.reviews import Review
 from suite.dicom.structured_report import structured_report
-from suite.errors import InputError, StorageError
+from suite.errors import InputError
+from suite.storage import make_folder, write_bytes
 
 _PATIENT_AND_STUDY = {
     "PatientName": "PN",
@@ -38,21 +44,49 @@ _YEARS = re.compile(r"0*(\d{1,3})[Yy]?")
 _SEXES = frozenset({"", "M", "F", "O"})
 
 
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Which objects a site wants beside the report, the masks and the bone images.
+
+    Attributes:
+        heatmaps: a colour picture of the evidence for each suggested finding.
+        presentation_state: contours as an overlay that a viewer can switch off.
+        parametric_maps: the same evidence as numbers, for research viewers.
+        labels: write finding and probability into the heatmaps' pixels.
+    """
+
+    heatmaps: bool = True
+    presentation_state: bool = True
+    parametric_maps: bool = False
+    labels: bool = True
+
+
 def write_dicom(
-    report: Mapping[str, Any], images: Mapping[str, npt.NDArray[Any]], source: str | Path, out: str | Path
+    report: Mapping[str, Any],
+    images: Mapping[str, npt.NDArray[Any]],
+    source: str | Path,
+    out: str | Path,
+    *,
+    reviews: Sequence[Review] = (),
+    policy: Policy | None = None,
 ) -> list[Path]:
     """Write the results of one reading as DICOM objects of the source film's study.
+
+    The report is written last, so that what it refers to is there.
 
     Args:
         report: ``report.json`` as a mapping.
         images: pictures on the grid of the source by their name in the report: ``lung_mask`` (128 right, 255
             left) and other masks as ``uint8 (H, W)``, ``bone_subtracted`` and ``bone_suppressed`` as
-            ``uint16 (H, W)``. Others are passed over.
+            ``uint16 (H, W)``, ``film`` as ``uint16`` and ``heatmap_CODE_frontal`` as ``uint8 (H, W)``. Others
+            are passed over.
         source: the DICOM file of the frontal film.
         out: the folder; it is made if it does not exist.
+        reviews: readers' verdicts on findings, for the report.
+        policy: which objects to write; ``None`` is the default policy.
 
     Returns:
-        The files written: ``report.dcm`` and one for each picture, named after it.
+        The files written: ``report.dcm`` and one for each other object, named after its picture.
 
     Raises:
         InputError: the source is no DICOM film with UIDs, or a picture is not on its grid.
@@ -60,8 +94,8 @@ def write_dicom(
     """
     dataset = prepared_source(source)
     for name, picture in images.items():
-        if name in SEGMENTS or name in COMPANIONS:
-            _check_grid(name, picture, dataset, str(source))
+        if (expected := _expected_type(name)) is not None:
+            _check_grid(name, picture, expected, dataset, str(source))
     stages = (report.get("provenance") or {}).get("stages") or ()
     maker = Maker(
         source=dataset,
@@ -70,7 +104,8 @@ def write_dicom(
         content=digest(report, images),
     )
     with parser_silenced():
-        return [_save(item, Path(out) / f"{name}.dcm") for name, item in _objects(report, images, maker)]
+        objects = _objects(report, images, maker, tuple(reviews), policy or Policy())
+        return [_save(item, Path(out) / f"{name}.dcm") for name, item in objects]
 
 
 def prepared_source(path: str | Path) -> Dataset:
@@ -111,8 +146,16 @@ def _correct_age(dataset: Dataset) -> None:
         del dataset.PatientAge
 
 
-def _check_grid(name: str, picture: npt.NDArray[Any], source: Dataset, path: str) -> None:
-    expected = np.uint8 if name in SEGMENTS else np.uint16
+def _expected_type(name: str) -> type[np.generic] | None:
+    """The element type of a picture by its name; ``None`` for one that no object is made of."""
+    if name in SEGMENTS or (name.startswith("heatmap_") and name.endswith("_frontal")):
+        return np.uint8
+    return np.uint16 if name in COMPANIONS or name == "film" else None
+
+
+def _check_grid(
+    name: str, picture: npt.NDArray[Any], expected: type[np.generic], source: Dataset, path: str
+) -> None:
     if picture.shape != (source.Rows, source.Columns) or picture.dtype != expected:
         raise InputError(
             f"{path}: {name} is {picture.dtype} {picture.shape} and must be {np.dtype(expected)} "
@@ -121,27 +164,52 @@ def _check_grid(name: str, picture: npt.NDArray[Any], source: Dataset, path: str
 
 
 def _objects(
-    report: Mapping[str, Any], images: Mapping[str, npt.NDArray[Any]], maker: Maker
-) -> Iterator[tuple[str, Dataset]]:
-    yield "report", structured_report(report, maker)
-    masks = [name for name in SEGMENTS if name in images]
-    for instance, name in enumerate(masks, start=1):
+    report: Mapping[str, Any],
+    images: Mapping[str, npt.NDArray[Any]],
+    maker: Maker,
+    reviews: tuple[Review, ...],
+    policy: Policy,
+) -> list[tuple[str, Dataset]]:
+    """All objects of one reading by file name; the report is the last and names the others."""
+    masks: dict[str, Dataset] = {}
+    for instance, name in enumerate((name for name in SEGMENTS if name in images), start=1):
         item = segmentation(name, images[name], maker, instance)
         if item is not None:
-            yield name, item
+            masks[name] = item
+    others = dict(_pictures(report, images, maker, policy))
+    written = structured_report(report, maker, reviews=reviews, masks=masks, evidence=list(others.values()))
+    return [*masks.items(), *others.items(), ("report", written)]
+
+
+def _pictures(
+    report: Mapping[str, Any], images: Mapping[str, npt.NDArray[Any]], maker: Maker, policy: Policy
+) -> Iterator[tuple[str, Dataset]]:
     pictures = [name for name in COMPANIONS if name in images]
     for instance, name in enumerate(pictures, start=1):
         yield name, companion(name, images[name], maker, instance)
+    suggested = [finding for finding in report.get("findings") or () if finding["state"] == "suggested"]
+    for instance, finding in enumerate(suggested, start=1):
+        heatmap = images.get(f"heatmap_{finding['code']}_frontal")
+        if heatmap is None:
+            continue
+        if policy.heatmaps and "film" in images:
+            label = policy.labels
+            overlay = heatmap_overlay(finding, images["film"], heatmap, maker, instance, label=label)
+            yield f"heatmap_{finding['code']}", overlay
+        if policy.parametric_maps:
+            values = parametric_map(finding, heatmap, maker, instance)
+            if values is not None:
+                yield f"map_{finding['code']}", values
+    if policy.presentation_state:
+        contours = presentation_state(report, images, maker)
+        if contours is not None:
+            yield "contours", contours
 
 
 def _save(item: Dataset, path: Path) -> Path:
-    """Write under another name first: a half-written object never has the final one."""
-    unfinished = path.with_suffix(".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        item.save_as(unfinished, enforce_file_format=True)
-        os.replace(unfinished, path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise StorageError(f"{path}: cannot be written ({error.strerror}); check the folder.") from error
+    """Whole or not at all: an archive must never be sent half an object."""
+    make_folder(path.parent)
+    encoded = BytesIO()
+    item.save_as(encoded, enforce_file_format=True)
+    write_bytes(path, encoded.getvalue())
     return path
