@@ -131,6 +131,53 @@ def test_the_best_epoch_is_kept_and_later_wins_a_tie(tmp_path: Path) -> None:
     assert float(weights["0.weight"].sum()) == pytest.approx(task.marks[2], abs=1e-6)
 
 
+class Losing(SmallTask):
+    """Its loss on the validation part is best after the second epoch and never again."""
+
+    losses = (0.5, 0.2, 0.4, 0.3, 0.25, 0.21, 0.3, 0.3)
+
+    def start_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
+        evaluation = super().evaluate(model, "validation")
+        return type(evaluation)({"loss": type(evaluation.figures["loss"])(self.losses[self.epoch])})
+
+
+@pytest.mark.parametrize(("patience", "epochs"), [(1, 3), (3, 5), (6, 8), (0, 8)])
+def test_a_run_ends_when_patience_is_exhausted(tmp_path: Path, patience: int, epochs: int) -> None:
+    steps: list[int] = []
+    task = Losing(small_task(epochs=8, patience=patience).recipe, {})
+    fit(task, tmp_path, device="cpu", on_step=lambda step, *_: steps.append(step))
+    assert steps[-1] == epochs * STEPS_AN_EPOCH
+
+
+def test_patience_counts_on_after_an_interruption(tmp_path: Path) -> None:
+    recipe = small_task(epochs=8, patience=3).recipe
+    whole = fit(Losing(recipe, {}), tmp_path / "whole", device="cpu").state_dict()
+    with pytest.raises(PowerCutError):
+        fit(Losing(recipe, {}), tmp_path / "parts", device="cpu", on_step=cut_at(3 * STEPS_AN_EPOCH + 1))
+    steps: list[int] = []
+    resumed = fit(
+        Losing(recipe, {}),
+        tmp_path / "parts",
+        device="cpu",
+        resume=True,
+        on_step=lambda step, *_: steps.append(step),
+    )
+    assert (steps[0], steps[-1]) == (3 * STEPS_AN_EPOCH + 1, 5 * STEPS_AN_EPOCH)
+    assert_same(resumed.state_dict(), whole)
+    again: list[int] = []
+    fit(
+        Losing(recipe, {}),
+        tmp_path / "parts",
+        device="cpu",
+        resume=True,
+        on_step=lambda step, *_: again.append(step),
+    )
+    assert again == []
+
+
 def test_the_average_is_an_exponential_one(tmp_path: Path) -> None:
     """One weight followed by hand: the average starts as the first weights, then moves by 1 - decay."""
     trace: list[float] = []

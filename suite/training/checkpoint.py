@@ -23,11 +23,16 @@ FORMAT = "radsuite.checkpoint/1"
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands: the next epoch, the next step, and the best validation figure so far."""
+    """Where a run stands: the next epoch, the next step, the best validation figure and the epoch it ended."""
 
     epoch: int
     step: int
     best: float | None
+    best_epoch: int = 0
+
+    def exhausted(self, patience: int) -> bool:
+        """Whether ``patience`` epochs (0: any number) have passed without a better figure."""
+        return 0 < patience <= self.epoch - self.best_epoch and self.best is not None
 
 
 def save_checkpoint(
@@ -53,7 +58,7 @@ def save_checkpoint(
     metadata = {
         "format": FORMAT,
         "sha256": _digest(contiguous),
-        "progress": json.dumps([progress.epoch, progress.step, progress.best]),
+        "progress": json.dumps([progress.epoch, progress.step, progress.best, progress.best_epoch]),
         "recipe": json.dumps(dict(recipe), sort_keys=True),
         "groups": json.dumps(groups),
     }
@@ -97,8 +102,7 @@ def load_checkpoint(
         optimizer.load_state_dict(
             {"state": _optimizer_state(_under(tensors, f"optimizer/{name}/")), "param_groups": groups[name]}
         )
-    epoch, step, best = json.loads(metadata["progress"])
-    return Progress(epoch, step, best)
+    return Progress(*json.loads(metadata["progress"]))
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

@@ -29,6 +29,9 @@ LOGGER = logging.getLogger(__name__)
 OnStep = Callable[[int, int, Mapping[str, float]], None]
 """Called after each step with (steps done, steps in all, losses)."""
 
+Best = tuple[float | None, int]
+"""The best validation figure so far (greater is better) and the epoch that reached it, counted from 1."""
+
 
 def derived_seed(*parts: object) -> int:
     """A 63-bit seed that depends on all parts, the same on every machine."""
@@ -101,7 +104,8 @@ def fit(
     """Train ``task`` by its recipe and return the network that did best on the validation part.
 
     ``out`` receives ``last.safetensors`` (to resume from), ``best.safetensors`` and a TensorBoard log. An
-    interrupted run that is resumed gives the same weights as one that was not.
+    interrupted run that is resumed gives the same weights as one that was not. A run ends early when the recipe's
+    ``patience`` is exhausted.
 
     Raises:
         WeightsError: ``resume`` finds a checkpoint of another recipe.
@@ -118,13 +122,16 @@ def fit(
         progress = load_checkpoint(last, run.stored_modules, run.plain_optimizers, task.recipe.model_dump())
     with SummaryWriter(str(out / "tensorboard")) as log:
         for epoch in range(progress.epoch, task.recipe.epochs):
+            if progress.exhausted(task.recipe.patience):
+                LOGGER.info("stopped after epoch %d: the best was epoch %d", epoch, progress.best_epoch)
+                break
             torch.manual_seed(derived_seed(task.recipe.seed, "epoch", epoch))
             task.start_epoch(epoch)
             dataset.epoch = epoch
             sampler.set_epoch(epoch)
             step = _train_epoch(run, loader, progress.step, total, log, on_step)
-            best = _validate(run, epoch, progress.best, out, log)
-            progress = Progress(epoch + 1, step, best)
+            best = _validate(run, epoch, (progress.best, progress.best_epoch), out, log)
+            progress = Progress(epoch + 1, step, *run.fabric.broadcast(best))
             if run.fabric.is_global_zero:
                 save_checkpoint(
                     last, run.stored_modules, run.plain_optimizers, progress, task.recipe.model_dump()
@@ -184,8 +191,11 @@ def _train_epoch(
     for batch in loader:
         for name, optimizer in run.plain_optimizers.items():
             factor = run.task.learning_rate_factor(name, step, total)
+            momentum = run.task.momentum(name, step, total)
             for group, rate in zip(optimizer.param_groups, run.base_rates[name], strict=True):
                 group["lr"] = rate * factor
+                if momentum is not None:
+                    _set_momentum(group, momentum)
         losses = run.task.training_step(run.fabric, run.wrapped, run.optimizers, run.fabric.to_device(batch))
         if run.average is not None:
             run.average.update_parameters(run.task.modules["model"])
@@ -198,7 +208,15 @@ def _train_epoch(
     return step
 
 
-def _validate(run: Run, epoch: int, best: float | None, out: Path, log: SummaryWriter) -> float | None:
+def _set_momentum(group: dict[str, Any], momentum: float) -> None:
+    """SGD calls it so; for Adam and its kin it is the first of two betas."""
+    if "betas" in group:
+        group["betas"] = (momentum, *group["betas"][1:])
+    else:
+        group["momentum"] = momentum
+
+
+def _validate(run: Run, epoch: int, best: Best, out: Path, log: SummaryWriter) -> Best:
     """Measure on the validation part; keep the weights if they are the best so far."""
     recipe = run.task.recipe
     last_epoch = epoch + 1 == recipe.epochs
@@ -214,8 +232,8 @@ def _validate(run: Run, epoch: int, best: float | None, out: Path, log: SummaryW
     LOGGER.info(
         "epoch %d: %s", epoch + 1, ", ".join(f"{name} {figure:.4f}" for name, figure in scalars.items())
     )
-    if best is None or math.isnan(best) or value >= best:
-        progress = Progress(epoch + 1, 0, value)
+    if best[0] is None or math.isnan(best[0]) or value >= best[0]:
+        progress = Progress(epoch + 1, 0, value, epoch + 1)
         save_checkpoint(out / "best.safetensors", {"model": model}, {}, progress, recipe.model_dump())
-        return value
+        return value, epoch + 1
     return best

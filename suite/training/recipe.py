@@ -31,6 +31,7 @@ class Recipe(BaseModel):
     workers: int = Field(0, ge=0, description="loader processes; the result does not depend on it")
     limit: int = Field(0, ge=0, description="use at most this many training records; 0 = all")
     validate_every: int = Field(1, ge=1, description="epochs between two validations")
+    patience: int = Field(0, ge=0, description="stop after so many epochs without a better figure; 0 = never")
 
     @classmethod
     def from_settings(cls, settings: Sequence[str]) -> Self:
