@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from suite.devices import is_out_of_gpu_memory, release_gpu_memory, resolve_device
 from suite.errors import GraphError, InputError, StageError, SuiteError
 from suite.grid import Grid
 from suite.intake import StudyFiles, read_study
 from suite.reading import Reading
 from suite.report.building import Draft, build
 from suite.stages.artifacts import Check, GateResult
-from suite.stages.contract import SOURCES, Artifact, Stage, StageRun, check_outputs
+from suite.stages.contract import SOURCES, Artifact, Inputs, Stage, StageRun, check_outputs
 from suite.stages.graph import GATE, ordered, with_requirements
+from suite.stages.memory import Done, Forgetful, StageMemory, stage_keys
 from suite.stages.plugins import STAGES, installed, load_stage
 from suite.study import Study
 
@@ -46,6 +48,8 @@ class Analyzer:
         self.device = resolve_device(device)
         self.unavailable: list[str] = []
         self.stages = tuple(self._build(stages))
+        self.stage_keys = stage_keys(self.stages)
+        self._cpu_stages: dict[str, Stage] = {}
 
     @property
     def stage_names(self) -> tuple[str, ...]:
@@ -95,34 +99,124 @@ class Analyzer:
                 self.unavailable.append(f"{name}: no stage that works here makes {missing}.")
 
     def run(
-        self, study: Study, *, override_gate: bool = False, on_progress: OnProgress | None = None
+        self,
+        study: Study,
+        *,
+        override_gate: bool = False,
+        on_progress: OnProgress | None = None,
+        memory: StageMemory | None = None,
     ) -> Reading:
         """Read one study.
 
-        A film the gate refuses is not read further, unless ``override_gate``.
+        A film the gate refuses is not read further, unless ``override_gate``. Results that ``memory`` knows
+        are taken from there; the reading is the same either way.
 
         Raises:
             StageError: a stage failed; the message names it.
         """
+        memory = memory or Forgetful()
         draft = Draft(study, overridden=override_gate, unavailable=tuple(self.unavailable))
-        inputs = {name: Artifact(film, Grid.of(film.shape)) for name, film in study.views.items()}
         if study.frontal is None:
             draft.artifacts["gate"] = Artifact(GateResult((_NO_FRONTAL,)))
-        refused = study.frontal is None and not override_gate
-        for stage in () if refused else self.stages:
-            if not stage.needs <= (inputs.keys() | draft.artifacts.keys()):
+        waiting = [] if study.frontal is None and not override_gate else list(self.stages)
+        while waiting:
+            name = memory.choose([stage.name for stage in waiting if not _is_held_up(stage, waiting)])
+            stage = next(stage for stage in waiting if stage.name == name)
+            waiting.remove(stage)
+            available = {**_films(study), **draft.artifacts}
+            if not stage.needs <= available.keys():
                 continue
-            if on_progress is not None:
-                on_progress(stage.name, "started")
-            draft.runs.append(_run(stage, {**inputs, **draft.artifacts}, draft))
-            if on_progress is not None:
-                on_progress(stage.name, "finished")
-            if stage.name == GATE and not draft.artifacts["gate"].value.accepted and not override_gate:
+            self._advance(stage, available, draft, memory, on_progress)
+            if name == GATE and not draft.artifacts["gate"].value.accepted and not override_gate:
                 break
+        self._in_running_order(draft)
         return Reading(*build(draft))
 
+    def run_stage(self, study: Study, name: str, memory: StageMemory) -> bool:
+        """Run one stage alone and give its result to ``memory``; ``False`` if what it builds on is missing.
 
-def _run(stage: Stage, available: Mapping[str, Artifact], draft: Draft) -> StageRun:
+        Raises:
+            StageError: the stage failed, or there is none of that name.
+        """
+        wanted = next((stage for stage in self.stages if stage.name == name), None)
+        if wanted is None:
+            raise StageError(
+                f"stage {name} does not work here; start this worker with the stages of the others."
+            )
+        available = _films(study)
+        for stage in self.stages:
+            if stage.makes & (wanted.needs | wanted.uses):
+                done = memory.recall(stage.name)
+                if done is None:
+                    return False
+                available.update(done.outputs)
+        if not wanted.needs <= available.keys():
+            return False
+        memory.keep(name, self._run(wanted, available, study.id))
+        return True
+
+    def _advance(
+        self,
+        stage: Stage,
+        available: Inputs,
+        draft: Draft,
+        memory: StageMemory,
+        on_progress: OnProgress | None,
+    ) -> None:
+        if on_progress is not None:
+            on_progress(stage.name, "started")
+        done = memory.recall(stage.name)
+        if done is None:
+            done = self._run(stage, available, draft.study.id)
+            memory.keep(stage.name, done)
+        draft.artifacts.update(done.outputs)
+        draft.runs.append(done.run)
+        if on_progress is not None:
+            on_progress(stage.name, "finished")
+
+    def _run(self, stage: Stage, available: Inputs, study_id: str) -> Done:
+        """The stage on its device, or on the CPU when the GPU's memory is full."""
+        try:
+            return _run(stage, available, study_id)
+        except _OutOfMemoryError as error:
+            start = time.perf_counter()
+            release_gpu_memory()
+            done = _run(self._on_cpu(stage), available, study_id)
+            fallback = f"{stage.device} was out of memory ({str(error)[:200]})"
+            seconds = time.perf_counter() - start
+            return replace(done, run=replace(done.run, fallback=fallback, seconds=seconds))
+
+    def _on_cpu(self, stage: Stage) -> Stage:
+        if stage.name not in self._cpu_stages:
+            made: Any = type(stage)
+            self._cpu_stages[stage.name] = made("cpu")
+        return self._cpu_stages[stage.name]
+
+    def _in_running_order(self, draft: Draft) -> None:
+        """Reports do not depend on which of two independent stages was done first."""
+        order = list(self.stage_names)
+        draft.runs.sort(key=lambda run: order.index(run.name))
+        made = [name for stage in self.stages for name in sorted(stage.makes) if name in draft.artifacts]
+        draft.artifacts = {name: draft.artifacts[name] for name in dict.fromkeys([*made, *draft.artifacts])}
+
+
+class _OutOfMemoryError(Exception):
+    """A stage did not fit into the GPU's memory."""
+
+
+def _films(study: Study) -> dict[str, Artifact]:
+    return {name: Artifact(film, Grid.of(film.shape)) for name, film in study.views.items()}
+
+
+def _is_held_up(stage: Stage, waiting: Sequence[Stage]) -> bool:
+    """Whether a stage that has not run yet makes something this one builds on."""
+    others = [other for other in waiting if other is not stage]
+    if stage.name != GATE and any(other.name == GATE for other in others):
+        return True
+    return any((stage.needs | stage.uses) & other.makes for other in others)
+
+
+def _run(stage: Stage, available: Inputs, study_id: str) -> Done:
     wanted = {name: artifact for name, artifact in available.items() if name in stage.needs | stage.uses}
     start = time.perf_counter()
     try:
@@ -130,33 +224,16 @@ def _run(stage: Stage, available: Mapping[str, Artifact], draft: Draft) -> Stage
     except SuiteError:
         raise
     except Exception as error:  # a stage is a plug-in and may fail in any way
-        remedy = "leave it out with --stages" if stage.device == "cpu" else "run it again with --device cpu"
         reason = " ".join(f"{type(error).__name__}: {error}".split())
+        if stage.device != "cpu" and is_out_of_gpu_memory(error):
+            raise _OutOfMemoryError(reason) from error
+        remedy = "leave it out with --stages" if stage.device == "cpu" else "run it again with --device cpu"
         raise StageError(
-            f"stage {stage.name} failed on study {draft.study.id} ({reason[:300]}); {remedy}."
+            f"stage {stage.name} failed on study {study_id} ({reason[:300]}); {remedy}."
         ) from error
     seconds = time.perf_counter() - start
     check_outputs(stage, [wanted], outputs)
-    draft.artifacts.update(outputs[0])
-    return StageRun(stage.name, stage.weights_sha256, stage.device, seconds)
-
-
-def resolve_device(device: str) -> str:
-    """``auto`` as ``cuda`` or ``cpu``.
-
-    Raises:
-        InputError: CUDA was asked for and is not there, or the name is unknown.
-    """
-    if device not in ("auto", "cpu", "cuda"):
-        raise InputError(f"device {device!r} is unknown; use auto, cpu or cuda.")
-    if device == "cpu":
-        return device
-    import torch
-
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
-        raise InputError("device cuda is not available here; use --device cpu.")
-    return "cuda" if available else "cpu"
+    return Done(outputs[0], StageRun(stage.name, stage.weights_sha256, stage.device, seconds))
 
 
 def analyze(

@@ -106,17 +106,19 @@ def serve(ctx: click.Context, host: str | None, port: int | None, data: Path | N
 
 @main.command()
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Data folder of the service.")
+@click.option("--queues", metavar="A,B", help="Take jobs from these of cpu, gpu, train; cpu,gpu unless set.")
 @click.pass_context
-def worker(ctx: click.Context, data: Path | None) -> None:
-    """Work on queued studies; any number of workers may share a queue.
+def worker(ctx: click.Context, data: Path | None, queues: str | None) -> None:
+    """Work on queued jobs; any number of workers, on any number of machines, may share a queue.
 
     \b
     Example:
       radsuite worker --data ~/films
+      radsuite worker --queues train
     """
     from suite.commands.serving import run_worker
 
-    ctx.exit(run_worker(data=data))
+    ctx.exit(run_worker(data=data, queues=queues))
 
 
 @main.command()

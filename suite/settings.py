@@ -54,7 +54,14 @@ class Settings(DicomNetworkSettings, BaseSettings):
         host, port: where the pages are served. A host that others can reach needs ``secret``.
         secret: access token of the pages, at least 16 characters; ``None`` means no login, local use only.
         max_upload_mb: largest upload in one request, in megabytes (10^6 bytes).
+        store_url: where films and readings are: an fsspec URL such as ``s3://bucket/radsuite``; ``None`` is
+            ``data``. With a URL, ``data`` holds copies only.
         device: where networks run: ``auto``, ``cpu`` or ``cuda``.
+        reading_queue: the queue readings are put into: ``cpu`` or ``gpu``.
+        queues: the queues a worker takes jobs from.
+        train_worker: let ``radsuite serve`` also start a worker for the queue ``train``.
+        stage_tasks: ``study``: one worker reads a study from end to end; ``stage``: stages that do not need
+            each other are offered to other workers.
         stages: stages to run, or ``None`` for all installed.
         lease_seconds: how long a job stays with a worker that gives no sign of life.
         heartbeat_seconds: how often a worker gives that sign; less than half of ``lease_seconds``.
@@ -79,7 +86,12 @@ class Settings(DicomNetworkSettings, BaseSettings):
     port: int = Field(default=8080, ge=1, le=65535)
     secret: SecretStr | None = None
     max_upload_mb: int = Field(default=512, ge=1, le=16_384)
+    store_url: str | None = None
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda)$")
+    reading_queue: Literal["cpu", "gpu"] = "cpu"
+    queues: tuple[Literal["cpu", "gpu", "train"], ...] = ("cpu", "gpu")
+    train_worker: bool = False
+    stage_tasks: Literal["study", "stage"] = "study"
     stages: tuple[str, ...] | None = None
     lease_seconds: float = Field(default=30.0, gt=0)
     heartbeat_seconds: float = Field(default=5.0, gt=0)

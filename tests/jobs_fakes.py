@@ -15,6 +15,7 @@ from suite.errors import SuiteError, UnreadableFileError
 from suite.findings import FINDINGS
 from suite.jobs.contracts import Progress, StoredFilms
 from suite.report.schema import validate
+from suite.stages.memory import StageMemory
 from suite.storage import whole_folder
 from suite.study import Projection, Radiograph, Study
 
@@ -113,9 +114,18 @@ class FakeAnalyzer:
     before: Callable[[str], None] | None = None
     accepted: bool = True
     runs: list[tuple[str, bool]] = field(default_factory=list)
+    stage_keys: Mapping[str, str] = field(default_factory=dict)
+
+    def run_stage(self, study: Study, name: str, memory: StageMemory) -> bool:
+        return False
 
     def run(
-        self, study: Study, *, override_gate: bool = False, on_progress: Progress | None = None
+        self,
+        study: Study,
+        *,
+        override_gate: bool = False,
+        on_progress: Progress | None = None,
+        memory: StageMemory | None = None,
     ) -> FakeReading:
         self.runs.append((study.id, override_gate))
         stages = STAGES if self.accepted or override_gate else STAGES[:1]

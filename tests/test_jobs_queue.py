@@ -14,7 +14,7 @@ from suite.errors import StorageError
 from suite.jobs.database import Database, migrate, open_engine
 from suite.jobs.identity import WorkerIdentity
 from suite.jobs.models import Base, Job, StageState, Study
-from suite.jobs.queue import JobQueue
+from suite.jobs.queue import JobQueue, Standing
 from suite.settings import Settings, load_settings
 
 ALICE = WorkerIdentity("alpha", 1001, "a1")
@@ -100,7 +100,7 @@ def test_a_finished_job_stays_finished(room: Room) -> None:
     assert claim is not None
     assert room.queue.finish(claim, "reading", {"suggested": 2})
     assert not room.queue.fail(claim, "too late")
-    assert not room.queue.beat(claim)
+    assert room.queue.beat(claim) is Standing.LOST
     room.clock.now += 1e6
     assert room.queue.sweep() == []
     assert room.queue.claim(job_id, BOB) is None
@@ -118,13 +118,13 @@ def test_a_heartbeat_keeps_the_lease_and_its_absence_ends_it(room: Room) -> None
     claim = room.queue.claim(job_id, ALICE)
     assert claim is not None
     room.clock.now += 29
-    assert room.queue.beat(claim)
+    assert room.queue.beat(claim) is Standing.MINE
     room.clock.now += 29
     assert room.queue.sweep() == []
     room.clock.now += 1
     assert room.queue.sweep() == [job_id]
     assert room.job(job_id).state == "queued"
-    assert not room.queue.beat(claim)
+    assert room.queue.beat(claim) is Standing.LOST
 
 
 def test_a_worker_that_lost_its_job_cannot_record_a_result(room: Room) -> None:

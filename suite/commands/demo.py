@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from suite.analysis import Analyzer
     from suite.reading import Reading
+    from suite.stages.memory import StageMemory
     from suite.study import Study
 
 MARKER = ".radsuite-demo"
@@ -107,14 +108,14 @@ def _read(settings: Settings, cases: Sequence[Case], progress: Progress) -> list
     """Hand the films in and work on the jobs here, exactly as the service would."""
     from suite.analysis import Analyzer
     from suite.jobs.database import Database, migrate
-    from suite.jobs.store import Store
+    from suite.jobs.store import open_store
     from suite.jobs.submission import Submission
 
     task = progress.add_task("Loading networks", total=None)
     analyzer = Analyzer(settings.stages, settings.device)
     progress.update(task, total=len(cases) * len(analyzer.stages), completed=0, description="Reading")
     migrate(settings)
-    database, store = Database(settings), Store(settings.data)
+    database, store = Database(settings), open_store(settings)
     waiting: list[str] = []
     submission = Submission(database, store, waiting.append)
     watched = _Watched(analyzer, lambda: progress.advance(task))
@@ -140,6 +141,10 @@ class _Watched:
         self._analyzer = analyzer
         self._advance = advance
         self.reports: list[dict[str, Any]] = []
+        self.stage_keys = analyzer.stage_keys
+
+    def run_stage(self, study: Study, name: str, memory: StageMemory) -> bool:
+        return self._analyzer.run_stage(study, name, memory)
 
     def run(
         self,
@@ -147,6 +152,7 @@ class _Watched:
         *,
         override_gate: bool = False,
         on_progress: Callable[[str, Any], None] | None = None,
+        memory: StageMemory | None = None,
     ) -> Reading:
         def both(stage: str, state: str) -> None:
             if on_progress is not None:
@@ -154,7 +160,7 @@ class _Watched:
             if state == "finished":
                 self._advance()
 
-        reading = self._analyzer.run(study, override_gate=override_gate, on_progress=both)
+        reading = self._analyzer.run(study, override_gate=override_gate, on_progress=both, memory=memory)
         self.reports.append(dict(reading.report))
         return reading
 

@@ -26,8 +26,9 @@ def serve_with(settings: Settings) -> int:
     return serve(settings, on_ready=lambda address: output(f"Reading pages: {address}  (Ctrl-C stops)"))
 
 
-def run_worker(*, data: Path | None) -> int:
+def run_worker(*, data: Path | None, queues: str | None = None) -> int:
     """Work until stopped; returns the exit status."""
     from suite.jobs.worker import run
 
-    return run(settings_from(data=data))
+    names = tuple(name.strip() for name in queues.split(",") if name.strip()) if queues else None
+    return run(settings_from(data=data, queues=names))

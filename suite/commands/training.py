@@ -15,6 +15,7 @@ def train_network(
     recipe: str, sources: Sequence[str], settings: Sequence[str], out: Path, *, device: str, resume: bool
 ) -> None:
     """Train and print the figures of the test part."""
+    from suite.jobs.training import ProgressFile
     from suite.training.command import train
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -23,8 +24,12 @@ def train_network(
         task = progress.add_task(f"Training {recipe}", total=None)
         shown = 0.0
 
+        progress_file = ProgressFile.of_environment()
+
         def on_step(step: int, total: int, losses: Mapping[str, float]) -> None:
             nonlocal shown
+            if progress_file is not None:
+                progress_file(step, total, losses)
             if time.monotonic() - shown < 0.2 and step < total:
                 return
             shown = time.monotonic()

@@ -1,8 +1,8 @@
 """The Celery application, and the embedded queue of files below it.
 
-A message is a job's id and nothing else. The embedded broker is kombu's file-system transport with three
-things put right: a message appears whole (it is renamed into place), names sort by age, and nothing passes
-through ``/tmp``.
+A message is a job's id (and a stage's name where stages are shared out) and nothing else. The embedded broker
+is kombu's file-system transport with three things put right: a message appears whole (it is renamed into
+place), names sort by age, and nothing passes through ``/tmp``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from queue import Empty
 from typing import Any
 
 from celery import Celery
+from kombu import Exchange, Queue
 from kombu.exceptions import KombuError
 from kombu.transport import filesystem
 from kombu.utils.encoding import bytes_to_str, str_to_bytes
@@ -26,8 +27,18 @@ from suite.errors import StorageError
 from suite.jobs.contracts import Publish
 from suite.settings import Settings
 
-TASK = "radsuite.read_study"
-QUEUE = "radsuite"
+TASK = "radsuite.job"
+"""One job from ``queued`` to its end; its argument is the job's id."""
+STAGE_TASK = "radsuite.stage"
+"""One stage that a running job offers; its arguments are the job's id, the attempt and the stage's name."""
+
+_CONSUMER_TIMEOUT_MILLISECONDS = 24 * 3600 * 1000
+"""RabbitMQ closes the channel of a consumer that keeps a message longer; its own 30 minutes are a training
+run's beginning. Honoured per queue from RabbitMQ 3.12 on, ignored before. Harmless when it strikes: the
+message comes again and finds the job taken."""
+
+ROUND_SECONDS = 0.25
+"""Longest time a worker listens to the embedded queue at a stretch."""
 
 _log = logging.getLogger(__name__)
 
@@ -63,20 +74,29 @@ class Transport(filesystem.Transport):
 
     Channel = Channel
 
+    def drain_events(self, connection: Any, timeout: float | None = None) -> Any:
+        """As the parent's, in short rounds: between two of them a worker notices that it is to stop."""
+        return super().drain_events(connection, timeout=min(timeout or ROUND_SECONDS, ROUND_SECONDS))
 
-def create_celery(settings: Settings, run: Callable[[str], None] | None = None) -> Celery:
+
+def create_celery(
+    settings: Settings,
+    run: Callable[[str], None] | None = None,
+    run_stage: Callable[[str, int, str], None] | None = None,
+) -> Celery:
     """The application for one process: a sender without ``run``, a worker with it.
 
     Args:
         settings: broker URL or data folder.
         run: brings one job to its end (:meth:`suite.jobs.execution.JobRunner.run`).
+        run_stage: does one offered stage (:meth:`suite.jobs.execution.JobRunner.run_stage`).
 
     Raises:
         StorageError: the queue's folders cannot be made.
     """
     app = Celery("radsuite", set_as_current=False)
     app.conf.update(
-        task_default_queue=QUEUE,
+        task_default_queue=queue_name(settings.reading_queue),
         task_ignore_result=True,
         task_serializer="json",
         accept_content=["json"],
@@ -92,22 +112,70 @@ def create_celery(settings: Settings, run: Callable[[str], None] | None = None) 
     if settings.broker_url is None:
         app.conf.update(_embedded(settings))
     else:
-        app.conf.broker_url = settings.broker_url
+        app.conf.update(_external(settings.broker_url, settings))
     if run is not None:
         app.task(run, name=TASK)
+    if run_stage is not None:
+        app.task(run_stage, name=STAGE_TASK)
     return app
+
+
+def queue_name(queue: str) -> str:
+    """The broker's name of the queue ``cpu``, ``gpu`` or ``train``."""
+    return f"radsuite.{queue}"
 
 
 def publisher(app: Celery) -> Publish:
     """A function that hands job ids to the broker; one that is away is logged, the sweeper repeats it."""
 
-    def publish(job_id: str) -> None:
-        try:
-            app.send_task(TASK, args=[job_id], retry=False)
-        except (KombuError, OSError) as error:
-            _log.warning("job %s could not be handed to the broker yet: %s", job_id, error)
+    def publish(job_id: str, queue: str | None = None, /) -> None:
+        _send(app, TASK, [job_id], queue)
 
     return publish
+
+
+def offer_stage(app: Celery, job_id: str, attempt: int, stage: str, queue: str) -> None:
+    """Tell the workers of ``queue`` of a stage they may do; whoever runs the job does it if nobody comes."""
+    _send(app, STAGE_TASK, [job_id, attempt, stage], queue)
+
+
+def _send(app: Celery, task: str, arguments: list[str | int], queue: str | None) -> None:
+    try:
+        # a second try: the connection may be one that a restarted broker knows nothing of
+        app.send_task(
+            task,
+            args=arguments,
+            queue=queue_name(queue) if queue else None,
+            retry=True,
+            retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0},
+        )
+    except (KombuError, OSError) as error:
+        _log.warning("job %s could not be handed to the broker yet: %s", arguments[0], error)
+
+
+def _external(url: str, settings: Settings) -> dict[str, Any]:
+    """What Redis and RabbitMQ need to be told; the ``job`` table does not depend on it."""
+    conf: dict[str, Any] = {"broker_url": url}
+    scheme = url.partition("://")[0]
+    if scheme.startswith(("redis", "sentinel", "valkey")):
+        # A message that is not acknowledged in this time is delivered again. Shorter than a job, it would be
+        # delivered while the job runs; what a dead worker held is found sooner by the sweep anyway.
+        conf["broker_transport_options"] = {
+            "visibility_timeout": int(settings.job_limit_seconds + settings.lease_seconds) + 1,
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            "socket_timeout": 10,
+            "socket_connect_timeout": 4,
+            "health_check_interval": 10,
+        }
+    if scheme.startswith(("amqp", "pyamqp")):
+        arguments = {"x-consumer-timeout": _CONSUMER_TIMEOUT_MILLISECONDS}
+        names = [queue_name(queue) for queue in ("cpu", "gpu", "train")]
+        conf["task_queues"] = [
+            Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments) for name in names
+        ]
+        conf["broker_heartbeat"] = 0  # the solo pool cannot answer while a network runs
+    return conf
 
 
 def _embedded(settings: Settings) -> dict[str, Any]:

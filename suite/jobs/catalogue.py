@@ -10,8 +10,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import selectinload
 
 from suite.jobs.database import Database
-from suite.jobs.models import Job, JobState, StageRun, Study
-from suite.jobs.queue import Clock, oldest_waiting_seconds
+from suite.jobs.models import Job, JobKind, JobState, StageRun, Study
+from suite.jobs.queue import Clock
+from suite.jobs.requests import oldest_waiting_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,12 @@ class StageView:
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """One request to read a study, as it stands."""
+    """One request, as it stands: to read a study, or to train (then there is no study)."""
 
     id: str
+    kind: JobKind
+    study_id: str | None
+    queue: str
     state: JobState
     attempts: int
     override_gate: bool
@@ -38,12 +42,20 @@ class JobView:
     reading: str | None
     summary: Mapping[str, Any] | None
     stages: tuple[StageView, ...]
+    cancel_requested: bool = False
+    priority: float = 0.0
+    priority_reason: str | None = None
+    device_fallback: str | None = None
+    progress: Mapping[str, Any] | None = None
 
     @property
     def version(self) -> str:
         """Changes whenever something a page shows of this job has changed."""
         finished = sum(stage.state == "finished" for stage in self.stages)
-        return f"{self.id[:8]}.{self.state}.{self.attempts}.{len(self.stages)}.{finished}"
+        step = (self.progress or {}).get("step", 0)
+        asked = "stop" if self.cancel_requested else "go"
+        stages = f"{len(self.stages)}.{finished}.{step}"
+        return f"{self.id[:8]}.{self.state}.{self.attempts}.{stages}.{asked}.{self.priority:g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +110,7 @@ def _with_jobs() -> Any:
 
 
 def _study_view(row: Study) -> StudyView:
-    jobs = [_job_view(job) for job in row.jobs]
+    jobs = [job_view(job) for job in row.jobs]
     done = [job for job in jobs if job.state is JobState.DONE]
     return StudyView(
         row.id,
@@ -110,20 +122,29 @@ def _study_view(row: Study) -> StudyView:
     )
 
 
-def _job_view(job: Job) -> JobView:
+def job_view(job: Job) -> JobView:
+    """A job's row, with its ``stage_runs`` loaded, as a frozen value."""
     runs = [run for run in job.stage_runs if run.attempt == job.attempts]
     return JobView(
-        job.id,
-        JobState(job.state),
-        job.attempts,
-        job.override_gate,
-        job.created_at,
-        job.started_at,
-        job.finished_at,
-        job.error,
-        job.reading,
-        job.summary,
-        tuple(StageView(run.stage, run.state, _seconds(run)) for run in runs),
+        id=job.id,
+        kind=JobKind(job.kind),
+        study_id=job.study_id,
+        queue=job.queue,
+        state=JobState(job.state),
+        attempts=job.attempts,
+        override_gate=job.override_gate,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        error=job.error,
+        reading=job.reading,
+        summary=job.summary,
+        stages=tuple(StageView(run.stage, run.state, _seconds(run)) for run in runs),
+        cancel_requested=job.cancel_requested,
+        priority=job.priority,
+        priority_reason=job.priority_reason,
+        device_fallback=job.device_fallback,
+        progress=job.progress,
     )
 
 

@@ -54,7 +54,7 @@ class Child:
             list(self.spec.command),
             env={**os.environ, **self.spec.environment},
             start_new_session=True,
-            preexec_fn=_parent_death_signal(os.getpid()) if sys.platform == "linux" else None,
+            preexec_fn=parent_death_signal(os.getpid()) if sys.platform == "linux" else None,
         )
         _log.info("%s started (process %d)", self.spec.name, self._process.pid)
 
@@ -105,7 +105,7 @@ class Child:
             self._process.send_signal(number)
 
 
-def _parent_death_signal(parent: int) -> Callable[[], None]:
+def parent_death_signal(parent: int) -> Callable[[], None]:
     """Code for the new process: die when the parent does, even when that one is killed."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl  # resolved here: between fork and exec little is allowed
 

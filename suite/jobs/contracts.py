@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from suite.stages.memory import StageMemory
 from suite.study import Study
 
 Progress = Callable[[str, Literal["started", "finished"]], None]
 """Called with a stage's name when it starts and when it is finished."""
 
-Publish = Callable[[str], None]
-"""Hands a job's id to the broker. Never raises: the sweeper repeats what could not be sent."""
+
+class Publish(Protocol):
+    """Hands a job's id to the broker. Never raises: the sweeper repeats what could not be sent."""
+
+    def __call__(self, job_id: str, queue: str | None = None, /) -> object:
+        """``queue``: ``cpu``, ``gpu`` or ``train``; ``None`` is where this installation's readings go."""
 
 
 class Reading(Protocol):
@@ -30,10 +35,22 @@ class Reading(Protocol):
 class Analyzer(Protocol):
     """All stages, loaded once per process."""
 
+    @property
+    def stage_keys(self) -> Mapping[str, str]:
+        """For each stage a sha256 over everything its result depends on besides the study."""
+
     def run(
-        self, study: Study, *, override_gate: bool = False, on_progress: Progress | None = None
+        self,
+        study: Study,
+        *,
+        override_gate: bool = False,
+        on_progress: Progress | None = None,
+        memory: StageMemory | None = None,
     ) -> Reading:
-        """Read one study."""
+        """Read one study; stages that ``memory`` knows the result of are not run."""
+
+    def run_stage(self, study: Study, name: str, memory: StageMemory) -> bool:
+        """Run one stage on what ``memory`` knows; ``False`` if that is not enough."""
 
 
 AnalyzerFactory = Callable[[], Analyzer]

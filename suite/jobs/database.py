@@ -21,6 +21,9 @@ from suite.settings import Settings
 BUSY_MILLISECONDS = 15_000
 """How long a SQLite writer waits for another one; web, worker and sweeper write a few rows a second."""
 
+_MIGRATION_LOCK = 0x5261644D
+"""Any number that no other program takes for its own in the same database."""
+
 
 class Database:
     """One process's way to the tables. Reading and writing are told apart, because SQLite lets one writer in.
@@ -73,11 +76,17 @@ def open_engine(settings: Settings, *, changing_tables: bool = False) -> Engine:
     """
     url = settings.resolved_database_url
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True)
+        return create_engine(_with_driver(url), pool_pre_ping=True)
     engine = create_engine(url, connect_args={"timeout": BUSY_MILLISECONDS / 1000})
     event.listen(engine, "connect", partial(_prepare_sqlite, foreign_keys=not changing_tables))
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _with_driver(url: str) -> str:
+    """``postgresql://`` means psycopg 3 here, whatever SQLAlchemy's own choice is."""
+    scheme, separator, rest = url.partition("://")
+    return f"postgresql+psycopg://{rest}" if scheme in ("postgres", "postgresql") and separator else url
 
 
 def migrate(settings: Settings) -> None:
@@ -110,6 +119,8 @@ def _upgrade(settings: Settings) -> None:
     engine = open_engine(settings, changing_tables=True)
     try:
         with engine.begin() as connection:
+            if connection.dialect.name == "postgresql":  # the lock file is this machine's only
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     finally:

@@ -6,26 +6,44 @@ import logging
 import threading
 from collections.abc import Callable
 from types import TracebackType
+from typing import Generic, Protocol, TypeVar
 
 from suite.errors import StorageError
 from suite.jobs.contracts import Publish
 from suite.jobs.identity import WorkerIdentity
-from suite.jobs.queue import Claim, JobQueue
+from suite.jobs.queue import JobQueue, Standing
 from suite.settings import Settings
 
 _log = logging.getLogger(__name__)
 
 
-class Heartbeat:
+class Leased(Protocol):
+    """Something held for a time: a job, or one stage of a job."""
+
+    @property
+    def job_id(self) -> str: ...
+
+
+Held = TypeVar("Held", bound=Leased)
+
+
+class Leases(Protocol[Held]):
+    """Where leases are kept."""
+
+    def beat(self, claim: Held, /) -> Standing:
+        """Extend the lease, and see whether it is still one's own."""
+
+
+class Heartbeat(Generic[Held]):
     """Extends a claim's lease while the ``with`` block runs.
 
     Past ``job_limit_seconds`` it calls ``on_overrun`` once and stops: whoever hangs loses the job.
     """
 
     def __init__(
-        self, queue: JobQueue, claim: Claim, settings: Settings, on_overrun: Callable[[Claim], None]
+        self, leases: Leases[Held], claim: Held, settings: Settings, on_overrun: Callable[[Held], None]
     ) -> None:
-        self._queue = queue
+        self._leases = leases
         self._claim = claim
         self._interval = settings.heartbeat_seconds
         self._beats_left = int(settings.job_limit_seconds / settings.heartbeat_seconds) + 1
@@ -33,7 +51,7 @@ class Heartbeat:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
-    def __enter__(self) -> Heartbeat:
+    def __enter__(self) -> Heartbeat[Held]:
         self._thread.start()
         return self
 
@@ -50,7 +68,7 @@ class Heartbeat:
                 self._on_overrun(self._claim)
                 return
             try:
-                if not self._queue.beat(self._claim):
+                if self._leases.beat(self._claim) is Standing.LOST:
                     _log.warning("job %s was taken away from this worker", self._claim.job_id)
                     return
             except StorageError as error:  # one missed beat is no loss; the lease spans several
@@ -61,10 +79,19 @@ class Sweeper:
     """Looks for expired leases and lost messages every ``sweep_seconds``, and hands those jobs over again.
 
     Any number of sweepers may run, one per worker process: each job row is put right by one of them.
+    ``on_sweep`` is called before each sweep: the worker's own sign of life.
     """
 
-    def __init__(self, queue: JobQueue, publish: Publish, settings: Settings, worker: WorkerIdentity) -> None:
+    def __init__(
+        self,
+        queue: JobQueue,
+        publish: Publish,
+        settings: Settings,
+        worker: WorkerIdentity,
+        on_sweep: Callable[[], None] | None = None,
+    ) -> None:
         self._queue = queue
+        self._on_sweep = on_sweep
         self._publish = publish
         self._interval = settings.sweep_seconds
         self._worker = worker
@@ -82,10 +109,12 @@ class Sweeper:
 
     def sweep(self) -> list[str]:
         """One sweep; returns the ids handed over again."""
+        if self._on_sweep is not None:
+            self._on_sweep()
         ids = self._queue.sweep(self._worker)
         for job_id in ids:
             _log.warning("job %s is handed to the queue again", job_id)
-            self._publish(job_id)
+            self._publish(job_id, self._queue.queue_of(job_id))
         return ids
 
     def _run(self) -> None:

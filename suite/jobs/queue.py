@@ -1,27 +1,37 @@
 """The life of a job, as transitions of its row.
 
-Every transition is one UPDATE that names the state it starts from, so two processes cannot both make it. The
-broker may lose or repeat messages as it likes: a repeated message finds the job taken, a lost one is found by
-:meth:`JobQueue.sweep`.
+Every transition is one UPDATE that names the state it starts from, or holds the row's lock, so two processes
+cannot both make it. The broker may lose or repeat messages as it likes: a repeated message finds the job
+taken, a lost one is found by :meth:`JobQueue.sweep`.
 """
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
-from sqlalchemy import CursorResult, Update, and_, func, or_, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import CursorResult, Update, and_, select, update
+from sqlalchemy.orm import Session
 
+from suite.jobs import sweeping
 from suite.jobs.database import Database
 from suite.jobs.identity import WorkerIdentity
-from suite.jobs.models import Job, JobState, StageRun, StageState
+from suite.jobs.models import Job, JobKind, JobState, QueueName, StageRun, StageState
+from suite.jobs.requests import add_job, queue_of
 from suite.settings import Settings
 
 Clock = Callable[[], float]
 """Seconds since 1970 (UTC)."""
+
+
+class Standing(Enum):
+    """How a claim stands when its worker looks: go on, stop because somebody asked, or it is lost."""
+
+    MINE = "mine"
+    CANCELLED = "cancelled"
+    LOST = "lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +39,12 @@ class Claim:
     """A job this worker holds: what it needs to work, and to prove that the job is still its own."""
 
     job_id: str
-    study_id: str
+    kind: JobKind
+    study_id: str | None
     attempt: int
     override_gate: bool
     owner: str
+    request: Mapping[str, Any] | None = None
 
 
 class JobQueue:
@@ -50,8 +62,9 @@ class JobQueue:
         Returns:
             The job's id, to be handed to the broker after this returned.
         """
+        queue = QueueName(self._settings.reading_queue)
         with self._database.write() as session:
-            return add_job(session, study_id, self._clock(), override_gate=override_gate)
+            return add_job(session, study_id, self._clock(), override_gate=override_gate, queue=queue)
 
     def claim(self, job_id: str, worker: WorkerIdentity) -> Claim | None:
         """Take a queued job for this worker; ``None`` when it is taken, finished or unknown."""
@@ -72,25 +85,49 @@ class JobQueue:
             if not taken:
                 return None
             job = session.get_one(Job, job_id)
-            return Claim(job.id, job.study_id or "", job.attempts, job.override_gate, str(worker))
+            kind, owner = JobKind(job.kind), str(worker)
+            return Claim(job.id, kind, job.study_id, job.attempts, job.override_gate, owner, job.request)
 
-    def beat(self, claim: Claim) -> bool:
-        """Extend the lease; ``False`` when the job was taken away."""
+    def beat(self, claim: Claim) -> Standing:
+        """Extend the lease, and see whether to go on."""
         with self._database.write() as session:
             expires = self._clock() + self._settings.lease_seconds
-            return _moved(session, _held(claim).values(lease_expires_at=expires))
+            if not _moved(session, _held(claim).values(lease_expires_at=expires)):
+                return Standing.LOST
+            return _standing(session, claim)
 
-    def finish(self, claim: Claim, reading: str, summary: Mapping[str, Any]) -> bool:
-        """Record the result; ``False`` (and nothing recorded) when the job was taken away meanwhile."""
-        values = {"state": JobState.DONE.value, "reading": reading, "summary": dict(summary), "error": None}
-        return self._end(claim, values)
+    def finish(
+        self, claim: Claim, reading: str, summary: Mapping[str, Any], fallback: str | None = None
+    ) -> bool:
+        """Record the result; ``False`` (and nothing recorded) when the job was taken away meanwhile.
+
+        Args:
+            claim: the job, still held.
+            reading: the result's folder.
+            summary: what lists show.
+            fallback: what ran on the CPU because the GPU refused.
+        """
+        return self._end(
+            claim,
+            {
+                "state": JobState.DONE.value,
+                "reading": reading,
+                "summary": dict(summary),
+                "error": None,
+                "device_fallback": fallback and fallback[:500],
+            },
+        )
 
     def fail(self, claim: Claim, sentence: str) -> bool:
         """Record a failure that trying again would not change; ``False`` when the job was taken away."""
         return self._end(claim, {"state": JobState.FAILED.value, "error": sentence[:2000]})
 
-    def record_stage(self, claim: Claim, stage: str, state: StageState) -> None:
-        """Note that a stage of this attempt started or finished."""
+    def stop(self, claim: Claim, sentence: str) -> bool:
+        """Record that the job ended because somebody cancelled it; ``False`` when it was taken away."""
+        return self._end(claim, {"state": JobState.CANCELLED.value, "error": sentence[:2000]})
+
+    def record_stage(self, claim: Claim, stage: str, state: StageState) -> Standing:
+        """Note that a stage of this attempt started or finished; says whether to go on."""
         now = self._clock()
         with self._database.write() as session:
             mine = select(StageRun).where(
@@ -102,6 +139,14 @@ class JobQueue:
                 session.add(run)
             run.state = state.value
             run.finished_at = now if state is StageState.FINISHED else None
+            return _standing(session, claim)
+
+    def record_progress(self, claim: Claim, progress: Mapping[str, Any]) -> Standing:
+        """Note how far a training run is; says whether to go on."""
+        with self._database.write() as session:
+            if not _moved(session, _held(claim).values(progress=dict(progress))):
+                return Standing.LOST
+            return _standing(session, claim)
 
     def sweep(self, worker: WorkerIdentity | None = None) -> list[str]:
         """Put right what died: expired leases, leases of dead processes on this host, lost messages.
@@ -112,88 +157,17 @@ class JobQueue:
         Returns:
             Ids of the jobs to hand to the broker again.
         """
-        now = self._clock()
         with self._database.write() as session:
-            running = session.scalars(select(Job).where(Job.state == JobState.RUNNING)).all()
-            again = [job for job in running if self._is_abandoned(job, now, worker)]
-            for job in again:
-                self._release(job)
-            lost = session.scalars(self._lost_messages(now)).all()
-            ids = list(dict.fromkeys(job.id for job in (*again, *lost) if job.state == JobState.QUEUED))
-            for job in (*again, *lost):
-                job.enqueued_at = now
-            return ids
+            return [job.id for job in sweeping.sweep(session, self._settings, self._clock(), worker)]
 
-    def _is_abandoned(self, job: Job, now: float, worker: WorkerIdentity | None) -> bool:
-        if job.lease_expires_at is None or job.lease_expires_at <= now:
-            return True
-        owner = WorkerIdentity.parse(job.lease_owner or "")
-        return worker is not None and owner is not None and worker.knows_dead(owner)
-
-    def _release(self, job: Job) -> None:
-        job.lease_owner = job.lease_expires_at = None
-        if job.attempts < self._settings.max_attempts:
-            job.state = JobState.QUEUED.value
-            return
-        job.state = JobState.DEAD.value
-        job.finished_at = self._clock()
-        job.error = (
-            f"The worker stopped {job.attempts} times while it read this study, so it was set aside; see the "
-            "worker's log, and hand the films in again once the cause is gone."
-        )
-
-    def _lost_messages(self, now: float) -> Any:
-        # A long queue is no loss: a job waits for its turn. It is lost when nobody works although it is old,
-        # or when a job handed over after it was already begun.
-        later = aliased(Job)
-        overtaken = select(later.id).where(
-            later.enqueued_at > Job.enqueued_at,
-            later.started_at.is_not(None),
-            later.started_at >= later.enqueued_at,
-        )
-        nobody_works = ~select(later.id).where(later.state == JobState.RUNNING).exists()
-        return select(Job).where(
-            Job.state == JobState.QUEUED,
-            Job.enqueued_at <= now - self._settings.resend_seconds,
-            or_(overtaken.exists(), nobody_works),
-        )
+    def queue_of(self, job_id: str) -> QueueName | None:
+        """The queue a job belongs to, or ``None`` if there is no such job."""
+        return queue_of(self._database, job_id)
 
     def _end(self, claim: Claim, values: dict[str, Any]) -> bool:
         ended = {"finished_at": self._clock(), "lease_owner": None, "lease_expires_at": None}
         with self._database.write() as session:
             return _moved(session, _held(claim).values(**values, **ended))
-
-
-def add_job(session: Session, study_id: str, now: float, *, override_gate: bool = False) -> str:
-    """Insert a queued job in the caller's transaction, or find the unfinished one that asks for the same."""
-    open_job = session.scalars(
-        select(Job.id).where(
-            Job.study_id == study_id,
-            Job.override_gate == override_gate,
-            Job.state.in_((JobState.QUEUED, JobState.RUNNING)),
-        )
-    ).first()
-    if open_job is not None:
-        return open_job
-    job = Job(
-        id=uuid.uuid4().hex,
-        study_id=study_id,
-        state=JobState.QUEUED.value,
-        override_gate=override_gate,
-        attempts=0,
-        created_at=now,
-        enqueued_at=now,
-    )
-    session.add(job)
-    return job.id
-
-
-def oldest_waiting_seconds(session: Session, now: float) -> float | None:
-    """How long the oldest queued job has waited while none runs; ``None`` when work goes on."""
-    if session.scalar(select(func.count()).select_from(Job).where(Job.state == JobState.RUNNING)):
-        return None
-    oldest = session.scalar(select(func.min(Job.created_at)).where(Job.state == JobState.QUEUED))
-    return None if oldest is None else max(0.0, now - oldest)
 
 
 def _held(claim: Claim) -> Update:
@@ -206,6 +180,15 @@ def _held(claim: Claim) -> Update:
             Job.attempts == claim.attempt,
         )
     )
+
+
+def _standing(session: Session, claim: Claim) -> Standing:
+    row = session.execute(
+        select(Job.state, Job.lease_owner, Job.attempts, Job.cancel_requested).where(Job.id == claim.job_id)
+    ).one_or_none()
+    if row is None or row[:3] != (JobState.RUNNING.value, claim.owner, claim.attempt):
+        return Standing.LOST
+    return Standing.CANCELLED if row.cancel_requested else Standing.MINE
 
 
 def _moved(session: Session, statement: Update) -> bool:

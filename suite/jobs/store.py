@@ -5,6 +5,7 @@
     <data>/incoming/<token>/              an upload while it is looked at; removed afterwards
     <data>/studies/<id>/source/           the films as handed in, under safe names
     <data>/studies/<id>/readings/<name>/  report.json and its images, one folder per finished attempt
+    <data>/studies/<id>/stages/           results of stages of a reading that is not finished
 
 Files are complete before the row that names them is committed. What a crash leaves is a folder no row names.
 """
@@ -24,6 +25,8 @@ from typing import IO, Any
 
 from suite.errors import StorageError, UnreadableFileError
 from suite.jobs.contracts import Reading
+from suite.settings import Settings
+from suite.storage import write_bytes
 
 REPORT = "report.json"
 STALE_SECONDS = 24 * 3600.0
@@ -126,6 +129,32 @@ class Store:
             if path.name.lstrip(".").startswith(prefix) and path.name != (keep or "").split("/")[0]:
                 shutil.rmtree(path, ignore_errors=True)
 
+    def write_stage(self, study_id: str, name: str, content: bytes) -> str:
+        """Keep the bytes of a stage's result; returns the path to put into its row."""
+        folder = self._studies / study_id / "stages"
+        with _disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_bytes(folder / name, content)
+            _sync_folder(folder)
+        return f"stages/{name}"
+
+    def read_stage(self, study_id: str, path: str) -> bytes:
+        """The bytes of a kept stage result.
+
+        Raises:
+            UnreadableFileError: they are not there any more.
+        """
+        try:
+            return (self._studies / study_id / path).read_bytes()
+        except OSError as error:
+            raise UnreadableFileError(
+                f"{study_id}: a kept stage result is gone ({error.strerror}); it is made again."
+            ) from error
+
+    def discard_stages(self, study_id: str) -> None:
+        """Remove all kept stage results of a study."""
+        shutil.rmtree(self._studies / study_id / "stages", ignore_errors=True)
+
     def report(self, study_id: str, reading: str) -> dict[str, Any]:
         """The report of a reading.
 
@@ -163,6 +192,19 @@ class Store:
         for folder in self._incoming.iterdir() if self._incoming.is_dir() else ():
             if folder.stat().st_mtime < limit:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def open_store(settings: Settings) -> Store:
+    """The store of an installation: its data folder, or the object store its settings name.
+
+    Raises:
+        StorageError: the store's URL cannot be used.
+    """
+    if settings.store_url is None:
+        return Store(settings.data)
+    from suite.jobs.remote_store import RemoteStore  # needs this module
+
+    return RemoteStore(settings.data, settings.store_url)
 
 
 def receive(stream: IO[bytes], path: Path) -> None:

@@ -16,8 +16,9 @@ from suite import intake
 from suite.errors import SuiteError
 from suite.jobs.contracts import Collect, Intake, Publish, StudyFiles
 from suite.jobs.database import Database
-from suite.jobs.models import Study
-from suite.jobs.queue import Clock, add_job
+from suite.jobs.models import QueueName, Study
+from suite.jobs.queue import Clock
+from suite.jobs.requests import add_job
 from suite.jobs.store import Store
 
 MAX_ID_LENGTH = 120
@@ -68,12 +69,14 @@ class Submission:
         *,
         collect: Collect = intake.collect,
         clock: Clock = time.time,
+        queue: QueueName = QueueName.CPU,
     ) -> None:
         self._database = database
         self._store = store
         self._publish = publish
         self._collect = collect
         self._clock = clock
+        self._queue = queue
 
     def submit(self, staging: Path, uploads: Sequence[Upload], laterals: Mapping[int, Upload]) -> Outcome:
         """Take the files of one upload; a bad one does not stop the rest.
@@ -149,7 +152,7 @@ class Submission:
                     session.add(self._row(study_id, digest, stored, shown, files.paired_by_hand))
                     session.flush()
                     self._store.adopt(folder, study_id)
-                    job_id = add_job(session, study_id, self._clock())
+                    job_id = add_job(session, study_id, self._clock(), queue=self._queue)
             except IntegrityError:  # another upload was faster with this id or these films: look again
                 continue
             self._publish(job_id)

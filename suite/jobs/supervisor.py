@@ -54,7 +54,10 @@ def serve(settings: Settings, *, on_ready: Callable[[str], None] | None = None) 
     logs.configure(settings)
     _check_address(settings)
     migrate(settings)
-    supervisor = Supervisor([web_child(settings), worker_child(settings)])
+    children = [web_child(settings), worker_child(settings)]
+    if settings.train_worker:
+        children.append(train_child(settings))
+    supervisor = Supervisor(children)
     if on_ready is not None:
         announce = threading.Thread(
             target=_announce, args=(settings, supervisor.ended, on_ready), daemon=True
@@ -125,6 +128,12 @@ def web_child(settings: Settings) -> ChildSpec:
 def worker_child(settings: Settings) -> ChildSpec:
     """The worker that runs the networks."""
     return ChildSpec("worker", [sys.executable, "-m", "suite.jobs.worker"], to_environment(settings))
+
+
+def train_child(settings: Settings) -> ChildSpec:
+    """A worker of its own for training, which takes hours; it loads no network itself."""
+    own = settings.model_copy(update={"queues": ("train",)})
+    return ChildSpec("training worker", [sys.executable, "-m", "suite.jobs.worker"], to_environment(own))
 
 
 def _check_address(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""The worker process: a Celery consumer with one task, and the two threads that keep jobs from getting lost.
+"""The worker process: a Celery consumer, and the two threads that keep jobs from getting lost.
 
 ``python -m suite.jobs.worker`` runs it with the settings of its environment; ``radsuite serve`` starts it so.
 The pool is ``solo``: the process that loads the models is the process that uses them, and no fork ever
@@ -11,18 +11,22 @@ import importlib
 import logging
 import sys
 import time
+from functools import partial
 
-from suite.errors import SuiteError
+from celery import Celery
+
+from suite.errors import StorageError, SuiteError
 from suite.intake import StudyFiles
-from suite.jobs import logs
-from suite.jobs.broker import QUEUE, create_celery, publisher
+from suite.jobs import logs, workers
+from suite.jobs.broker import create_celery, offer_stage, publisher, queue_name
 from suite.jobs.contracts import Analyzer, AnalyzerFactory, StoredFilms, StudyLoader
 from suite.jobs.database import Database
 from suite.jobs.execution import JobRunner
 from suite.jobs.heartbeat import Sweeper
 from suite.jobs.identity import WorkerIdentity
 from suite.jobs.queue import JobQueue
-from suite.jobs.store import Store
+from suite.jobs.store import open_store
+from suite.jobs.training import TrainingRuns
 from suite.settings import Settings, load_settings
 from suite.study import Study
 
@@ -49,7 +53,7 @@ def run(
     identity = WorkerIdentity.of_this_process()
     database = Database(settings)
     queue = JobQueue(database, settings, time.time)
-    store = Store(settings.data)
+    store = open_store(settings)
     runner = JobRunner(
         database,
         queue,
@@ -58,17 +62,23 @@ def run(
         identity,
         analyzer=analyzer or installed_analyzer(settings),
         load=load or load_study,
+        train=TrainingRuns(settings) if "train" in settings.queues else None,
     )
-    app = create_celery(settings, runner.run)
+    app = create_celery(settings, runner.run, runner.run_stage)
+    runner.tell = partial(_tell, app, settings.reading_queue)
     store.clean()
-    runner.warm_up()
-    sweeper = Sweeper(queue, publisher(app), settings, identity)
+    if settings.reading_queue in settings.queues:
+        runner.warm_up()
+    workers.announce(database, identity, settings, time.time())
+    sweeper = Sweeper(
+        queue, publisher(app), settings, identity, lambda: workers.give_sign(database, identity, time.time())
+    )
     sweeper.start()
     try:
         worker = app.Worker(
             pool="solo",
             concurrency=1,
-            queues=[QUEUE],
+            queues=[queue_name(queue) for queue in settings.queues],
             hostname=f"{identity.host}-{identity.pid}",
             loglevel=settings.log_level,
             quiet=True,
@@ -81,7 +91,19 @@ def run(
         return int(worker.exitcode or 0)
     finally:
         sweeper.stop()
+        _leave(database, identity)
         database.close()
+
+
+def _tell(app: Celery, queue: str, job_id: str, attempt: int, stage: str) -> None:
+    offer_stage(app, job_id, attempt, stage, queue)
+
+
+def _leave(database: Database, identity: WorkerIdentity) -> None:
+    try:
+        workers.take_leave(database, identity)
+    except StorageError as error:  # its row is then removed by another worker, a day later
+        _log.warning("%s", error)
 
 
 def installed_analyzer(settings: Settings) -> AnalyzerFactory:

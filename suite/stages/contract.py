@@ -58,13 +58,18 @@ class Stage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StageRun:
-    """Provenance of one stage's work on one study."""
+    """Provenance of one stage's work on one study.
+
+    Attributes:
+        fallback: why it did not run on the device it was built for.
+    """
 
     name: str
     weights_sha256: str | None
     device: str
     seconds: float
     preprocessing: tuple[str, ...] = field(default_factory=tuple)
+    fallback: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The entry of ``report.provenance.stages``."""
@@ -73,6 +78,7 @@ class StageRun:
             "weights_sha256": self.weights_sha256,
             "device": self.device,
             "seconds": round(self.seconds, 4),
+            **({"fallback": self.fallback} if self.fallback else {}),
         }
 
 

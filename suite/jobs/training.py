@@ -1,0 +1,224 @@
+"""Training and ablation runs as jobs: a child process does the work, its progress becomes rows.
+
+The child is the command line itself (``radsuite train``, ``radsuite ablate``), so a run that was submitted
+and one that was typed do the same. It ends with its worker, and is told to end when the job is cancelled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from suite.errors import InputError, StageError
+from suite.jobs.children import parent_death_signal
+from suite.jobs.models import JobKind
+from suite.jobs.queue import Claim, JobQueue, Standing
+from suite.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+PROGRESS_VARIABLE = "RADSUITE_PROGRESS_FILE"
+"""Names the file into which a training run that was submitted writes how far it is."""
+
+LOOK_SECONDS = 1.0
+GRACE_SECONDS = 15.0
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+class TrainingRequest(BaseModel):
+    """What a training or ablation job asks for; kept in the job's row as JSON.
+
+    Attributes:
+        recipe: name of the network; ``None`` for an ablation.
+        data: data sets by name, as folders on the machine of the worker.
+        settings: ``key=value``, as for ``--set``.
+        out: folder of the results below ``<data>/training``; the job's id unless resumed.
+        resume: go on from the last checkpoint in that folder.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: str | None = Field(default=None, pattern=_NAME.pattern)
+    data: dict[str, Path]
+    settings: tuple[str, ...] = ()
+    out: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
+    resume: bool = False
+
+    def command(self, kind: JobKind, out: Path, device: str) -> list[str]:
+        """The command line that does it."""
+        words = ["train", str(self.recipe), "--device", device] if kind is JobKind.TRAINING else ["ablate"]
+        for name, folder in self.data.items():
+            words += ["--data", f"{name}={folder}"]
+        for setting in self.settings:
+            words += ["--set", setting]
+        if self.resume and kind is JobKind.TRAINING:
+            words.append("--resume")
+        return [sys.executable, "-m", "suite.cli", *words, "--out", str(out)]
+
+
+def training_request(kind: JobKind, content: Mapping[str, Any]) -> TrainingRequest:
+    """A checked request.
+
+    Raises:
+        InputError: names what is wrong with it.
+    """
+    try:
+        request = TrainingRequest.model_validate(dict(content))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "request"
+        raise InputError(f"Training request, {place}: {first['msg']}; correct it.") from error
+    if kind is JobKind.TRAINING and request.recipe is None:
+        raise InputError("Training request: a recipe is missing; name one of `radsuite train --help`.")
+    return request
+
+
+def training_folder(settings: Settings, job_id: str) -> Path:
+    """Where a training job's results are, on the worker's machine."""
+    return settings.data / "training" / job_id
+
+
+class TrainingRuns:
+    """Runs training jobs in child processes, one at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def __call__(self, claim: Claim, queue: JobQueue) -> None:
+        """Train; records the outcome unless the job was taken away.
+
+        Raises:
+            InputError: the request cannot be used.
+            StageError: the run ended with an error; the message is its own last line.
+        """
+        request = training_request(claim.kind, claim.request or {})
+        resume = request.resume or claim.attempt > 1
+        folder = training_folder(self._settings, request.out or claim.job_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        command = request.model_copy(update={"resume": resume}).command(
+            claim.kind, folder, self._settings.device
+        )
+        with tempfile.TemporaryDirectory() as scratch:
+            progress = Path(scratch) / "progress.json"
+            with (folder / "log.txt").open("ab") as log:
+                standing, status = self._watch(_start(command, log, progress), claim, queue, progress)
+        if standing is Standing.CANCELLED:
+            queue.stop(claim, "Cancelled; its checkpoint is kept, and trying again goes on from there.")
+        elif standing is Standing.MINE and status == 0:
+            queue.finish(claim, folder.name, _figures(folder))
+        elif standing is Standing.MINE:
+            raise StageError(
+                _last_line(folder / "log.txt") or f"The run ended with status {status}; see log.txt."
+            )
+
+    def _watch(
+        self, child: subprocess.Popen[bytes], claim: Claim, queue: JobQueue, progress: Path
+    ) -> tuple[Standing, int]:
+        shown: Any = None
+        while True:
+            ended = _wait(child, LOOK_SECONDS)
+            said = _read_json(progress)
+            if said is not None and said != shown:
+                shown = said
+                standing = queue.record_progress(claim, said)
+            else:
+                standing = queue.beat(claim)
+            if ended:
+                return standing, child.returncode
+            if standing is not Standing.MINE:
+                _end(child)
+                return standing, child.returncode
+
+
+class ProgressFile:
+    """Written by the run itself: the step it is at, at most twice a second."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._written = 0.0
+
+    @classmethod
+    def of_environment(cls) -> ProgressFile | None:
+        """The file this run was told to write, if it was submitted as a job."""
+        named = os.environ.get(PROGRESS_VARIABLE)
+        return cls(Path(named)) if named else None
+
+    def __call__(self, step: int, total: int, losses: Mapping[str, float]) -> None:
+        if time.monotonic() - self._written < 0.5 and step < total:
+            return
+        self._written = time.monotonic()
+        content = {
+            "step": step,
+            "total": total,
+            "losses": {key: float(value) for key, value in losses.items()},
+        }
+        temporary = self._path.with_suffix(f".{threading.get_ident()}.tmp")
+        temporary.write_text(json.dumps(content))
+        temporary.replace(self._path)
+
+
+def _start(command: list[str], log: Any, progress: Path) -> subprocess.Popen[bytes]:
+    _log.info("starting %s", " ".join(command[3:5]))
+    return subprocess.Popen(
+        command,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, PROGRESS_VARIABLE: str(progress)},
+        start_new_session=True,
+        preexec_fn=parent_death_signal(os.getpid()) if sys.platform == "linux" else None,
+    )
+
+
+def _wait(child: subprocess.Popen[bytes], seconds: float) -> bool:
+    try:
+        child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Its loader processes go with it: the whole session is told."""
+    for number, patience in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, GRACE_SECONDS)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
+        if _wait(child, patience):
+            return
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _figures(folder: Path) -> dict[str, Any]:
+    """What lists show of a finished run: its metrics, and the files it left."""
+    metrics = _read_json(folder / "metrics.json") or {}
+    names = sorted(path.name for path in folder.iterdir() if path.is_file())
+    return {"metrics": metrics.get("scalars", metrics), "files": names}
+
+
+def _last_line(log: Path) -> str | None:
+    try:
+        lines = log.read_bytes()[-4000:].decode(errors="replace").split("\n")
+    except OSError:
+        return None
+    return next((line.strip() for line in reversed(lines) if line.strip()), None)
