@@ -198,3 +198,23 @@ def test_the_recipe_stands_in_the_file_as_json(checkpoint: Path) -> None:
     content = checkpoint.read_bytes()
     header = json.loads(content[8 : 8 + struct.unpack("<Q", content[:8])[0]])
     assert json.loads(header["__metadata__"]["recipe"]) == RECIPE
+
+
+@pytest.mark.parametrize(("capable", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_automatic_precision_is_what_the_processor_is_quick_at(
+    monkeypatch: pytest.MonkeyPatch, capable: bool, expected: str
+) -> None:
+    """Emulated bfloat16 is slower than single precision; the recipe names what was used."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": capable}, raising=False)
+    assert Recipe().precision == expected
+    assert Recipe.from_settings(["precision=auto"]).precision == expected
+    assert Recipe.from_settings(["precision=16-mixed"]).precision == "16-mixed"
+
+
+def test_a_recipe_that_needs_single_precision_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    from classifiers.gate.training import GateTask
+
+    assert GateTask.recipe_type().precision == "32-true"

@@ -12,8 +12,8 @@
 ``findings``       tuple of 13 ``FindingResult`` in the order of ``suite.findings.FINDINGS``
 =================  =====================================================================================
 
-Any other ``uint8 (H, W)`` on the frontal film becomes a picture of the report under the artifact's name, and any
-``Measured`` adds its numbers to the report's ``measurements``.
+Any other ``uint8 (H, W)`` on the frontal film becomes a picture of the report under the artifact's name, and
+any ``Measured`` adds its numbers to the report's ``measurements``.
 """
 
 from __future__ import annotations

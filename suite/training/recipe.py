@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from suite.errors import RecipeError
+from suite.training.precision import fastest_precision
 
 
 class Recipe(BaseModel):
@@ -27,11 +28,21 @@ class Recipe(BaseModel):
     weight_decay: float = Field(1e-4, ge=0)
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps with a rising learning rate")
     ema_decay: float = Field(0.0, ge=0, lt=1, description="of the weights' moving average; 0 = none")
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
+        "auto", description="auto: what this machine is quick at, written out in the run's card"
+    )
     workers: int = Field(0, ge=0, description="loader processes; the result does not depend on it")
     limit: int = Field(0, ge=0, description="use at most this many training records; 0 = all")
     validate_every: int = Field(1, ge=1, description="epochs between two validations")
     patience: int = Field(0, ge=0, description="stop after so many epochs without a better figure; 0 = never")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settle_precision(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("precision", "auto") == "auto":
+            own = cls.model_fields["precision"].default  # the gate insists on single precision
+            return {**values, "precision": fastest_precision() if own == "auto" else own}
+        return values
 
     @classmethod
     def from_settings(cls, settings: Sequence[str]) -> Self:
