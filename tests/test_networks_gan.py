@@ -14,7 +14,7 @@ from gan.attention import SelfAttention
 from gan.discriminator import GradientDiscriminator, SobelPlanes
 from gan.generator import MultiScaleGenerator
 from gan.losses import BoneL1, discriminator_loss, generator_loss
-from gan.pairs import OUTSIDE_TRUST, PairSet, jsrt_pair
+from gan.pairs import OUTSIDE_TRUST, PairSet, haze, jsrt_pair, other_tone
 from gan.scores import suppression_scores
 from gan.stage import LARGEST_BONE, bone_layer, near_lungs
 from gan.training import BoneRecipe, BoneTask
@@ -255,6 +255,31 @@ def test_augmented_layers_move_and_scale_with_their_films(tmp_path: Path) -> Non
         soft = (item["film"] - item["bone"])[believed]
         assert float(soft.std()) < 0.03
         assert float(item["bone"].max()) > 0.05
+
+
+@pytest.mark.parametrize("gamma", [0.4, 1.0, 1.4])
+def test_another_display_changes_film_and_soft_tissue_alike(gamma: float) -> None:
+    """A film of 0.6 with 0.2 of bone: the soft tissue of 0.4 goes through the same curve."""
+    film, bone = torch.full((1, 2, 2), 0.6), torch.full((1, 2, 2), 0.2)
+    shown, layer = other_tone(film, bone, gamma, slope=0.9, offset=0.05)
+    assert torch.allclose(shown, torch.full_like(film, 0.9 * 0.6**gamma + 0.05), atol=1e-6)
+    assert torch.allclose(shown - layer, torch.full_like(film, 0.9 * 0.4**gamma + 0.05), atol=1e-6)
+
+
+def test_the_haze_of_a_layer_is_what_lies_between_the_bones() -> None:
+    """A smooth haze with bars of 0.1 on it: the bars stay, the haze goes."""
+    rows, columns = np.mgrid[:256, :256].astype(np.float32) / 256
+    smooth = 0.05 + 0.03 * rows - 0.02 * columns
+    bony = np.zeros((256, 256), bool)
+    bony[16::32] = bony[17::32] = bony[18::32] = bony[19::32] = True
+    found = haze(smooth + 0.1 * bony, bony)
+    inner = (slice(32, -32), slice(32, -32))
+    assert float(np.abs(found - smooth)[inner].max()) < 0.004
+
+
+def test_a_layer_all_over_the_film_has_no_haze_to_take_away() -> None:
+    layer = np.full((64, 64), 0.1, np.float32)
+    assert np.isfinite(haze(layer, np.ones((64, 64), bool))).all()
 
 
 @pytest.mark.parametrize("size", [256, 384, 512, 640, 896])
