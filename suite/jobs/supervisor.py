@@ -54,7 +54,7 @@ def serve(settings: Settings, *, on_ready: Callable[[str], None] | None = None) 
     logs.configure(settings)
     _check_address(settings)
     migrate(settings)
-    children = [web_child(settings), worker_child(settings)]
+    children = [web_child(settings), worker_child(settings), exchange_child(settings)]
     if settings.train_worker:
         children.append(train_child(settings))
     supervisor = Supervisor(children)
@@ -134,6 +134,12 @@ def train_child(settings: Settings) -> ChildSpec:
     """A worker of its own for training, which takes hours; it loads no network itself."""
     own = settings.model_copy(update={"queues": ("train",)})
     return ChildSpec("training worker", [sys.executable, "-m", "suite.jobs.worker"], to_environment(own))
+
+
+def exchange_child(settings: Settings) -> ChildSpec:
+    """The DICOM side: what DICOMweb stored becomes studies, results are sent, and films are listened for."""
+    command = [sys.executable, "-m", "suite.dicom.network.exchange"]
+    return ChildSpec("exchange", command, to_environment(settings))
 
 
 def _check_address(settings: Settings) -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.dicom.attributes import text
+from pydicom.dataset import FileMetaDataset
+
+from suite.dicom.attributes import MALFORMED, parser_silenced, text, to_uid
 from suite.dicom.kinds import check_is_radiograph
 from suite.dicom.network.classes import ACCEPTED_CLASSES, accepted_syntaxes
 from suite.dicom.network.statuses import RefusedInstanceError, Status
 from suite.dicom.pixels import check_pixel_data, has_pixels, read_layout
 from suite.dicom.reading import read_dataset
+from suite.errors import UnreadableFileError
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -86,6 +90,32 @@ def examine(path: Path, announced: Announced | None = None) -> Received:
         dataset=dataset,
         is_computed=_is_computed(dataset),
     )
+
+
+def with_preamble(content: bytes) -> bytes:
+    """A DICOM file with preamble and meta header, whether or not its sender wrote them (PS3.10 7.1).
+
+    Raises:
+        UnreadableFileError: it cannot be read at all.
+    """
+    if content[_PREAMBLE : _PREAMBLE + 4] == b"DICM":
+        return content
+    from pydicom import dcmread
+
+    stream = BytesIO()
+    try:
+        with parser_silenced():
+            dataset = dcmread(BytesIO(content), force=True)
+            meta = getattr(dataset, "file_meta", None)
+            if meta is None or "TransferSyntaxUID" not in meta:
+                dataset.file_meta = FileMetaDataset()
+                implicit, little = dataset.original_encoding
+                plain = "1.2.840.10008.1.2" if implicit else "1.2.840.10008.1.2.1"
+                dataset.file_meta.TransferSyntaxUID = to_uid(plain if little else "1.2.840.10008.1.2.2")
+            dataset.save_as(stream, enforce_file_format=True)
+    except (*MALFORMED, RuntimeError, MemoryError, RecursionError, OSError) as error:
+        raise UnreadableFileError("instance: this is no DICOM file; send the film itself.") from error
+    return stream.getvalue()
 
 
 def is_uid(value: str) -> bool:

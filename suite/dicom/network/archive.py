@@ -27,7 +27,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from suite.dicom.attributes import MALFORMED, parser_silenced
-from suite.dicom.network.acceptance import Announced, Received, content_sha256, examine, is_uid
+from suite.dicom.network.acceptance import Announced, Received, content_sha256, examine, is_uid, with_preamble
 from suite.dicom.network.statuses import RefusedInstanceError, Status
 from suite.errors import InputError, StorageError
 
@@ -75,7 +75,7 @@ class Archive:
             RefusedInstanceError, InputError: it is not taken; nothing was stored.
             StorageError: the disk is full or broken; nothing was stored.
         """
-        with self._received(content) as path:
+        with self._received(with_preamble(content)) as path:
             received = examine(path, announced)
             if received.is_computed and self.instance(received.instance_uid) is None:
                 raise RefusedInstanceError(

@@ -23,14 +23,14 @@ from suite.dicom.network.notes import Note, audit_trail
 from suite.dicom.network.outbox import Outbox
 from suite.dicom.network.periodic import Periodic
 from suite.dicom.network.reception import Reception
-from suite.dicom.network.result_objects import ResultObjects
+from suite.dicom.network.result_objects import ResultObjects, result_objects
 from suite.dicom.network.routing import Router
 from suite.errors import SuiteError
 from suite.jobs import logs
 from suite.jobs.broker import create_celery, publisher
 from suite.jobs.contracts import Publish
 from suite.jobs.database import Database
-from suite.jobs.store import Store
+from suite.jobs.store import Store, open_store
 from suite.jobs.submission import Submission
 from suite.settings import Settings, load_settings
 
@@ -61,6 +61,7 @@ class Exchange:
     closer: StudyCloser = field(init=False)
     router: Router = field(init=False)
     outbox: Outbox = field(init=False)
+    objects: ResultObjects = field(init=False)
     listener: Listener | None = field(init=False, default=None)
     _submission: Submission = field(init=False)
     _store: Store = field(init=False)
@@ -71,7 +72,7 @@ class Exchange:
         settings = self.settings
         self.database = Database(settings)
         self._note = audit_trail(self.database)
-        self._store = Store(settings.data)
+        self._store = open_store(settings)
         self.archive = Archive(settings.data)
         self.index = InstanceIndex(self.database, self.archive, settings.data)
         send = self.publish or publisher(create_celery(settings))
@@ -85,9 +86,9 @@ class Exchange:
             settings.quiet_seconds,
             note=self._note,
         )
-        objects = ResultObjects(self.database, self._store, self.archive, self.index)
-        self.outbox = Outbox(self.database, objects, settings, self._note)
-        self.router = Router(self.database, objects, settings.data, make_all=settings.make_dicom_results)
+        self.objects = result_objects(settings, self.database, self._store)
+        self.outbox = Outbox(self.database, self.objects, settings, self._note)
+        self.router = Router(self.database, self.objects, settings.data, make_all=settings.make_dicom_results)
 
     def start(self) -> int | None:
         """Start all parts in threads; gives the listener's port where there is one.

@@ -131,6 +131,24 @@ class Nodes:
             session.delete(session.get_one(Node, number))
 
 
+def parse_destination(
+    name: str, ae_title: str | None, host: str | None, port: int | None, url: str | None, *, tls: bool = False
+) -> Destination:
+    """A destination from what was typed: an AE title with host and port, or a URL.
+
+    Raises:
+        InputError: neither or both, or something is missing; says what.
+    """
+    if (url is None) == (ae_title is None):
+        raise InputError(f"{name}: give an AE title with host and port, or the URL of a DICOMweb service.")
+    if url is not None:
+        found = Destination(name, STOW, url=url)
+    else:
+        found = Destination(name, DIMSE, ae_title or "", host or "", port or 0, tls=tls)
+    check_destination(found)
+    return found
+
+
 def check_destination(destination: Destination) -> None:
     """Whether there is enough to reach it.
 

@@ -1,9 +1,10 @@
-"""The DICOM objects of a finished reading: made once, kept with the reading, served and sent from there."""
+"""The DICOM objects of a finished reading: made once, kept, served and sent from there."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,10 @@ from suite.file_kinds import FileKind, file_kind, read_head
 from suite.jobs.database import Database
 from suite.jobs.models import Job, JobState, Study
 from suite.jobs.store import Store
+from suite.settings import Settings
 from suite.storage import whole_folder
 
 _log = logging.getLogger(__name__)
-
-FOLDER = "dicom"
-"""Inside the reading's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +36,14 @@ class ResultObjects:
     Attributes:
         database, store: where readings are.
         archive, index: where objects are put so that DICOMweb finds them.
+        made: a folder of objects for each reading.
     """
 
     database: Database
     store: Store
     archive: Archive
     index: InstanceIndex
+    made: Path
 
     def of_job(self, job_id: str) -> list[Path]:
         """The objects of a finished job, made now if they were not; empty when the films came as pictures.
@@ -62,7 +63,7 @@ class ResultObjects:
         film = self.store.source(study.id, study.frontal_file)
         if film is None or file_kind(read_head(film, film.name)) is not FileKind.DICOM:
             return []
-        folder = self.store.file(study.id, reading, FOLDER)
+        folder = self.made / job_id
         if not folder.is_dir():
             self._make(folder, study.id, reading, film)
         return self._publish(folder, study.id)
@@ -73,7 +74,7 @@ class ResultObjects:
         report = self.store.report(study_id, reading)
         started = time.monotonic()
         with whole_folder(folder) as temporary:
-            write_dicom(report, self._pictures(study_id, reading), film, temporary)
+            write_dicom(report, self._pictures(study_id, reading, report), film, temporary)
         _log.info("objects of %s made in %.1f s", study_id, time.monotonic() - started)
 
     def _publish(self, folder: Path, study_id: str) -> list[Path]:
@@ -90,11 +91,25 @@ class ResultObjects:
                 self.index.assign([uid], study_id)
         return found
 
-    def _pictures(self, study_id: str, reading: str) -> dict[str, npt.NDArray[Any]]:
-        """The reading's pictures by their names."""
+    def _pictures(
+        self, study_id: str, reading: str, report: Mapping[str, Any]
+    ) -> dict[str, npt.NDArray[Any]]:
+        """The reading's pictures by the names its files have."""
+        names = [*(report.get("images") or {}).values(), "film.png"]
+        for finding in report.get("findings") or ():
+            names += [path for path in (finding.get("heatmap") or {}).values() if path]
         pictures = {}
-        for path in sorted(self.store.file(study_id, reading, ".").glob("*.png")):
-            picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
-            if picture is not None:
-                pictures[path.stem] = picture
+        for relative in names:
+            path = self.store.file(study_id, reading, relative)
+            if path.is_file():
+                picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+                if picture is not None:
+                    pictures[path.stem] = picture
         return pictures
+
+
+def result_objects(settings: Settings, database: Database, store: Store) -> ResultObjects:
+    """The objects of the settings' service."""
+    archive = Archive(settings.data)
+    index = InstanceIndex(database, archive, settings.data)
+    return ResultObjects(database, store, archive, index, settings.data / "instances" / "made")
