@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import segmentation_models_pytorch as smp
 import timm
@@ -33,7 +34,7 @@ _IMAGENET_MEAN, _IMAGENET_STD = 0.449, 0.226
 """The three colours' means and deviations, averaged: the films' grey is that of the colour pictures."""
 
 
-def _stages(width: float) -> dict[str, tuple[int, ...]]:
+def _stages(width: float) -> dict[str, Any]:
     return {"channels": tuple(round(channels * width) for channels in STAGES)}
 
 

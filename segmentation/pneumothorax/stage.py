@@ -1,4 +1,4 @@
-"""The ``pneumothorax`` stage: gas in the pleural space, outlined only where the gate says that there is some."""
+"""The ``pneumothorax`` stage: gas in the pleural space, outlined only where the gate says yes."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class Manifest:
         return Split({name: tuple(records) for name, records in parts.items()})
 
     def fold(self, index: int, count: int = 5, seed: int = 0, validation: float = 0.125) -> Split:
-        """The ``index``-th of ``count`` folds of a cross-validation: a part to test on, the rest to learn from.
+        """Fold ``index`` of ``count`` of a cross-validation: a part to test on, the rest to learn from.
 
         The test parts of the ``count`` folds are disjoint and together the whole set. ``validation`` is the
         share of the rest that is kept back to choose by.
@@ -100,9 +100,7 @@ class Manifest:
             DatasetError: there is no such fold.
         """
         if count < 2:
-            raise DatasetError(
-                f"a cross-validation of {count} folds tests on nothing or all; give two or more."
-            )
+            raise DatasetError(f"a cross-validation has {count} folds; give two or more, five are the custom.")
         if not 0 <= index < count:
             raise DatasetError(f"fold {index} of {count} does not exist; give one of 0 to {count - 1}.")
         parts: dict[SplitName, list[Record]] = {"train": [], "validation": [], "test": []}

@@ -77,12 +77,16 @@ class Task(ABC):
     def architecture(self) -> dict[str, Any]:
         """Arguments that rebuild the shipped network; they go into its model card."""
 
+    def learned_from(self) -> tuple[str, ...]:
+        """Names of the data sets whose films it learns from, without those that are measured on only."""
+        return tuple(sorted(self.data))
+
     def learning_rate_factor(self, name: str, step: int, total: int) -> float:
         """Factor on the rate of optimiser ``name`` at ``step`` of ``total``; a pure function."""
         return learning_rate_factor(step, total, self.recipe.warmup)
 
     def momentum(self, name: str, step: int, total: int) -> float | None:
-        """Momentum (Adam's first beta) of optimiser ``name`` at ``step``; ``None``: as the optimiser has it."""
+        """Momentum (Adam's first beta) of optimiser ``name`` at ``step``; ``None``: as it was made."""
         return None
 
     def start_epoch(self, epoch: int) -> None:  # noqa: B027 - most networks do the same in every epoch
