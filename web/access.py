@@ -12,6 +12,7 @@ from flask import Blueprint, Flask, abort, current_app, redirect, render_templat
 from werkzeug.wrappers import Response
 
 from suite.settings import Settings
+from web.api.problems import is_api
 from web.services import services
 
 blueprint = Blueprint("access", __name__)
@@ -81,6 +82,8 @@ def leave() -> Response:
 
 
 def _require_login() -> Response | None:
+    if is_api():  # asks for itself: programs bring tokens
+        return None
     if request.endpoint in OPEN_ENDPOINTS or session.get("entered"):
         return None
     if request.method != "GET" or "text/html" not in request.headers.get("Accept", ""):

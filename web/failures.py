@@ -8,6 +8,7 @@ from flask import Flask, Response, json, render_template, request
 from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge, SecurityError
 
 from suite.errors import InputError, SuiteError
+from web.api import problems
 from web.services import services
 
 _log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ _SENTENCES = {
 
 
 def init_app(app: Flask) -> None:
-    """Answer every error with a page of the house."""
+    """Answer every error with a page of the house, and programs with problem details."""
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(SuiteError, _suite_error)
     app.register_error_handler(Exception, _unforeseen)
@@ -52,6 +53,8 @@ def problem(status: int, sentence: str) -> Response:
 
 
 def _http_error(error: HTTPException) -> Response:
+    if problems.is_api():
+        return problems.answer(problems.of_exception(error))
     status = error.code or 500
     if isinstance(error, SecurityError):  # the host is not ours: no address of this site can be built
         return Response("This service does not answer to that host name.\n", 400, content_type="text/plain")
@@ -64,10 +67,14 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _suite_error(error: SuiteError) -> Response:
+    if problems.is_api():
+        return problems.answer(problems.of_exception(error))
     _log.warning("%s %s: %s", request.method, request.path, error)
     return problem(422 if isinstance(error, InputError) else 503, str(error))
 
 
 def _unforeseen(error: Exception) -> Response:
+    if problems.is_api():
+        return problems.answer(problems.of_exception(error))
     _log.error("%s %s failed", request.method, request.path, exc_info=error)
     return problem(500, _SENTENCES[500])

@@ -7,13 +7,21 @@ from dataclasses import dataclass
 
 from flask import current_app
 
+from suite.accounts.audit import AuditTrail
+from suite.accounts.repetition import Repetitions
+from suite.accounts.tokens import Tokens
+from suite.accounts.users import Users
 from suite.jobs.broker import create_celery, publisher
 from suite.jobs.catalogue import Catalogue
 from suite.jobs.contracts import Publish
 from suite.jobs.database import Database
+from suite.jobs.models import QueueName
 from suite.jobs.queue import JobQueue
-from suite.jobs.store import Store
+from suite.jobs.store import Store, open_store
 from suite.jobs.submission import Submission
+from suite.records.reviews import Reviews
+from suite.records.search import StudySearch
+from suite.records.uploads import Uploads
 from suite.settings import Settings
 
 
@@ -29,6 +37,41 @@ class Services:
     submission: Submission
     publish: Publish
 
+    @property
+    def users(self) -> Users:
+        """Accounts of people and programs."""
+        return Users(self.database, time.time)
+
+    @property
+    def tokens(self) -> Tokens:
+        """Keys of programs."""
+        return Tokens(self.database, time.time)
+
+    @property
+    def trail(self) -> AuditTrail:
+        """Who did what."""
+        return AuditTrail(self.database, time.time)
+
+    @property
+    def repetitions(self) -> Repetitions:
+        """Requests with an idempotency key."""
+        return Repetitions(self.database, time.time)
+
+    @property
+    def reviews(self) -> Reviews:
+        """What readers say of readings."""
+        return Reviews(self.database, time.time, self.trail)
+
+    @property
+    def search(self) -> StudySearch:
+        """Finding studies."""
+        return StudySearch(self.database)
+
+    @property
+    def uploads(self) -> Uploads:
+        """Files that arrive in pieces."""
+        return Uploads(self.database, self.settings.data, time.time)
+
 
 def open_services(settings: Settings, publish: Publish | None = None) -> Services:
     """Open the database and the queue's sending end.
@@ -41,7 +84,7 @@ def open_services(settings: Settings, publish: Publish | None = None) -> Service
         StorageError: the data folder or the database cannot be used.
     """
     database = Database(settings)
-    store = Store(settings.data)
+    store = open_store(settings)
     send = publish or publisher(create_celery(settings))
     return Services(
         settings=settings,
@@ -49,7 +92,7 @@ def open_services(settings: Settings, publish: Publish | None = None) -> Service
         store=store,
         queue=JobQueue(database, settings, time.time),
         catalogue=Catalogue(database, time.time),
-        submission=Submission(database, store, send),
+        submission=Submission(database, store, send, queue=QueueName(settings.reading_queue)),
         publish=send,
     )
 

@@ -1,0 +1,51 @@
+"""Removing a study: its rows, its films and readings, and what came over the wire for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import delete, func, select
+
+from suite.accounts.audit import AuditTrail
+from suite.accounts.principal import Principal
+from suite.errors import ConflictError, NotFoundError
+from suite.jobs.database import Database
+from suite.jobs.models import Instance, Job, JobState, Study
+from suite.jobs.store import Store
+
+
+def remove_study(
+    database: Database,
+    store: Store,
+    data: Path,
+    trail: AuditTrail,
+    study_id: str,
+    by: Principal,
+    address: str | None,
+) -> None:
+    """Remove everything that is kept of a study, except its lines in the audit trail.
+
+    The rows go first, in one transaction with the line of the trail; what a crash then leaves on the disk is
+    named by no row.
+
+    Raises:
+        NotFoundError: there is no such study.
+        ConflictError: it is being read at the moment.
+        StorageError: the disk or the database refused.
+    """
+    with database.write() as session:
+        study = session.get(Study, study_id)
+        if study is None:
+            raise NotFoundError(f"{study_id}: there is no such study; look for it in the list of studies.")
+        running = select(func.count()).where(Job.study_id == study_id, Job.state == JobState.RUNNING.value)
+        if session.scalar(running):
+            raise ConflictError(f"{study_id}: is being read; cancel that job or wait until it is done.")
+        received = list(session.scalars(select(Instance.file).where(Instance.study_id == study_id)))
+        session.execute(delete(Instance).where(Instance.study_id == study_id))
+        session.delete(study)
+        trail.add(session, by, "study.deleted", study_id, address=address)
+        session.flush()
+        abandoned = store.set_aside(study_id)
+    store.discard(abandoned)
+    for name in received:
+        (data / name).unlink(missing_ok=True)

@@ -1,0 +1,125 @@
+"""Progress of a job as server-sent events: one event for each change, and a sign of life in between."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+from flask import Response, current_app, request
+
+from suite.accounts.principal import Scope
+from suite.errors import NotFoundError
+from suite.jobs.database import Database
+from suite.jobs.watching import watch
+from suite.records.jobs import find_job
+from web.api.jobs import shape_of
+from web.api.operations import Answers, api
+from web.api.problems import ProblemError
+from web.services import services
+
+STREAM_SECONDS = 300.0
+"""A stream ends after this; the browser comes back by itself and says what it has seen."""
+
+SILENCE_SECONDS = 10.0
+"""Proxies end a connection on which nothing is said for long."""
+
+RETRY_MILLISECONDS = 1000
+_EVENT_ID = r"^[A-Za-z0-9._-]{0,200}$"
+
+
+class Seats:
+    """How many streams run at once: each keeps one of the server's threads."""
+
+    def __init__(self, count: int) -> None:
+        self._left = threading.BoundedSemaphore(count)
+
+    def take(self) -> bool:
+        return self._left.acquire(blocking=False)
+
+    def give_back(self) -> None:
+        self._left.release()
+
+
+@api.operation(
+    "GET",
+    "/jobs/<job_id>/events",
+    tag="jobs",
+    scope=Scope.STUDIES_READ,
+    request_headers={
+        "Last-Event-ID": {
+            "type": "string",
+            "pattern": _EVENT_ID,
+            "description": "`id` of the last event that was seen; what is older is not sent again",
+        }
+    },
+    answers={
+        200: Answers(
+            "Events named `job`, then one named `end`; the data of both is the job as JSON",
+            media={"text/event-stream": {"type": "string"}},
+        )
+    },
+)
+def watch_job(job_id: str) -> Response:
+    """Follow a job until it has ended, as server-sent events.
+
+    A stream ends after five minutes at the latest; reconnect with `Last-Event-ID`. Half of the server's
+    threads may stream at once; beyond that the answer is 503.
+    """
+    database = services().database
+    find_job(database, job_id)
+    seats = _seats()
+    if not seats.take():
+        raise ProblemError(
+            503, "no-seat", "Too many streams are open; ask for the job itself, or try again in a moment.",
+            headers={"Retry-After": "5"},
+        )  # fmt: skip
+    stream = _Stream(database, job_id, request.headers.get("Last-Event-ID"), seats)
+    response = Response(stream, content_type="text/event-stream")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"
+    return response
+
+
+class _Stream:
+    """The events as bytes; the server closes it whether or not the job has ended."""
+
+    def __init__(self, database: Database, job_id: str, after: str | None, seats: Seats) -> None:
+        self._events = _events(database, job_id, after)
+        self._seats: Seats | None = seats
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._events).encode()
+
+    def close(self) -> None:
+        """Called by the server at the end, once."""
+        seats, self._seats = self._seats, None
+        if seats is not None:
+            seats.give_back()
+
+
+def _events(database: Database, job_id: str, after: str | None) -> Iterator[str]:
+    yield f"retry: {RETRY_MILLISECONDS}\n\n"
+    said = time.monotonic()
+    for change in watch(database, job_id, after=after, timeout_seconds=STREAM_SECONDS):
+        if change is not None:
+            try:
+                job = shape_of(find_job(database, job_id))
+            except NotFoundError:
+                return
+            name = "end" if change.final else "job"
+            yield f"id: {change.version}\nevent: {name}\ndata: {job.model_dump_json()}\n\n"
+            said = time.monotonic()
+        elif time.monotonic() - said >= SILENCE_SECONDS:
+            yield ": still at work\n\n"
+            said = time.monotonic()
+
+
+def _seats() -> Seats:
+    seats: Seats = current_app.extensions.setdefault(
+        "radsuite.seats", Seats(max(1, services().settings.web_threads // 2))
+    )
+    return seats

@@ -1,0 +1,194 @@
+"""Jobs: readings that were asked for, where they stand, and stopping or repeating them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pydantic import Field
+
+from suite.accounts.principal import Scope
+from suite.errors import ConflictError
+from suite.jobs import requests
+from suite.jobs.models import JobKind, JobState, QueueName
+from suite.records.jobs import JobRecord, find_job, list_jobs
+from web.api.operations import ROOT, Answers, Reply, api
+from web.api.shapes import (
+    PAGE_HEADERS,
+    Cursor,
+    Limit,
+    Moment,
+    Shape,
+    Wanted,
+    from_cursor,
+    link_header,
+    to_cursor,
+)
+from web.identity import identify
+from web.services import services
+
+
+class StageShape(Shape):
+    """One stage of the latest attempt."""
+
+    name: str
+    state: str
+    seconds: float | None = Field(description="Once it is finished")
+
+
+class JobShape(Shape):
+    """One job as it stands."""
+
+    id: str
+    study_id: str | None = Field(description="Null for training runs")
+    kind: JobKind
+    queue: QueueName
+    state: JobState
+    override_gate: bool
+    priority: float = Field(description="Higher is read sooner; only ever raised")
+    priority_reason: str | None
+    attempts: int
+    created_at: Moment
+    started_at: Moment | None
+    finished_at: Moment | None
+    cancel_requested: bool
+    error: str | None = Field(description="Why it ended without a result, and what to do now")
+    device_fallback: str | None = Field(description="What ran on the CPU because the GPU refused")
+    summary: dict[str, Any] | None = Field(description="Gate, triage and leading findings, once done")
+    stages: list[StageShape]
+
+
+class JobPage(Shape):
+    """Some jobs, the newest first."""
+
+    items: list[JobShape]
+    next: str | None = Field(description="`cursor` of the next page")
+
+
+class JobQuery(Wanted):
+    """Which jobs."""
+
+    state: list[JobState] | None = None
+    study: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class JobRequest(Wanted):
+    """How a study is read."""
+
+    override_gate: bool = Field(False, description="Read it even if the gate refuses the film")
+
+
+@api.operation(
+    "GET",
+    "/jobs",
+    tag="jobs",
+    scope=Scope.STUDIES_READ,
+    query=JobQuery,
+    answers={200: Answers("Some jobs", JobPage, headers=PAGE_HEADERS)},
+)
+def list_all_jobs(query: JobQuery) -> Reply:
+    """Jobs, the newest first."""
+    before: tuple[float, str] | None = None
+    if query.cursor is not None:
+        created, job_id = from_cursor(query.cursor, (int, float), str)
+        before = float(created), job_id
+    rows = list_jobs(
+        services().database,
+        states=frozenset(query.state or ()),
+        study_id=query.study,
+        before=before,
+        limit=query.limit + 1,
+    )
+    shown = rows[: query.limit]
+    following = to_cursor(shown[-1].created_at, shown[-1].id) if len(rows) > query.limit else None
+    body = JobPage(items=[shape_of(job) for job in shown], next=following)
+    return Reply(body, headers=link_header(following))
+
+
+@api.operation(
+    "POST",
+    "/studies/<study_id>/jobs",
+    tag="jobs",
+    scope=Scope.STUDIES_WRITE,
+    body=JobRequest,
+    audit="job.requested",
+    answers={
+        202: Answers(
+            "The job; an unfinished one for the same is given again",
+            JobShape,
+            headers={"Location": "The job"},
+        )
+    },
+)
+def request_reading(study_id: str, body: JobRequest) -> Reply:
+    """Ask for a reading of a study."""
+    parts = services()
+    parts.search.study(study_id)
+    job_id = parts.queue.submit(study_id, override_gate=body.override_gate)
+    parts.publish(job_id)
+    return _at(job_id, {"job": job_id, "override_gate": body.override_gate})
+
+
+@api.operation(
+    "GET", "/jobs/<job_id>", tag="jobs", scope=Scope.STUDIES_READ, answers={200: Answers("The job", JobShape)}
+)
+def get_job(job_id: str) -> JobShape:
+    """One job."""
+    return shape_of(find_job(services().database, job_id))
+
+
+@api.operation(
+    "POST",
+    "/jobs/<job_id>/cancel",
+    tag="jobs",
+    scope=Scope.STUDIES_WRITE,
+    audit="job.cancelled",
+    answers={
+        202: Answers(
+            "The job; one that runs stops at its next stage", JobShape, headers={"Location": "The job"}
+        )
+    },
+)
+def cancel_job(job_id: str) -> Reply:
+    """Stop a job. One that has ended answers 409."""
+    database = services().database
+    job = find_job(database, job_id)
+    if job.state.is_final:
+        raise ConflictError(f"Job {job_id} is {job.state} already; there is nothing to cancel.")
+    requests.cancel(database, job_id, time.time(), by=identify().name)
+    return _at(job_id)
+
+
+@api.operation(
+    "POST",
+    "/jobs/<job_id>/retry",
+    tag="jobs",
+    scope=Scope.STUDIES_WRITE,
+    audit="job.retried",
+    answers={202: Answers("The new job", JobShape, headers={"Location": "The new job"})},
+)
+def retry_job(job_id: str) -> Reply:
+    """Ask again for what a failed, cancelled or dead job asked for. Any other answers 409.
+
+    Stages that were finished are not computed again.
+    """
+    parts = services()
+    job = find_job(parts.database, job_id)
+    if not job.state.may_be_retried:
+        raise ConflictError(f"Job {job_id} is {job.state}; only failed, cancelled or dead jobs are retried.")
+    new_id, queue = requests.retry(parts.database, job_id, time.time())
+    parts.publish(new_id, queue.value)
+    return _at(new_id, {"of": job_id})
+
+
+def shape_of(job: JobRecord) -> JobShape:
+    """The job as it is sent."""
+    return JobShape.model_validate(job)
+
+
+def _at(job_id: str, detail: dict[str, Any] | None = None) -> Reply:
+    job = shape_of(find_job(services().database, job_id))
+    headers = {"Location": f"{ROOT}/jobs/{job_id}"}
+    return Reply(job, 202, headers, subject=job.study_id or job_id, detail=detail or {"job": job_id})

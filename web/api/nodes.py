@@ -1,0 +1,258 @@
+"""Other systems, and results on their way to them."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, RootModel
+
+from suite.accounts.principal import Scope
+from suite.dicom.network.nodes import DIMSE, Destination, KnownNode, Nodes
+from suite.dicom.network.routing import enqueue
+from suite.dicom.network.rules import Kind, Rules
+from suite.errors import ConflictError, InputError, NotFoundError
+from suite.records.pushes import PushRecord, find_push, pushes_of
+from web.api.operations import ROOT, Answers, Reply, api
+from web.api.shapes import FindingCode, Moment, Shape, Wanted
+from web.services import services
+
+_URL = r"^https?://[A-Za-z0-9._~:%@\[\]-]*[A-Za-z0-9\]](:[0-9]{1,4})?(/[!-~]*)?$"
+NodeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+class NodeShape(Shape):
+    """One system that takes results."""
+
+    name: str
+    kind: Literal["dimse", "stow"]
+    address: str = Field(description="Title, host and port, or URL without its credentials")
+    tls: bool
+    rules: Rules
+    enabled: bool
+
+
+class NodeList(Shape):
+    """All systems."""
+
+    items: list[NodeShape]
+
+
+class RulesRequest(Wanted):
+    """When results are sent by themselves, and which of them."""
+
+    when: Literal["always", "accepted", "abnormal", "suggested", "never"] = "accepted"
+    findings: list[FindingCode] = Field(default_factory=list, description="For `suggested`; none is any")
+    objects: list[Kind] = Field(default_factory=list, description="Kinds of objects; none is all")
+
+
+class DimseNode(Wanted):
+    """A system that takes DICOM associations."""
+
+    name: NodeName
+    kind: Literal["dimse"]
+    ae_title: str = Field(min_length=1, max_length=16, pattern=r"^[!-\[\]-~]+$")
+    host: str = Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:_-]+$")
+    port: int = Field(ge=1, le=65535)
+    tls: bool = False
+    rules: RulesRequest = Field(default_factory=RulesRequest)
+
+
+class StowNode(Wanted):
+    """A system that takes STOW-RS."""
+
+    name: NodeName
+    kind: Literal["stow"]
+    url: str = Field(max_length=1000, pattern=_URL, description="User and password may stand in it")
+    rules: RulesRequest = Field(default_factory=RulesRequest)
+
+
+class NodeRequest(RootModel[Annotated[DimseNode | StowNode, Field(discriminator="kind")]]):
+    """A system that takes results."""
+
+
+class NodeChange(Wanted):
+    """What shall change of a node."""
+
+    enabled: bool = Field(description="False holds back what is meant for it")
+
+
+class PushRequest(Wanted):
+    """Where a study's latest reading is sent."""
+
+    node: NodeName
+    again: bool = Field(False, description="Also if it was sent before")
+
+
+class PushShape(Shape):
+    """One reading on its way to one node."""
+
+    id: int
+    study_id: str
+    job_id: str
+    node: str
+    state: Literal["queued", "sending", "sent", "failed"]
+    attempts: int
+    next_attempt_at: Moment
+    error: str | None
+    created_at: Moment
+    sent_at: Moment | None
+
+
+class PushList(Shape):
+    """What was and is sent of a study."""
+
+    items: list[PushShape]
+
+
+@api.operation(
+    "GET",
+    "/nodes",
+    tag="nodes",
+    scope=Scope.NODES_READ,
+    answers={200: Answers("The nodes", NodeList)},
+)
+def list_nodes() -> NodeList:
+    """The systems that results can be sent to."""
+    return NodeList(items=[_shape(node) for node in _nodes().all()])
+
+
+@api.operation(
+    "POST",
+    "/nodes",
+    tag="nodes",
+    scope=Scope.ADMIN,
+    body=NodeRequest,
+    audit="node.created",
+    answers={201: Answers("The node", NodeShape, headers={"Location": "The node"})},
+)
+def create_node(body: NodeRequest) -> Reply:
+    """Add a system. A name that is taken answers 409."""
+    wanted = body.root
+    if any(node.destination.name == wanted.name for node in _nodes().all()):
+        raise ConflictError(f"{wanted.name}: a node of that name exists; choose another name.")
+    _nodes().add(Destination(**wanted.model_dump(exclude={"rules"})), wanted.rules.model_dump(mode="json"))
+    headers = {"Location": f"{ROOT}/nodes/{wanted.name}"}
+    return Reply(_shape(_node(wanted.name)), 201, headers, wanted.name, {"kind": wanted.kind})
+
+
+@api.operation(
+    "GET",
+    "/nodes/<node>",
+    tag="nodes",
+    scope=Scope.NODES_READ,
+    answers={200: Answers("The node", NodeShape)},
+)
+def get_node(node: str) -> NodeShape:
+    """One system."""
+    return _shape(_node(node))
+
+
+@api.operation(
+    "PATCH",
+    "/nodes/<node>",
+    tag="nodes",
+    scope=Scope.ADMIN,
+    body=NodeChange,
+    audit="node.changed",
+    answers={200: Answers("The node as it is now", NodeShape)},
+)
+def change_node(node: str, body: NodeChange) -> Reply:
+    """Hold back what is meant for a system, or send again."""
+    _node(node)
+    _nodes().enable(node, enabled=body.enabled)
+    return Reply(_shape(_node(node)), detail={"enabled": body.enabled})
+
+
+@api.operation(
+    "DELETE",
+    "/nodes/<node>",
+    tag="nodes",
+    scope=Scope.ADMIN,
+    audit="node.removed",
+    answers={204: Answers("It is gone")},
+)
+def remove_node(node: str) -> Reply:
+    """Remove a system and what was still to be sent to it."""
+    _node(node)
+    _nodes().remove(node)
+    return Reply(status=204)
+
+
+@api.operation(
+    "POST",
+    "/studies/<study_id>/pushes",
+    tag="nodes",
+    scope=Scope.NODES_SEND,
+    body=PushRequest,
+    audit="study.pushed",
+    answers={202: Answers("It is in the outbox", PushShape, headers={"Location": "The push"})},
+)
+def push_study(study_id: str, body: PushRequest) -> Reply:
+    """Send the objects of a study's latest reading to a node.
+
+    They wait in the outbox until the node has confirmed them. What is on its way already is not queued twice.
+    """
+    study = services().search.study(study_id)
+    if study.done is None:
+        raise ConflictError(f"{study_id}: has no finished reading to send yet; wait until its job is done.")
+    node = _node(body.node)
+    enqueue(services().database, study.done.id, node.id, time.time(), again=body.again)
+    push = find_push(services().database, study_id, job_id=study.done.id, node_id=node.id)
+    headers = {"Location": f"{ROOT}/studies/{study_id}/pushes/{push.id}"}
+    return Reply(_push(push), 202, headers, detail={"node": body.node, "job": study.done.id})
+
+
+@api.operation(
+    "GET",
+    "/studies/<study_id>/pushes",
+    tag="nodes",
+    scope=Scope.NODES_READ,
+    answers={200: Answers("What was and is sent", PushList)},
+)
+def list_pushes(study_id: str) -> PushList:
+    """What was sent of a study, and what is on its way."""
+    services().search.study(study_id)
+    return PushList(items=[_push(push) for push in pushes_of(services().database, study_id)])
+
+
+@api.operation(
+    "GET",
+    "/studies/<study_id>/pushes/<push_id>",
+    tag="nodes",
+    scope=Scope.NODES_READ,
+    answers={200: Answers("The push", PushShape)},
+)
+def get_push(study_id: str, push_id: int) -> PushShape:
+    """How far one push is."""
+    return _push(find_push(services().database, study_id, push_id=push_id))
+
+
+def _nodes() -> Nodes:
+    return Nodes(services().database)
+
+
+def _node(name: str) -> KnownNode:
+    try:
+        return _nodes().named(name)
+    except InputError:
+        raise NotFoundError(
+            f"{name}: there is no node of that name; list the nodes to see which are."
+        ) from None
+
+
+def _shape(node: KnownNode) -> NodeShape:
+    kind: Any = node.destination.kind
+    tls = node.destination.tls if kind == DIMSE else node.destination.url.startswith("https:")
+    return NodeShape(
+        name=node.destination.name,
+        kind=kind,
+        address=str(node.destination),
+        tls=tls,
+        rules=node.rules,
+        enabled=node.enabled,
+    )
+
+
+def _push(push: PushRecord) -> PushShape:
+    return PushShape.model_validate(push)

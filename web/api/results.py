@@ -1,0 +1,188 @@
+"""Reports and pictures of readings: of a study's latest, or of one job, which never changes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, send_file
+from pydantic import Field
+
+from suite.accounts.principal import Scope
+from suite.errors import ConflictError, NotFoundError
+from suite.jobs.store import REPORT
+from suite.records.jobs import JobRecord, find_job
+from web import pixels
+from web.api.document import REPORT as REPORT_SCHEMA
+from web.api.document import SCHEMAS
+from web.api.operations import ROOT, Answers, api
+from web.api.shapes import Shape
+from web.services import services
+
+FOREVER = "private, max-age=31536000, immutable"
+ASK_AGAIN = "private, no-cache"
+
+_CACHED = {"ETag": "Of this very content", "Cache-Control": "How long it holds"}
+_JSON = {"application/json": {"$ref": SCHEMAS + REPORT_SCHEMA}}
+_PNG = {"image/png": {"type": "string", "contentMediaType": "image/png"}}
+_REPORT_ANSWERS = {
+    200: Answers("The report, schema radsuite.report/1", media=_JSON, headers=_CACHED),
+    304: Answers("It is the one in `If-None-Match`"),
+}
+_IMAGE_ANSWERS = {
+    200: Answers("The picture; grey pictures have 16 bits", media=_PNG, headers=_CACHED),
+    206: Answers("The part that `Range` asked for", media=_PNG, headers=_CACHED),
+    304: Answers("It is the one in `If-None-Match`"),
+}
+
+
+class ImageShape(Shape):
+    """One picture of a reading."""
+
+    name: str
+    url: str = Field(description="Of this reading: what is there never changes")
+    bytes: int
+
+
+class ImageList(Shape):
+    """The pictures of one reading."""
+
+    job_id: str
+    items: list[ImageShape]
+
+
+@api.operation(
+    "GET", "/studies/<study_id>/report", tag="results", scope=Scope.STUDIES_READ, answers=_REPORT_ANSWERS
+)
+def get_report(study_id: str) -> Response:
+    """The report of a study's latest finished reading. 404 before there is one."""
+    return _report(_latest(study_id), ASK_AGAIN)
+
+
+@api.operation(
+    "GET",
+    "/jobs/<job_id>/report",
+    tag="results",
+    scope=Scope.STUDIES_READ,
+    problems=(409,),
+    answers=_REPORT_ANSWERS,
+)
+def get_report_of_job(job_id: str) -> Response:
+    """The report of one job. 409 while the job has no result."""
+    return _report(_done(job_id), FOREVER)
+
+
+@api.operation(
+    "GET",
+    "/studies/<study_id>/images",
+    tag="results",
+    scope=Scope.STUDIES_READ,
+    answers={200: Answers("The pictures", ImageList)},
+)
+def list_images(study_id: str) -> ImageList:
+    """The pictures of a study's latest finished reading. 404 before there is one."""
+    job = _latest(study_id)
+    found = []
+    for name, path in _pictures(_content(job)).items():
+        file = services().store.file(study_id, job.reading or "", path)
+        if file.is_file():
+            address = f"{ROOT}/jobs/{job.id}/images/{name}"
+            found.append(ImageShape(name=name, url=address, bytes=file.stat().st_size))
+    return ImageList(job_id=job.id, items=found)
+
+
+@api.operation(
+    "GET",
+    "/studies/<study_id>/images/<image>",
+    tag="results",
+    scope=Scope.STUDIES_READ,
+    problems=(416,),
+    answers=_IMAGE_ANSWERS,
+)
+def get_image(study_id: str, image: str) -> Response:
+    """One picture of a study's latest finished reading, as PNG."""
+    return _image(_latest(study_id), image, ASK_AGAIN)
+
+
+@api.operation(
+    "GET",
+    "/jobs/<job_id>/images/<image>",
+    tag="results",
+    scope=Scope.STUDIES_READ,
+    problems=(409, 416),
+    answers=_IMAGE_ANSWERS,
+)
+def get_image_of_job(job_id: str, image: str) -> Response:
+    """One picture of one job's reading, as PNG; it never changes."""
+    return _image(_done(job_id), image, FOREVER)
+
+
+@api.operation(
+    "GET",
+    "/studies/<study_id>/thumbnail",
+    tag="results",
+    scope=Scope.STUDIES_READ,
+    answers={200: _IMAGE_ANSWERS[200], 304: _IMAGE_ANSWERS[304]},
+)
+def get_thumbnail(study_id: str) -> Response:
+    """A small picture of the film, for lists."""
+    _latest(study_id)
+    return pixels.thumbnail(study_id)
+
+
+def latest_report(study_id: str) -> dict[str, Any] | None:
+    """The report of a study's latest reading, where there is one."""
+    job = services().search.study(study_id).done
+    return None if job is None else _content(job)
+
+
+def _latest(study_id: str) -> JobRecord:
+    job = services().search.study(study_id).done
+    if job is None:
+        raise NotFoundError(f"{study_id}: has no finished reading yet; wait until its job is done.")
+    return job
+
+
+def _done(job_id: str) -> JobRecord:
+    job = find_job(services().database, job_id)
+    if job.reading is None or job.study_id is None:
+        raise ConflictError(f"Job {job_id} is {job.state} and has no result; wait until it is done.")
+    return job
+
+
+def _content(job: JobRecord) -> dict[str, Any]:
+    return services().store.report(job.study_id or "", job.reading or "")
+
+
+def _pictures(report: Mapping[str, Any]) -> dict[str, str]:
+    """Paths by name: films, layers, masks, and a heatmap for each finding and view."""
+    heatmaps = {
+        f"heatmap-{code}-{view}": path
+        for code, paths in pixels.heatmap_layers(report).items()
+        for view, path in paths.items()
+    }
+    return pixels.stored_images(report) | heatmaps
+
+
+def _report(job: JobRecord, cache: str) -> Response:
+    return _file(job, REPORT, "application/json", f"{job.study_id}-report.json", cache)
+
+
+def _image(job: JobRecord, name: str, cache: str) -> Response:
+    path = _pictures(_content(job)).get(name)
+    if path is None:
+        raise NotFoundError(f"{job.study_id}: has no picture {name}; list the pictures to see which it has.")
+    return _file(job, path, "image/png", f"{job.study_id}-{name}.png", cache)
+
+
+def _file(job: JobRecord, relative: str, kind: str, name: str, cache: str) -> Response:
+    path = services().store.file(job.study_id or "", job.reading or "", relative)
+    if not path.is_file():
+        raise NotFoundError(f"{job.study_id}: {relative} is missing in the store; read the study again.")
+    etag = hashlib.sha256(f"{job.id}/{job.reading}/{relative}".encode()).hexdigest()[:32]
+    response = send_file(
+        path, mimetype=kind, as_attachment=True, download_name=name, conditional=True, etag=etag
+    )
+    response.headers["Cache-Control"] = cache
+    return response

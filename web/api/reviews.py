@@ -1,0 +1,150 @@
+"""Reviews: what readers say of a reading, and taking it back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from flask import request
+from pydantic import Field, RootModel
+
+from suite.accounts.principal import Scope
+from suite.records.reviews import MAX_TEXT, ReviewSheet, Verdict
+from web.api.operations import Answers, Reply, api
+from web.api.problems import ProblemError
+from web.api.results import latest_report
+from web.api.shapes import FindingCode, Moment, Shape, Wanted
+from web.identity import address, identify
+from web.services import services
+
+_ETAG = {"ETag": "Version of the sheet, for `If-Match`"}
+
+
+class ReviewShape(Shape):
+    """One thing that was said."""
+
+    id: int
+    job_id: str | None = Field(description="The reading it is about")
+    finding: str | None = Field(description="Code of the finding; null for a comment on the whole reading")
+    verdict: Verdict
+    text: str | None
+    user: str
+    model_sha256: str | None = Field(description="Weights of the network that made the reading")
+    created_at: Moment
+    undone_at: Moment | None = Field(description="When it was taken back")
+
+
+class ReviewSheetShape(Shape):
+    """All that was said of a study, the oldest first."""
+
+    study_id: str
+    entries: list[ReviewShape]
+    standing: dict[str, Literal["accepted", "rejected", "added"]] = Field(
+        description="The verdict that counts, by finding: the latest that was not taken back"
+    )
+
+
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT, pattern=r"^[^\x00]*$")]
+
+
+class Judgement(Wanted):
+    """What the network said of a finding is accepted or rejected, or a finding is added to it."""
+
+    verdict: Literal["accepted", "rejected", "added"]
+    finding: FindingCode
+    text: Text | None = None
+
+
+class Remark(Wanted):
+    """A comment on a finding, or on the whole reading."""
+
+    verdict: Literal["comment"]
+    finding: FindingCode | None = None
+    text: Text
+
+
+class ReviewRequest(RootModel[Annotated[Judgement | Remark, Field(discriminator="verdict")]]):
+    """Something to say."""
+
+
+@api.operation(
+    "GET",
+    "/studies/<study_id>/reviews",
+    tag="reviews",
+    scope=Scope.STUDIES_READ,
+    answers={200: Answers("The sheet", ReviewSheetShape, headers=_ETAG), 304: Answers("Not changed")},
+)
+def list_reviews(study_id: str) -> Reply:
+    """What was said of a study."""
+    sheet = services().reviews.sheet(study_id)
+    if request.if_none_match.contains(sheet.version):
+        return Reply(status=304, headers=_headers(sheet))
+    return _reply(sheet, 200)
+
+
+@api.operation(
+    "POST",
+    "/studies/<study_id>/reviews",
+    tag="reviews",
+    scope=Scope.REVIEWS_WRITE,
+    body=ReviewRequest,
+    audit="",
+    if_match=True,
+    answers={201: Answers("The sheet as it is now", ReviewSheetShape, headers=_ETAG)},
+)
+def add_review(study_id: str, body: ReviewRequest) -> Reply:
+    """Say something of a study's latest reading.
+
+    With `If-Match` it is only taken if nobody has reviewed the study since; else the answer is 412.
+    """
+    sheet, _ = services().reviews.add(
+        study_id,
+        Verdict(body.root.verdict),
+        identify(),
+        finding=body.root.finding,
+        text=body.root.text,
+        report=latest_report(study_id),
+        expected_version=_expected(),
+        address=address(),
+    )
+    return _reply(sheet, 201)
+
+
+@api.operation(
+    "DELETE",
+    "/studies/<study_id>/reviews/<review_id>",
+    tag="reviews",
+    scope=Scope.REVIEWS_WRITE,
+    audit="",
+    if_match=True,
+    problems=(409,),
+    answers={200: Answers("The sheet as it is now", ReviewSheetShape, headers=_ETAG)},
+)
+def undo_review(study_id: str, review_id: int) -> Reply:
+    """Take back what one said; an administrator may take back what others said. The entry stays, marked."""
+    sheet = services().reviews.undo(
+        study_id, review_id, identify(), expected_version=_expected(), address=address()
+    )
+    return _reply(sheet, 200)
+
+
+def _expected() -> str | None:
+    """The version in ``If-Match``; ``None`` for any."""
+    if "If-Match" not in request.headers or request.if_match.star_tag:
+        return None
+    tags = list(request.if_match.as_set())
+    if len(tags) != 1:
+        raise ProblemError(400, "malformed-etag", "If-Match takes one version in quotes, as ETag gave it.")
+    return str(tags[0])
+
+
+def _headers(sheet: ReviewSheet) -> dict[str, str]:
+    return {"ETag": f'"{sheet.version}"', "Cache-Control": "private, no-cache"}
+
+
+def _reply(sheet: ReviewSheet, status: int) -> Reply:
+    body = ReviewSheetShape(
+        study_id=sheet.study_id,
+        entries=[ReviewShape.model_validate(entry) for entry in sheet.entries],
+        standing={finding: entry.verdict.value for finding, entry in sheet.standing.items()},  # type: ignore[misc]
+    )
+    return Reply(body, status, _headers(sheet))

@@ -1,0 +1,137 @@
+"""Who makes a request: a token, the service's secret, a session of the pages, or whoever sits here.
+
+Pages and interfaces ask the same function. Views that change something also ask :func:`check_origin`, because
+a browser sends cookies, and on this computer needs none, whatever site the request comes from.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+from flask import current_app, g, request, session
+
+from suite.accounts.attempts import AttemptLimit
+from suite.accounts.principal import LOCAL, SECRET, Means, Principal
+from suite.accounts.tokens import PREFIX
+from suite.errors import AccessError
+from web.services import services
+
+USER_KEY = "user"
+"""Number of the signed-in user in a session."""
+
+ENTERED_KEY = "entered"
+"""Set in a session that began with the service's secret."""
+
+CSRF_KEY = "csrf"
+CSRF_HEADER = "X-CSRF-Token"
+
+
+class NotIdentifiedError(AccessError):
+    """Nobody, or nobody known, makes this request. ``given`` tells whether something was shown."""
+
+    def __init__(self, sentence: str, *, given: bool) -> None:
+        super().__init__(sentence)
+        self.given = given
+
+
+class TooManyAttemptsError(AccessError):
+    """This address was wrong too often lately."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"Too many wrong credentials came from this address; wait {round(seconds / 60) or 1} min."
+        )
+        self.seconds = seconds
+
+
+class ForeignOriginError(AccessError):
+    """A request that changes something came without the session's token."""
+
+
+def attempts() -> AttemptLimit:
+    """The application's count of wrong credentials."""
+    found: AttemptLimit = current_app.extensions.setdefault("radsuite.attempts", AttemptLimit())
+    return found
+
+
+def identify() -> Principal:
+    """Who makes the current request.
+
+    Raises:
+        NotIdentifiedError: nobody, or credentials that are wrong.
+        TooManyAttemptsError: the address was wrong too often.
+    """
+    if "principal" not in g:
+        g.principal = _identify()
+    principal: Principal = g.principal
+    return principal
+
+
+def address() -> str:
+    """Network address of the sender."""
+    return request.remote_addr or "unknown"
+
+
+def check_origin(principal: Principal) -> None:
+    """Refuse changes that another site asks for through this browser.
+
+    A token or secret in a header cannot be sent by another site. A session needs its own token in
+    ``X-CSRF-Token``. On this computer, where nothing is shown, programs may do without; browsers, which say
+    where a request comes from, may not.
+
+    Raises:
+        ForeignOriginError: the session's token is missing or wrong.
+    """
+    if "Authorization" in request.headers:
+        return
+    from_browser = "Origin" in request.headers or "Sec-Fetch-Site" in request.headers
+    if principal.means is Means.LOCAL and not from_browser:
+        return
+    expected = session.get(CSRF_KEY, "")
+    if not expected or not hmac.compare_digest(
+        request.headers.get(CSRF_HEADER, "").encode(), expected.encode()
+    ):
+        raise ForeignOriginError(
+            f"A change through a browser needs its session's token in {CSRF_HEADER}; load the page again."
+        )
+
+
+def _identify() -> Principal:
+    kind, _, shown = request.headers.get("Authorization", "").partition(" ")
+    if kind:
+        if kind.lower() != "bearer" or not shown.strip():
+            raise NotIdentifiedError("Send credentials as `Authorization: Bearer TOKEN`.", given=True)
+        return _by_key(shown.strip())
+    if user_id := session.get(USER_KEY):
+        account = services().users.by_id(int(user_id))
+        if account is not None:
+            return account.principal(Means.SESSION)
+    if services().settings.secret is None:
+        return LOCAL
+    if session.get(ENTERED_KEY):
+        return SECRET
+    raise NotIdentifiedError("This needs a token; send it as `Authorization: Bearer TOKEN`.", given=False)
+
+
+def _by_key(key: str) -> Principal:
+    """A token has 256 random bits, so a right one is let in even from an address that others guess from."""
+    limit, place = attempts(), address()
+    if key.startswith(PREFIX):
+        try:
+            return services().tokens.recognise(key)
+        except AccessError as error:
+            _note(limit, place)
+            raise NotIdentifiedError(str(error), given=True) from None
+    if wait := limit.wait_seconds(place):
+        raise TooManyAttemptsError(wait)
+    secret = services().settings.secret
+    if secret is not None and hmac.compare_digest(key.encode(), secret.get_secret_value().encode()):
+        return SECRET
+    _note(limit, place)
+    raise NotIdentifiedError("The token is unknown, expired or revoked; ask for a new one.", given=True)
+
+
+def _note(limit: AttemptLimit, place: str) -> None:
+    if wait := limit.wait_seconds(place):
+        raise TooManyAttemptsError(wait)
+    limit.note(place)
