@@ -39,6 +39,12 @@ class RemoteStore(Store):
             self._put(path, f"{study_id}/source/{path.name}")
         super().adopt(staged, study_id)
 
+    def set_aside(self, study_id: str) -> Path | None:
+        with self._errors(study_id):
+            if self._files.exists(f"{self._root}/{study_id}"):
+                self._files.rm(f"{self._root}/{study_id}", recursive=True)
+        return super().set_aside(study_id)
+
     def source(self, study_id: str, name: str | None) -> Path | None:
         path = super().source(study_id, name)
         return path and self._here(path)
@@ -127,7 +133,7 @@ class RemoteStore(Store):
 
 def _open(url: str) -> tuple[Any, str]:
     try:
-        import fsspec
+        import fsspec  # type: ignore[import-untyped]
 
         files, path = fsspec.core.url_to_fs(url)
     except (ImportError, ValueError) as error:
