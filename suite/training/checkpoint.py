@@ -23,7 +23,7 @@ FORMAT = "radsuite.checkpoint/1"
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands: the next epoch, the next step, the best validation figure and the epoch it ended."""
+    """Where a run stands: the next epoch and step, the best validation figure and the epoch it came from."""
 
     epoch: int
     step: int

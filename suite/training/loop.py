@@ -104,8 +104,8 @@ def fit(
     """Train ``task`` by its recipe and return the network that did best on the validation part.
 
     ``out`` receives ``last.safetensors`` (to resume from), ``best.safetensors`` and a TensorBoard log. An
-    interrupted run that is resumed gives the same weights as one that was not. A run ends early when the recipe's
-    ``patience`` is exhausted.
+    interrupted run that is resumed gives the same weights as one that was not. The run ends early when the
+    recipe's ``patience`` is exhausted.
 
     Raises:
         WeightsError: ``resume`` finds a checkpoint of another recipe.
