@@ -45,7 +45,7 @@ OPACITIES = {
     "Atelectasis": "atelectasis",
 }
 
-TESTED_ELSEWHERE = {"phantom", "scr", "montgomery", "shenzhen", "siim"}
+TESTED_ELSEWHERE = {"phantom", "scr", "montgomery", "shenzhen", "siim", "painted-masks"}
 """Sets without a table, and the computed one."""
 
 

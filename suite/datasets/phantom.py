@@ -113,6 +113,16 @@ def finding_mask(record: Record, code: str) -> Mask:
     return (read_png(shown) > 0).astype(np.uint8)
 
 
+def tissue_classes(record: Record) -> Mask:
+    """Open beam and shutters 0, soft tissue 1, bone 2 (H, W); metal is bone, as XNet's authors have it."""
+    import numpy as np
+
+    from suite.phantom.encoding import read_png
+
+    stored = read_png(record.targets["tissue"])
+    return np.minimum(stored, 2).astype(np.uint8)
+
+
 def bone_layer(record: Record) -> FloatImage:
     """The true bone layer (H, W) on the frontal film's [0, 1] scale: film = soft tissue + bone."""
     from suite.phantom.encoding import bone_layer as decoded

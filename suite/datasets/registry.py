@@ -12,6 +12,7 @@ from suite.datasets import (
     frontal_lateral,
     jsrt,
     montgomery,
+    painted_masks,
     phantom,
     scr,
     shenzhen,
@@ -66,6 +67,13 @@ KINDS: tuple[DatasetKind, ...] = (
         "shenzhen", "Shenzhen films, lung outlines", shenzhen.LICENCE, shenzhen.LAYOUT, shenzhen.read
     ),
     DatasetKind("siim", "SIIM-ACR pneumothorax outlines", siim.LICENCE, siim.LAYOUT, siim.read),
+    DatasetKind(
+        painted_masks.NAME,
+        "Films with painted tissue masks",
+        painted_masks.LICENCE,
+        painted_masks.LAYOUT,
+        painted_masks.read,
+    ),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,8 @@ class Evaluation:
     """Labels and scores by name, to be drawn as ROC curves."""
     spread: Sequence[str] = ()
     """Columns of ``rows`` whose spread over films is drawn."""
+    pictures: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
+    """Further pictures by file name, each drawn by a function of the path it is written to."""
 
     def scalars(self) -> dict[str, float]:
         return {name: figure.value for name, figure in self.figures.items()}
@@ -80,6 +82,8 @@ class Evaluation:
             plot_roc(self.curves, folder / "roc.png")
         if self.spread:
             plot_spread(self.rows, self.spread, folder / "spread.png")
+        for name, draw in self.pictures.items():
+            draw(folder / name)
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -1,0 +1,192 @@
+"""How well tissue is told apart: F1, AUC, precision and recall by class, with intervals, and comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from segmentation.tissues import calibration
+from segmentation.tissues.network import CLASSES
+from segmentation.tissues.parts import part_of
+from segmentation.tissues.pixels import Counts, PixelCounts, areas_under_curve, shares, weighted
+from segmentation.tissues.stage import tissue_probabilities
+from segmentation.tissues.thresholds import called
+from segmentation.tissues.truth import tissue_classes
+from suite.datasets.manifest import Record
+from suite.study import FloatImage, Mask
+from suite.training.evaluation import Figure
+from suite.training.films import load_film
+from suite.training.intervals import bootstrap
+
+PUBLISHED = {
+    "source": "Bullock et al. 2019, 21 test images; its column 'accuracy' of a class is the precision",
+    "xnet": {
+        "f1": 0.92, "auc": 0.98, "precision": 0.92,
+        "f1_open_beam": 0.97, "f1_soft_tissue": 0.87, "f1_bone": 0.90,
+        "auc_open_beam": 1.00, "auc_soft_tissue": 0.97, "auc_bone": 0.97,
+        "precision_open_beam": 0.96, "precision_soft_tissue": 0.94, "precision_bone": 0.88,
+        "confidence_open_beam": 0.99, "confidence_soft_tissue": 0.95, "confidence_bone": 0.97,
+    },
+    "segnet": {"f1": 0.89, "f1_open_beam": 0.96, "f1_soft_tissue": 0.83, "f1_bone": 0.90},
+}  # fmt: skip
+"""What the paper prints, for comparison only: other films, other truth."""
+
+NOTES = (
+    "Pixels of all films together, at each film's own resolution, before any post-processing; figures "
+    "without a class are means weighted by the classes' true pixels; intervals by bootstrap over patients.",
+    "Precision is what XNet's paper calls the accuracy of a class.",
+)
+
+_SMALLEST = 1e-7
+
+
+@dataclass(frozen=True, slots=True)
+class Films:
+    """What a network made of N films.
+
+    Attributes:
+        records: the films.
+        counts: their pixels counted.
+        losses: (N,) mean cross-entropy of each film's pixels.
+        controlled: (N, 3, 3) confusion matrices with the soft-tissue thresholds.
+    """
+
+    records: Sequence[Record]
+    counts: PixelCounts
+    losses: NDArray[np.float64]
+    controlled: Counts
+
+    @property
+    def parts(self) -> list[str]:
+        return [part_of(record) for record in self.records]
+
+    @property
+    def patients(self) -> list[str]:
+        return [record.patient_id for record in self.records]
+
+
+def measure(
+    network: nn.Module, records: Sequence[Record], size: int, soft_thresholds: dict[str, float] | None = None
+) -> Films:
+    """Run a network over films and count. ``soft_thresholds`` go by body part; 0 where there is none."""
+    counts, losses, controlled = [], [], []
+    for record in records:
+        probabilities, _ = tissue_probabilities(network, load_film(record.frontal), size)
+        truth = tissue_classes(record)
+        counts.append(PixelCounts.of(probabilities, truth))
+        losses.append(cross_entropy(probabilities, truth))
+        calls = called(probabilities, (soft_thresholds or {}).get(part_of(record), 0.0))
+        controlled.append(PixelCounts.of(probabilities, truth, calls).confusion)
+    return Films(records, PixelCounts.stack(counts), np.array(losses), np.stack(controlled))
+
+
+def cross_entropy(probabilities: FloatImage, truth: Mask) -> float:
+    """Mean of -log p of the true class over the pixels of a film."""
+    own = np.take_along_axis(probabilities, truth[None].astype(np.int64), axis=0)
+    return float(-np.log(np.maximum(own, _SMALLEST)).mean())
+
+
+Statistic = Callable[[PixelCounts], float]
+
+
+def statistics() -> dict[str, Statistic]:
+    """Every figure by name, each a function of summed counts."""
+    found: dict[str, Statistic] = {
+        "f1": lambda total: weighted(shares(total.confusion)["f1"], total.confusion),
+        "auc": lambda total: weighted(areas_under_curve(total.histograms), total.confusion),
+        "precision": lambda total: weighted(shares(total.confusion)["precision"], total.confusion),
+        # weighted by true pixels this is the share of all pixels that are right
+        "accuracy": lambda total: float(np.trace(total.confusion) / total.confusion.sum()),
+    }
+    for index, name in enumerate(CLASSES):
+        for kind in ("f1", "precision", "recall"):
+            found[f"{kind}_{name}"] = _share(kind, index)
+        found[f"auc_{name}"] = _area(index)
+    found["ece"] = calibration.expected_calibration_error
+    return found
+
+
+def _share(kind: str, index: int) -> Statistic:
+    return lambda total: float(shares(total.confusion)[kind][index])
+
+
+def _area(index: int) -> Statistic:
+    return lambda total: float(areas_under_curve(total.histograms)[index])
+
+
+def figures(films: Films, rng: np.random.Generator) -> dict[str, Figure]:
+    """All figures of some films with intervals, the F1 of each body part last."""
+    found = {"loss": bootstrap(lambda rows: float(films.losses[rows].mean()), films.patients, rng)}
+    found |= {
+        name: bootstrap(_over(films.counts, statistic), films.patients, rng)
+        for name, statistic in statistics().items()
+    }
+    parts, f1 = np.asarray(films.parts), statistics()["f1"]
+    for part in sorted(set(films.parts)):
+        rows = np.flatnonzero(parts == part)
+        own = PixelCounts(*(field[rows] for field in _fields(films.counts)))
+        found[f"f1_{part}"] = bootstrap(_over(own, f1), [films.patients[row] for row in rows], rng)
+    return found
+
+
+def _fields(counts: PixelCounts) -> tuple[Counts, ...]:
+    return counts.confusion, counts.histograms, counts.confidence, counts.correct
+
+
+def _over(counts: PixelCounts, statistic: Statistic) -> Callable[[NDArray[np.intp]], float]:
+    return lambda rows: statistic(counts.total(rows))
+
+
+def values(films: Films) -> dict[str, Figure]:
+    """The same figures without intervals, for validation between epochs."""
+    total = films.counts.total()
+    found = {"loss": Figure(float(films.losses.mean()), n=len(films.records))}
+    return found | {
+        name: Figure(statistic(total), n=len(films.records)) for name, statistic in statistics().items()
+    }
+
+
+def differences(first: Films, second: Films, rng: np.random.Generator) -> dict[str, Figure]:
+    """F1 and AUC of one network minus another's on the same films, each patient drawn for both at once."""
+    names = ("f1", *(f"f1_{name}" for name in CLASSES), "auc")
+    kinds = statistics()
+
+    def difference(statistic: Statistic) -> Callable[[NDArray[np.intp]], float]:
+        return lambda rows: statistic(first.counts.total(rows)) - statistic(second.counts.total(rows))
+
+    return {name: bootstrap(difference(kinds[name]), first.patients, rng) for name in names}
+
+
+def soft_tissue_control(films: Films, thresholds: dict[str, float]) -> dict[str, Any]:
+    """Soft tissue before and after the thresholds, for the model card."""
+    index = CLASSES.index("soft_tissue")
+    rows = {}
+    for name, confusion in (("argmax", films.counts.confusion), ("with_thresholds", films.controlled)):
+        found = shares(confusion.sum(axis=0))
+        rows[name] = {kind: round(float(value[index]), 4) for kind, value in found.items()}
+    return {"thresholds": {part: round(value, 4) for part, value in thresholds.items()}, **rows}
+
+
+def film_rows(films: Films) -> list[dict[str, Any]]:
+    """One row a film: loss, F1 of each class (NaN for a class it neither has nor was given), confidence."""
+    rows = []
+    for index, record in enumerate(films.records):
+        f1 = shares(films.counts.confusion[index])["f1"]
+        rows.append(
+            {
+                "film": record.id,
+                "patient": record.patient_id,
+                "part": part_of(record),
+                "loss": float(films.losses[index]),
+                **{f"f1_{name}": float(value) for name, value in zip(CLASSES, f1, strict=True)},
+                "accuracy": float(
+                    np.trace(films.counts.confusion[index]) / films.counts.confusion[index].sum()
+                ),
+            }
+        )
+    return rows

@@ -1,0 +1,106 @@
+"""A film's pixels counted: what was taken for what, and how surely. Every figure is made of these counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segmentation.tissues.network import CLASSES
+from suite.study import FloatImage, Mask
+
+Counts = NDArray[np.int64]
+Numbers = NDArray[np.float64]
+
+BINS = 256
+"""Steps in which probabilities are told apart: an area under the curve is off by less than 1e-4."""
+
+
+@dataclass(frozen=True, slots=True)
+class PixelCounts:
+    """Counts of one film, or of many in a first dimension N.
+
+    Attributes:
+        confusion: (..., 3, 3) pixels by true class (rows) and called class (columns).
+        histograms: (..., 3, 2, BINS) pixels by class, whether they truly are of it (0 no, 1 yes), and the
+            probability the network gave that class.
+        confidence: (..., 3, BINS) pixels called each class, by the probability of that call.
+        correct: (..., 3, BINS) those of them that are right.
+    """
+
+    confusion: Counts
+    histograms: Counts
+    confidence: Counts
+    correct: Counts
+
+    @classmethod
+    def of(cls, probabilities: FloatImage, truth: Mask, called: Mask | None = None) -> Self:
+        """Counts of one film.
+
+        Args:
+            probabilities: (3, H, W), adding up to 1.
+            truth: (H, W), 0 open beam, 1 soft tissue, 2 bone.
+            called: the class given to each pixel; the most probable one unless stated.
+        """
+        classes = len(CLASSES)
+        planes = probabilities.reshape(classes, -1)
+        true = truth.ravel().astype(np.int64)
+        call = (planes.argmax(axis=0) if called is None else called.ravel()).astype(np.int64)
+        steps = np.clip((planes * BINS).astype(np.int64), 0, BINS - 1)
+        own = steps[call, np.arange(call.size)]
+        place = call * BINS + own
+        histograms = [
+            np.bincount((true == index) * BINS + steps[index], minlength=2 * BINS).reshape(2, BINS)
+            for index in range(classes)
+        ]
+        return cls(
+            np.bincount(true * classes + call, minlength=classes**2).reshape(classes, classes),
+            np.stack(histograms),
+            np.bincount(place, minlength=classes * BINS).reshape(classes, BINS),
+            np.bincount(place[call == true], minlength=classes * BINS).reshape(classes, BINS),
+        )
+
+    @classmethod
+    def stack(cls, films: Sequence[Self]) -> Self:
+        """Counts of several films in one, the films in the first dimension."""
+        fields = ("confusion", "histograms", "confidence", "correct")
+        return cls(*(np.stack([getattr(film, name) for film in films]) for name in fields))
+
+    def total(self, rows: NDArray[np.intp] | None = None) -> PixelCounts:
+        """The films ``rows`` (all, unless stated; one may come twice) taken together."""
+        fields = (self.confusion, self.histograms, self.confidence, self.correct)
+        if rows is None:
+            return PixelCounts(*(field.sum(axis=0) for field in fields))
+        times = np.bincount(rows, minlength=len(self.confusion))
+        return PixelCounts(*(np.tensordot(times, field, axes=1) for field in fields))
+
+
+def shares(confusion: Counts) -> dict[str, Numbers]:
+    """Precision, recall and F1 of each class (3,) from a confusion matrix (3, 3); NaN where nothing was
+    called or is.
+
+    What XNet's paper prints as "accuracy" of a class is its precision.
+    """
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1).astype(np.float64)
+    called, true = confusion.sum(axis=-2), confusion.sum(axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {"precision": hits / called, "recall": hits / true, "f1": 2 * hits / (called + true)}
+
+
+def areas_under_curve(histograms: Counts) -> Numbers:
+    """Area under the ROC curve of each class (3,) from its histograms (3, 2, BINS); ties count one half."""
+    others, own = histograms[..., 0, :].astype(np.float64), histograms[..., 1, :].astype(np.float64)
+    below = np.cumsum(others, axis=-1) - others
+    pairs = (own * (below + 0.5 * others)).sum(axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(pairs / (own.sum(axis=-1) * others.sum(axis=-1)))
+
+
+def weighted(values: Numbers, confusion: Counts) -> float:
+    """Mean of per-class values (3,) weighted by the classes' true pixels; a class without any is left out."""
+    weights = confusion.sum(axis=-1).astype(np.float64)
+    there = weights > 0
+    return float((np.nan_to_num(values[there]) * weights[there]).sum() / weights[there].sum())

@@ -1,0 +1,206 @@
+"""Training of the tissue networks: cross-entropy on films drawn equally often from every body part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from pydantic import Field
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.optim import Adam, Optimizer
+from torch.utils.data import Dataset
+
+from segmentation.tissues import calibration, plots
+from segmentation.tissues.augmentation import BalancedFilms, augmentation
+from segmentation.tissues.evaluation import (
+    NOTES,
+    PUBLISHED,
+    Films,
+    differences,
+    figures,
+    film_rows,
+    measure,
+    soft_tissue_control,
+    values,
+)
+from segmentation.tissues.network import CLASSES, FILTERS, NetworkName, tissue_network
+from segmentation.tissues.parts import part_of, split_by_part
+from segmentation.tissues.thresholds import soft_thresholds
+from segmentation.tissues.truth import TARGETS, tissue_planes
+from suite.datasets.manifest import Manifest, Record, SplitName
+from suite.errors import RecipeError
+from suite.stages.weights import read_card, rebuild
+from suite.training.evaluation import Evaluation
+from suite.training.films import FilmSet
+from suite.training.recipe import Recipe
+from suite.training.schedule import learning_rate_factor
+from suite.training.task import Batch, Task
+
+
+class TissuesRecipe(Recipe):
+    """Defaults are the recipe of the shipped weights, made for minutes on two CPU cores.
+
+    The paper's own is ``width=1 learning_rate=1e-4 schedule=constant images_per_part=500 epochs=200``: the
+    other defaults (Adam, batches of 5, kernel 3, L2 5e-4, films of 200 x 200, patience 20 on the validation
+    loss) are its own. Half the channels and a rate that starts ten times as high and falls along half a
+    cosine make up for the hours a CPU would take.
+    """
+
+    network: NetworkName = Field("xnet", description="XNet, SegNet-Basic or U-Net")
+    width: float = Field(
+        0.5, ge=1 / 64, le=2, description="factor on the channels; 1 is the published network"
+    )
+    filters: str = Field(
+        "",
+        pattern=r"^(\d+(,\d+)*)?$",
+        description="channels of each level, as 64,128,256,512; overrides width",
+    )
+    kernel: Literal[1, 3, 5, 7] = Field(3, description="side of the convolutions")
+    size: int = Field(200, ge=32, le=1024, multiple_of=8)
+    epochs: int = Field(25, ge=1)
+    batch_size: int = Field(5, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    schedule: Literal["cosine", "constant"] = Field("cosine", description="of the learning rate")
+    weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on every convolution's kernel")
+    images_per_part: int = Field(10, ge=1, description="augmented films of each body part in an epoch")
+    validate_every: int = Field(5, ge=1)
+    patience: int = Field(20, ge=0)
+    soft_precision: float = Field(
+        0.95, gt=0, le=1, description="precision of soft tissue its thresholds aim at, body part by body part"
+    )
+    segnet_weights: str = Field("", description="trained SegNet-Basic to compare with on the test films")
+    unet_weights: str = Field("", description="trained U-Net to compare with on the test films")
+
+
+class TissuesTask(Task):
+    """Learns from ``phantom`` cohorts with limbs, from films with painted masks, or from both."""
+
+    name = "tissues"
+    recipe_type: ClassVar[type[Recipe]] = TissuesRecipe
+    datasets = tuple(TARGETS)
+    companion_weights = ("segnet_weights", "unet_weights")
+    monitor = ("loss", "min")
+    recipe: TissuesRecipe
+
+    def __init__(self, recipe: Recipe, data: Mapping[str, Manifest]) -> None:
+        super().__init__(recipe, {name: each.with_target(TARGETS[name]) for name, each in data.items()})
+        self._rivals = {
+            key.removesuffix("_weights"): read_card(Path(getattr(recipe, key)).with_suffix(".json"))
+            for key in self.companion_weights
+            if getattr(recipe, key)
+        }
+
+    def build(self) -> None:
+        self.modules["model"] = tissue_network(**self.architecture())
+
+    def architecture(self) -> dict[str, Any]:
+        network = self.recipe.network
+        filters = [int(count) for count in self.recipe.filters.split(",") if count]
+        scaled = [max(1, round(self.recipe.width * count)) for count in FILTERS[network]]
+        return {"network": network, "filters": filters or scaled, "kernel": self.recipe.kernel}
+
+    def describe(self) -> dict[str, Any]:
+        sources = {
+            "phantom": "computed chests and limbs (radsuite phantom)",
+            "painted-masks": "films with painted masks",
+        }
+        return {
+            "title": "Open beam, soft tissue and bone on radiographs of any body part",
+            "intended_use": "Tissue maps for image processing (scatter, contrast) and for research.",
+            "limits": "Learned from computed films unless painted ones are named, and measured on the same "
+            "kind; thin overlapping bones such as ribs are coarse at 200 x 200.",
+            "licence": "Apache-2.0 where learned from computed films only",
+            "sources": ["Bullock et al. 2019 (network and training)", *(sources[name] for name in self.data)],
+        }
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        """Adam with Keras' L2 on kernels: lambda times the squares in the loss is a slope of 2 lambda."""
+        parameters = list(self.modules["model"].parameters())
+        groups = [
+            {
+                "params": [each for each in parameters if each.ndim == 4],
+                "weight_decay": 2 * self.recipe.weight_decay,
+            },
+            {"params": [each for each in parameters if each.ndim != 4], "weight_decay": 0.0},
+        ]
+        return {"model": Adam(groups, lr=self.recipe.learning_rate)}
+
+    def learning_rate_factor(self, name: str, step: int, total: int) -> float:
+        if self.recipe.schedule == "constant":
+            return 1.0
+        return learning_rate_factor(step, total, self.recipe.warmup)
+
+    def training_set(self) -> Dataset[Batch]:
+        records = self._part("train")
+        records = records[: self.recipe.limit] if self.recipe.limit else records
+        films = FilmSet(records, self.recipe.size, masks=tissue_planes, transform=augmentation())
+        return BalancedFilms(films, [part_of(record) for record in records], self.recipe.images_per_part)
+
+    def _part(self, name: SplitName) -> tuple[Record, ...]:
+        splits = (split_by_part(each, self.recipe.split_seed) for each in self.data.values())
+        records = tuple(record for split in splits for record in split[name])
+        if not records:
+            raise RecipeError(
+                f"recipe tissues finds no {name} film in {', '.join(self.data)}; give at least three "
+                "patients of one body part."
+            )
+        return records
+
+    def training_step(
+        self, fabric: Fabric, wrapped: Mapping[str, Any], optimizers: Mapping[str, Any], batch: Batch
+    ) -> dict[str, float]:
+        film = batch["film"].contiguous(memory_format=torch.channels_last)
+        soft, bone = batch["mask"].unbind(dim=1)
+        logits = wrapped["model"](film)
+        loss = cross_entropy(logits.float(), (soft + 2 * bone).long())
+        optimizers["model"].zero_grad()
+        fabric.backward(loss)
+        optimizers["model"].step()
+        return {"loss": float(loss.detach())}
+
+    def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
+        """Pixel by pixel at the film's own resolution, before post-processing, as the paper tests."""
+        kept_back = measure(model, self._part("validation"), self.recipe.size)
+        if split == "validation":
+            return Evaluation(values(kept_back), film_rows(kept_back))
+        thresholds = soft_thresholds(kept_back.counts, kept_back.parts, self.recipe.soft_precision)
+        films = measure(model, self._part(split), self.recipe.size, thresholds)
+        rng = np.random.default_rng(self.recipe.seed)
+        total = films.counts.total()
+        extras = {
+            "confusion": {"classes": list(CLASSES), "true_in_rows": total.confusion.tolist()},
+            "calibration": calibration.by_class(total),
+            "soft_tissue": soft_tissue_control(films, thresholds),
+            "published": PUBLISHED,
+            **self._compared(films, rng),
+        }
+        pictures = {
+            "confusion.png": lambda path: plots.plot_confusion(total, path),
+            "pixel_roc.png": lambda path: plots.plot_pixel_roc(total, path),
+            "reliability.png": lambda path: plots.plot_reliability(total, path),
+        }
+        spread = tuple(f"f1_{name}" for name in CLASSES)
+        return Evaluation(
+            figures(films, rng), film_rows(films), NOTES, extras, spread=spread, pictures=pictures
+        )
+
+    def _compared(self, films: Films, rng: np.random.Generator) -> dict[str, Any]:
+        """This network and those it is compared with on the same films, and the paired differences."""
+        compared: dict[str, Any] = {}
+        for name, card in self._rivals.items():
+            size = int(card.content["input"]["size"])
+            other = measure(rebuild(tissue_network, card), films.records, size)
+            apart = differences(films, other, rng)
+            compared[name] = {
+                "sha256": card.sha256,
+                "parameters": card.content["parameters"],
+                "train_command": card.content["train_command"],
+                "figures": {key: figure.as_json() for key, figure in figures(other, rng).items()},
+                f"{self.recipe.network}_minus_it": {key: figure.as_json() for key, figure in apart.items()},
+            }
+        return {"comparison": compared} if compared else {}

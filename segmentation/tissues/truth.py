@@ -1,0 +1,29 @@
+"""The tissue map of a record, whatever its data set keeps it in."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from suite.datasets import painted_masks, phantom
+from suite.datasets.manifest import Record
+from suite.study import Mask
+
+TARGETS = {"phantom": "tissue", painted_masks.NAME: painted_masks.TARGET}
+"""The target that holds the map, by data set."""
+
+
+def tissue_classes(record: Record) -> Mask:
+    """(H, W) on the film's grid: 0 open beam and shutters, 1 soft tissue, 2 bone.
+
+    Raises:
+        DatasetError: a file is missing, or a mask has a colour its legend does not.
+    """
+    if painted_masks.TARGET in record.targets:
+        return painted_masks.tissue_classes(record)
+    return phantom.tissue_classes(record)
+
+
+def tissue_planes(record: Record) -> Mask:
+    """Soft tissue and bone as planes (H, W, 2) in {0, 1}; what is neither, or off the film, is open beam."""
+    classes = tissue_classes(record)
+    return np.stack([classes == 1, classes == 2], axis=-1).astype(np.uint8)
