@@ -27,6 +27,10 @@ PLANES: dict[Outputs, int] = {"multilabel": len(ORGANS), "exclusive": len(ORGANS
 PRIORITY = ("right_clavicle", "left_clavicle", "heart", "right_lung", "left_lung")
 """Who has a pixel that several claim, in the form that allows one only: clavicle over heart over lung."""
 
+_PAIRS = tuple(
+    (ORGANS.index(f"right_{organ}"), ORGANS.index(f"left_{organ}")) for organ in ("lung", "clavicle")
+)
+
 
 def exclusive_classes(planes: Tensor) -> Tensor:
     """Overlapping planes (B, 5, H, W) in {0, 1} as classes (B, H, W): 0, or 1 + index of the organ."""
@@ -56,9 +60,29 @@ def organ_planes(shares: npt.NDArray[np.float32], grid: Grid, outputs: Outputs) 
         claimed = [best == 1 + index for index in range(len(ORGANS))]
     else:
         claimed = [plane > 0.5 for plane in on_film]
-        for pair in ("lung", "clavicle"):
-            right, left = (ORGANS.index(f"{side}_{pair}") for side in ("right", "left"))
+        for right, left in _PAIRS:
             right_wins = on_film[right] >= on_film[left]
             claimed[right] &= right_wins
             claimed[left] &= ~right_wins
-    return np.stack([largest_piece(plane.astype(np.uint8)) for plane in claimed])
+    return _pieces(np.stack(claimed), outputs)
+
+
+def _pieces(claimed: npt.NDArray[np.bool_], outputs: Outputs) -> Mask:
+    """The largest piece of each organ without holes, but for holes in which an organ lies that it excludes.
+
+    A hole of two organs that exclude each other is filled by the first of them.
+    """
+    pieces = np.stack([largest_piece(plane.astype(np.uint8)) for plane in claimed])
+    own = pieces * claimed
+    for index in range(len(ORGANS)):
+        rivals = _excluded(index, outputs)
+        taken = own[rivals].any(axis=0) | pieces[[rival for rival in rivals if rival < index]].any(axis=0)
+        pieces[index][taken & (own[index] == 0)] = 0
+    return pieces
+
+
+def _excluded(index: int, outputs: Outputs) -> list[int]:
+    """The organs that may not share a pixel with this one."""
+    if outputs == "exclusive":
+        return [other for other in range(len(ORGANS)) if other != index]
+    return [other for pair in _PAIRS if index in pair for other in pair if other != index]

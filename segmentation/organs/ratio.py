@@ -15,8 +15,10 @@ import numpy as np
 from suite.datasets.outlines import ORGANS
 from suite.study import Mask, Projection
 
-ROTATED = 0.045
-"""Offset of the clavicles' inner ends, as a share of the thorax, beyond which a patient counts as turned."""
+ROTATED = 0.05
+"""Offset of the clavicles' inner ends, as a share of the thorax, beyond which a patient counts as turned.
+
+The outlines of 98 of 100 JSRT films, all of them straight, lie within it (standard deviation 0.023)."""
 
 
 @dataclass(frozen=True, slots=True)

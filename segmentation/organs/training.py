@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from segmentation.organs.stage import outline
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.datasets.outlines import organ_planes, with_organs
 from suite.errors import RecipeError
+from suite.stages.weights import load_into, read_card
 from suite.training import augment
 from suite.training.evaluation import Evaluation, Figure
 from suite.training.films import FilmSet, load_film
@@ -60,6 +62,10 @@ class OrgansRecipe(Recipe):
     learn_from: Literal["jsrt", "scr", "phantom", "both"] = Field(
         "jsrt", description="whose films are learned from; both: jsrt and phantom"
     )
+    start_from: str = Field(
+        "",
+        description="weights of this recipe to go on from, beside their card: finer, or on own films",
+    )
 
 
 class OrgansTask(Task):
@@ -72,6 +78,7 @@ class OrgansTask(Task):
     name = "organs"
     recipe_type: ClassVar[type[Recipe]] = OrgansRecipe
     datasets = SETS
+    initial_weights = ("start_from",)
     monitor = ("jaccard", "max")
     recipe: OrgansRecipe
 
@@ -83,7 +90,10 @@ class OrgansTask(Task):
             )
 
     def build(self) -> None:
-        self.modules["model"] = OrganNetwork(**self.architecture())
+        network = OrganNetwork(**self.architecture())
+        if self.recipe.start_from:
+            load_into(network, read_card(Path(self.recipe.start_from).with_suffix(".json")))
+        self.modules["model"] = network
 
     def architecture(self) -> dict[str, Any]:
         recipe = self.recipe
