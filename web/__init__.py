@@ -1,4 +1,4 @@
-"""The pages: studies, the viewer, uploads. Imports the kernel only, and never a network."""
+"""The pages and the interface for programs. Imports the kernel only, and never a network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from suite.settings import Settings, load_settings
-from web import access, failures, health, pixels, presentation, security, studies, viewer_files
+from web import access, api, dicomweb, failures, health, pixels, presentation, security, studies, viewer_files
 from web.services import Services, open_services
 
 __all__ = ["create_app"]
@@ -36,6 +36,8 @@ def create_app(settings: Settings | None = None, *, services: Services | None = 
     failures.init_app(app)
     for module in (studies, pixels, health, viewer_files):
         app.register_blueprint(module.blueprint)
+    api.init_app(app)
+    dicomweb.init_app(app)
     if settings.secret is not None:  # reachable by others, so a proxy that ends TLS may stand in front
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=1)  # type: ignore[method-assign]
     return app
