@@ -41,6 +41,12 @@ _MEASUREMENT_WORDS = {
     "lung_area_cm2_at_detector": ("Lung field, at detector", "cm²"),
     "bone_share_inside_lungs": ("Share of bone inside lungs", ""),
     "cardiothoracic_ratio": ("Cardiothoracic ratio", ""),
+    "heart_width_px": ("Heart, widest", "px"),
+    "thorax_width_px": ("Thorax, widest inside", "px"),
+    "heart_area_px": ("Heart", "px"),
+    "heart_width_mm_at_detector": ("Heart, widest, at detector", "mm"),
+    "thorax_width_mm_at_detector": ("Thorax, widest inside, at detector", "mm"),
+    "heart_area_cm2_at_detector": ("Heart, at detector", "cm²"),
 }
 
 

@@ -173,6 +173,11 @@ def _finding(
     }
 
 
+def _number(value: float | None) -> float | None:
+    """A measured number: counts stay whole, the rest is rounded."""
+    return value if isinstance(value, int) else _rounded(value)
+
+
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(float(value), 5)
 
@@ -213,7 +218,7 @@ def _measurements(draft: Draft) -> dict[str, float | None] | None:
         return None
     measured: dict[str, float | None] = {} if lungs is None else _lung_measurements(draft, film, lungs.value)
     for each in own:
-        measured |= {name: _rounded(value) for name, value in each.values.items()}
+        measured |= {name: _number(value) for name, value in each.values.items()}
     return measured
 
 
