@@ -22,6 +22,7 @@ from segmentation.pneumothorax.cascade import gate_probability
 from segmentation.pneumothorax.cases import PneumothoraxRecipe, label, part
 from segmentation.pneumothorax.network import GATE_BACKBONES, PneumothoraxGate, load_imagenet
 from suite.datasets.manifest import Manifest, Record, SplitName
+from suite.errors import RecipeError
 from suite.training.evaluation import Evaluation, Figure
 from suite.training.films import FilmSet, FramedFilms
 from suite.training.intervals import auc_figure, bootstrap
@@ -35,6 +36,9 @@ COMPUTED_ONLY = (
     "Learned from computed films only and not validated on real ones: nih_auc says how well it tells real "
     "films apart. Its output is no calibrated probability."
 )
+
+SMALLEST_RESNEXT = 0.25
+"""One channel in each of the 32 groups of its first stage, which has four at width 1."""
 
 
 class GateRecipe(PneumothoraxRecipe):
@@ -67,6 +71,11 @@ class GateTask(Task):
     def __init__(self, recipe: GateRecipe, data: Mapping[str, Manifest]) -> None:
         super().__init__(recipe, data)
         part(data, recipe, "train")  # says what is missing before anything is built
+        if recipe.backbone == "resnext50_32x4d" and recipe.width < SMALLEST_RESNEXT:
+            raise RecipeError(
+                f"width {recipe.width} leaves resnext50_32x4d no channel in some of its groups; "
+                f"use {SMALLEST_RESNEXT} or more."
+            )
         self._framed = FramedFilms(recipe.size)
         self._training: FilmSet | None = None
 

@@ -1,0 +1,212 @@
+"""The cascade's training in small: gate, positives only, baseline, and the figures that compare them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from segmentation.pneumothorax.comparison import figures
+from segmentation.pneumothorax.gate import GateTask, operating_point
+from segmentation.pneumothorax.training import MaskTask
+from suite.datasets.registry import open_dataset
+from suite.errors import DatasetError, RecipeError
+from suite.findings import CODES
+from suite.training import command
+from tests import made_datasets
+from tests.made_siim import siim
+
+POSITIVE = tuple(number % 3 == 0 for number in range(60))
+QUICK = ("size=64", "width=0.125", "precision=32-true", "epochs=2", "batch_size=4", "limit=16")
+GATE = (*QUICK, "backbone=resnet18")
+MASK = (*QUICK, "encoder=resnet18", "decoder=8,8,8,8,8", "learning_rate=0.01")
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return siim(tmp_path_factory.mktemp("siim"), POSITIVE)
+
+
+@pytest.fixture(scope="module")
+def nih(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    words = ["No Finding", "Pneumothorax", "Mass", "Effusion|Pneumothorax"] * 2
+    return made_datasets.nih(tmp_path_factory.mktemp("nih"), words)
+
+
+@pytest.fixture(scope="module")
+def gate(films: Path, nih: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("gate")
+    command.train("pneumothorax-gate", {"siim": films, "nih": nih}, GATE, out, device="cpu")
+    return out / "pneumothorax-gate.safetensors"
+
+
+@pytest.fixture(scope="module")
+def baseline(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("baseline")
+    command.train("pneumothorax-mask", {"siim": films}, (*MASK, "learn_from=all"), out, device="cpu")
+    return out / "pneumothorax-mask.safetensors"
+
+
+def test_the_gate_says_how_it_decides_and_how_it_does_on_real_films(gate: Path, films: Path) -> None:
+    card = json.loads(gate.with_suffix(".json").read_text())
+    split = open_dataset("siim", films).split(0)
+    positives = sum(record.labels[CODES.index("pneumothorax")] for record in split["validation"])
+    assert card["operating_point"]["rule"] == (
+        f"highest F1 on {len(split['validation'])} validation films, {int(positives)} of them positive"
+    )
+    assert 0 <= card["operating_point"]["threshold"] <= 1
+    assert set(card["metrics"]) == {"auc", "sensitivity", "specificity", "f1", "nih_auc"}
+    assert card["metrics"]["auc"]["n"] == len(split["test"])
+    assert card["metrics"]["nih_auc"]["n"] == 8
+    rows = (gate.parent / "films.csv").read_text().splitlines()
+    assert len(rows) == 1 + len(split["test"]) + 8
+
+
+def test_the_cascade_is_measured_beside_its_baseline(
+    gate: Path, baseline: Path, films: Path, tmp_path: Path
+) -> None:
+    settings = (*MASK, f"gate_weights={gate}", f"baseline_weights={baseline}")
+    card = command.train("pneumothorax-mask", {"siim": films}, settings, tmp_path, device="cpu").content
+    metrics = card["metrics"]
+    for system in ("one_case", "baseline"):
+        for way in ("argmax", "threshold", "tta"):
+            for figure in ("dice", "dice_positives", "dice_pooled", "iou_pooled"):
+                assert f"{system}_{way}_{figure}" in metrics
+        assert f"{system}_auc" in metrics
+    test = open_dataset("siim", films).split(0)["test"]
+    empty = np.mean([record.labels[CODES.index("pneumothorax")] == 0 for record in test])
+    assert metrics["dice_all_empty"]["value"] == pytest.approx(empty, abs=1e-5)
+    gain = metrics["one_case_tta_dice"]["value"] - metrics["baseline_tta_dice"]["value"]
+    assert metrics["gain_tta_dice"]["value"] == pytest.approx(gain, abs=2e-5)
+    threshold = json.loads(gate.with_suffix(".json").read_text())["operating_point"]["threshold"]
+    assert card["operating_point"]["gate_threshold"] == threshold
+    # files of this machine are named without their folders
+    assert card["recipe"]["gate_weights"] == "pneumothorax-gate.safetensors"
+    assert str(tmp_path.parent) not in json.dumps(card)
+
+    # measured again from the weights file, with the same companions, the figures are the same
+    again = command.evaluate(
+        "pneumothorax-mask",
+        tmp_path / "pneumothorax-mask.safetensors",
+        {"siim": films},
+        settings[-2:],
+        tmp_path / "again",
+    )
+    assert again.as_json() == metrics
+
+
+def test_the_baseline_stands_alone(baseline: Path) -> None:
+    card = json.loads(baseline.with_suffix(".json").read_text())
+    assert "baseline_tta_dice" in card["metrics"]
+    assert not [name for name in card["metrics"] if name.startswith(("one_case", "gain"))]
+    assert "baseline" in card["title"]
+
+
+def task(films: Path, *settings: str) -> MaskTask:
+    prepared = command.prepare("pneumothorax-mask", {"siim": films}, (*MASK, *settings))
+    assert isinstance(prepared, MaskTask)
+    return prepared
+
+
+def test_one_case_learns_from_positives_and_the_baseline_from_all(films: Path) -> None:
+    train = open_dataset("siim", films).fold(1, 5)["train"]
+    positives = [record for record in train if record.labels[CODES.index("pneumothorax")] == 1.0]
+    folds = ("folds=5", "fold=1", "limit=0")
+    one_case = task(films, *folds).training_set()
+    everything = task(films, *folds, "learn_from=all").training_set()
+    assert len(one_case) == len(positives)  # type: ignore[arg-type]
+    assert len(everything) == len(train) > len(positives)  # type: ignore[arg-type]
+    assert all(bool(one_case[index]["mask"].any()) for index in range(len(positives)))
+
+
+def test_the_encoder_is_held_in_its_first_epochs_only(films: Path) -> None:
+    prepared = task(films, "frozen_epochs=1")
+    prepared.build()
+    held = [prepared.modules["model"].unet.encoder.parameters, prepared.start_epoch]  # type: ignore[union-attr]
+    for epoch, learning in ((0, False), (1, True)):
+        held[1](epoch)
+        assert {parameter.requires_grad for parameter in held[0]()} == {learning}
+
+
+def test_cutout_comes_in_the_last_part_only(films: Path) -> None:
+    prepared = command.prepare("pneumothorax-gate", {"siim": films}, (*GATE, "epochs=10", "cutout_from=0.7"))
+    assert isinstance(prepared, GateTask)
+    training = prepared.training_set()
+    steps = []
+    for epoch in (0, 6, 7, 9):
+        prepared.start_epoch(epoch)
+        steps.append([type(step).__name__ for step in training.transform.transforms])  # type: ignore[attr-defined]
+    assert ["RandomErasing" in names for names in steps] == [False, False, True, True]
+
+
+def test_what_cannot_be_trained_is_said_before_training(films: Path, nih: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="fold 5 of 5 does not exist"):
+        task(films, "folds=5", "fold=5")
+    with pytest.raises(RecipeError, match="learn from phantom or siim; add --data phantom=DIR"):
+        command.prepare("pneumothorax-gate", {"nih": nih}, GATE)
+    with pytest.raises(RecipeError, match="no film with a pneumothorax"):
+        task(siim(tmp_path, (False,) * 30))
+    with pytest.raises(RecipeError, match="recipe key 'decoder'"):
+        task(films, "decoder=8,8")
+    with pytest.raises(
+        RecipeError, match=r"width 0\.125 leaves resnext50_32x4d no channel"
+    ):
+        command.prepare("pneumothorax-gate", {"siim": films}, (*GATE, "backbone=resnext50_32x4d"))
+
+
+def test_the_operating_point_has_the_highest_f1_by_hand() -> None:
+    truth = np.array([0.0, 0.0, 1.0, 0.0, 1.0, 1.0])
+    told = np.array([0.1, 0.2, 0.4, 0.5, 0.7, 0.9])
+    # from 0.4 on: 3 hits, 1 false alarm, F1 6 / 7; from 0.7 on: 2 hits, 1 miss, F1 4 / 5
+    cut, entry = operating_point(truth, told)
+    assert cut == pytest.approx(0.3)
+    assert entry["rule"] == "highest F1 on 6 validation films, 3 of them positive"
+    assert operating_point(np.zeros(3), told[:3])[0] == 0.5
+
+
+def row(patient: str, truth: int, one_case: tuple[int, int], baseline: tuple[int, int]) -> dict[str, object]:
+    made: dict[str, object] = {"film": patient, "patient": patient, "truth_px": truth}
+    for system, (claimed, hits) in (("one_case", one_case), ("baseline", baseline)):
+        made[f"{system}_score"] = float(claimed)
+        for way in ("argmax", "threshold", "tta"):
+            made |= {f"{system}_{way}_claimed_px": claimed, f"{system}_{way}_hits_px": hits}
+    return made
+
+
+def test_figures_by_hand_from_counts() -> None:
+    rows = [
+        row("a", 100, (100, 80), (50, 50)),  # Dice 0.8 and 2 x 50 / 150
+        row("b", 0, (0, 0), (10, 0)),  # 1 and 0
+        row("c", 60, (0, 0), (60, 30)),  # 0 and 0.5
+        row("d", 0, (0, 0), (0, 0)),  # 1 and 1
+    ]
+    found = {name: figure.value for name, figure in figures(rows, np.random.default_rng(0)).items()}
+    assert found["one_case_tta_dice"] == pytest.approx((0.8 + 1 + 0 + 1) / 4)
+    assert found["baseline_tta_dice"] == pytest.approx((2 / 3 + 0 + 0.5 + 1) / 4)
+    assert found["gain_tta_dice"] == pytest.approx((2.8 - 13 / 6) / 4)
+    assert found["one_case_tta_dice_positives"] == pytest.approx(0.4)
+    assert found["one_case_tta_dice_pooled"] == pytest.approx(2 * 80 / (100 + 160))
+    assert found["baseline_tta_iou_pooled"] == pytest.approx(80 / (120 + 160 - 80))
+    assert found["dice_all_empty"] == 0.5
+    assert found["one_case_auc"] == pytest.approx(0.75)  # a above both, c level with both
+
+
+def test_the_gain_is_paired_so_that_equal_systems_have_no_interval() -> None:
+    rng = np.random.default_rng(1)
+    rows = [
+        row(str(number), 50, (int(claimed), int(claimed) // 2), (int(claimed), int(claimed) // 2))
+        for number, claimed in enumerate(rng.integers(1, 100, 40))
+    ]
+    gain = figures(rows, rng)["gain_argmax_dice"]
+    assert (gain.value, gain.low, gain.high) == (0.0, 0.0, 0.0)
+
+
+def test_the_gate_learns_a_gap_that_anyone_can_see(films: Path, tmp_path: Path) -> None:
+    """Sixty films whose gas is a dark block at one place: a network that learns at all finds them."""
+    torch.manual_seed(0)
+    settings = (*GATE, "epochs=12", "learning_rate=0.01", "appearance=paper", "limit=0", "folds=2")
+    card = command.train("pneumothorax-gate", {"siim": films}, settings, tmp_path, device="cpu")
+    assert card.content["metrics"]["auc"]["value"] > 0.8
