@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from suite.cli_operations import COMMANDS
+from suite.commands.users import tokens, users
 from suite.errors import SuiteError
 from suite.version import __version__
 
@@ -34,6 +36,10 @@ def main() -> None:
 
     Research software, not a medical device.
     """
+
+
+main.add_command(users)
+main.add_command(tokens)
 
 
 @main.command()
@@ -511,6 +517,10 @@ def doctor(ctx: click.Context, data: Path | None, as_json: bool) -> None:
     from suite.commands.listing import doctor as examine
 
     ctx.exit(examine(data, as_json=as_json))
+
+
+for command in COMMANDS:
+    main.add_command(command)
 
 
 if __name__ == "__main__":

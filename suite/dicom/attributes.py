@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.valuerep import PersonName
 
 from suite.dicom.grayscale import LookupTable
 
@@ -175,4 +176,5 @@ def _lut_data(item: Dataset, count: int) -> np.ndarray[Any, np.dtype[np.uint16]]
 
 
 def _is_multiple(value: Any) -> bool:
-    return isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray)
+    # a person's name can be iterated, letter by letter
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray | PersonName)

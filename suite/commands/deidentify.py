@@ -1,0 +1,110 @@
+"""``radsuite deidentify``: DICOM files without their patients, and a table of what was done."""
+
+from __future__ import annotations
+
+import csv
+import io
+import secrets
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.commands.console import error_line, output, progress_bar
+from suite.errors import InputError, SuiteError
+from suite.file_kinds import FileKind, file_kind, read_head
+from suite.storage import write_text
+
+if TYPE_CHECKING:
+    from suite.dicom.deidentification.files import Result
+
+SECRET_VARIABLE = "RADSUITE_DEIDENTIFY_SECRET"
+TABLE = "deidentification.csv"
+
+
+def deidentify(
+    inputs: Sequence[str],
+    out: Path,
+    *,
+    keep: Sequence[str],
+    clean_pixels: bool,
+    table: bool,
+    secret: str | None,
+) -> int:
+    """De-identify files and folders into ``out``; a bad file is told and does not stop the rest.
+
+    Returns:
+        Exit status: 0, 2 when a file was refused, 1 when the suite failed.
+    """
+    from suite.dicom.deidentification.files import deidentify_file
+    from suite.dicom.deidentification.pseudonyms import Pseudonyms
+
+    if secret is None:
+        secret = secrets.token_urlsafe(32)
+        error_line(
+            "Without a secret, pseudonyms and dates of this run cannot be made again; set "
+            f"{SECRET_VARIABLE} or give --secret-file."
+        )
+    pseudonyms = Pseudonyms(secret)
+    results: list[Result] = []
+    exit_code = 0
+    paths = list(_files(inputs))
+    with progress_bar() as progress:
+        task = progress.add_task("De-identifying", total=len(paths))
+        for path in paths:
+            try:
+                result = deidentify_file(path, out, pseudonyms, keep=keep, clean_pixels=clean_pixels)
+                results.append(result)
+                for warning in result.warnings:
+                    error_line(f"{result.path.name}: {warning}.")
+            except SuiteError as error:
+                error_line(str(error))
+                exit_code = max(exit_code, error.exit_code) if exit_code != 1 else 1
+            progress.advance(task)
+    if table and results:
+        write_text(out / TABLE, _table(results))
+    output(f"{len(results)} of {len(paths)} files, {len({r.patient for r in results})} patients: {out}")
+    return exit_code
+
+
+def _files(inputs: Sequence[str]) -> Iterator[Path]:
+    """Files as named, and what lies in folders and begins like DICOM."""
+    for name in inputs:
+        path = Path(name)
+        if not path.exists():
+            raise InputError(f"{name}: there is no such file or folder; check the path.")
+        if path.is_file():
+            yield path
+            continue
+        for found in sorted(path.rglob("*")):
+            if found.is_file() and found.name != "DICOMDIR" and not found.name.startswith("."):
+                head = read_head(found, str(found)) if found.stat().st_size else b""
+                if head and file_kind(head) is FileKind.DICOM:
+                    yield found
+
+
+def _table(results: Sequence[Result]) -> str:
+    """One row for each attribute and action, with the number of files; values are never written."""
+    counts = Counter(
+        (tag, keyword, action.value) for result in results for (tag, keyword), action in result.record.items()
+    )
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("tag", "attribute", "action", "files"))
+    for (tag, keyword, action), files in sorted(counts.items()):
+        writer.writerow((tag, keyword, action, files))
+    return text.getvalue()
+
+
+def read_secret(path: Path | None) -> str | None:
+    """The secret in a file, without the line's end.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    if path is None:
+        return None
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: the secret cannot be read ({error}); check the file.") from error
