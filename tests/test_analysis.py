@@ -181,11 +181,11 @@ def test_a_stage_that_fails_is_named_with_the_study(
 
 
 def test_a_stage_that_fails_on_a_gpu_may_work_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    stage = fake_stages.broken("tissues", RuntimeError("CUDA out of memory"))
+    stage = fake_stages.broken("tissues", RuntimeError("cuDNN is too old"))
     fake_stages.install(monkeypatch, [stage])
     analyzer = Analyzer(device="cpu")
     analyzer.stages[0].device = "cuda"
-    with pytest.raises(StageError, match=r"CUDA out of memory\); run it again with --device cpu\.$"):
+    with pytest.raises(StageError, match=r"cuDNN is too old\); run it again with --device cpu\.$"):
         analyzer.run(one())
 
 

@@ -308,7 +308,9 @@ def test_the_sweeper_hands_an_abandoned_job_over_again(house: House) -> None:
     house.submit({"chest.png": film_png()})
     [job_id] = house.sent
     assert house.queue.claim(job_id, WorkerIdentity(here.host, here.pid, "earlier")) is not None
-    sweeper = Sweeper(house.queue, lambda job_id, _queue=None: house.sent.append(job_id), house.settings, here)
+    sweeper = Sweeper(
+        house.queue, lambda job_id, _queue=None: house.sent.append(job_id), house.settings, here
+    )
     sweeper.start()
     sweeper.stop()
     assert house.sent == [job_id, job_id]

@@ -74,9 +74,11 @@ class Transport(filesystem.Transport):
 
     Channel = Channel
 
-    def drain_events(self, connection: Any, timeout: float | None = None) -> Any:
+    def drain_events(self, connection: Any, timeout: float | None = None, **kwargs: Any) -> Any:
         """As the parent's, in short rounds: between two of them a worker notices that it is to stop."""
-        return super().drain_events(connection, timeout=min(timeout or ROUND_SECONDS, ROUND_SECONDS))
+        return super().drain_events(
+            connection, timeout=min(timeout or ROUND_SECONDS, ROUND_SECONDS), **kwargs
+        )
 
 
 def create_celery(

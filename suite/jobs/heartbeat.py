@@ -25,12 +25,13 @@ class Leased(Protocol):
 
 
 Held = TypeVar("Held", bound=Leased)
+_Beaten = TypeVar("_Beaten", bound=Leased, contravariant=True)
 
 
-class Leases(Protocol[Held]):
+class Leases(Protocol[_Beaten]):
     """Where leases are kept."""
 
-    def beat(self, claim: Held, /) -> Standing:
+    def beat(self, claim: _Beaten, /) -> Standing:
         """Extend the lease, and see whether it is still one's own."""
 
 

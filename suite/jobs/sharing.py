@@ -87,12 +87,11 @@ class SharedMemory(AttemptMemory):
         self._mine: dict[str, OfferClaim] = {}
 
     def choose(self, ready: Sequence[str]) -> str:
-        for stage in ready[1:]:
-            self._offer(stage)
+        mine = next((stage for stage in ready if not self._is_taken(stage)), ready[0])
         for stage in ready:
-            if stage not in self._offered or self._state(stage) is not OfferState.TAKEN:
-                return stage
-        return ready[0]
+            if stage != mine:
+                self._offer(stage)
+        return mine
 
     def recall(self, stage: str) -> Done | None:
         if stage in self._offered:
@@ -122,6 +121,9 @@ class SharedMemory(AttemptMemory):
             if self._state(stage) is not OfferState.TAKEN:
                 return self._noted(stage, self._results.load(self._study_id, stage, self._keys[stage]))
             self._sleep(LOOK_SECONDS)
+
+    def _is_taken(self, stage: str) -> bool:
+        return stage in self._offered and self._state(stage) is OfferState.TAKEN
 
     def _state(self, stage: str) -> OfferState | None:
         return self._offers.state(self._claim.job_id, self._claim.attempt, stage)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from suite import intake
 from suite.errors import SuiteError
-from suite.jobs.contracts import Collect, Intake, Publish, StudyFiles
+from suite.jobs.contracts import Collect, Intake, StudyFiles
 from suite.jobs.database import Database
 from suite.jobs.models import QueueName, Study
 from suite.jobs.queue import Clock
@@ -65,7 +65,7 @@ class Submission:
         self,
         database: Database,
         store: Store,
-        publish: Publish,
+        publish: Callable[[str], object],
         *,
         collect: Collect = intake.collect,
         clock: Clock = time.time,

@@ -55,7 +55,7 @@ def unpack(content: bytes) -> Done:
             tree = json.loads(archive["tree"].tobytes())
             outputs = {name: _rebuilt(value, archive) for name, value in tree["outputs"].items()}
             return Done(outputs, _rebuilt(tree["run"], archive))
-    except (BadZipFile, KeyError, TypeError, ValueError, OSError) as error:
+    except (BadZipFile, EOFError, KeyError, TypeError, ValueError, OSError) as error:
         raise StageError(f"A kept stage result cannot be read ({error}); read the study again.") from error
 
 
