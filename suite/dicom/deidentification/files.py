@@ -106,10 +106,8 @@ def _pixels(dataset: Dataset, cleaning: Cleaning, source: str) -> tuple[str, ...
 
 def _store(dataset: Dataset, film: npt.NDArray[Any], layout: PixelLayout) -> None:
     """Put stored values (H, W) back, uncompressed, in the byte order of the file."""
-    if (
-        to_uid(layout.transfer_syntax).is_compressed
-        and layout.transfer_syntax != DeflatedExplicitVRLittleEndian
-    ):
+    big_endian = layout.transfer_syntax == ExplicitVRBigEndian
+    if to_uid(layout.transfer_syntax).is_encapsulated:
         dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, layout.photometric
     dataset.BitsAllocated = 8 * film.dtype.itemsize
