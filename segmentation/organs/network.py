@@ -13,6 +13,7 @@ the map, so that a side of 128 goes 127 | 64, 63 | 32, 31 | 16.
                                      convolution; 3,140,771 parameters with 3 outputs
 ``unet``    64-128-256-512-1024      Ronneberger 2015 as Novikov builds it (31,377,988 parameters with
                                      4 outputs), with batch normalisation after every convolution
+                                     instead of dropout
 ==========  =======================  ============================================================
 """
 
@@ -39,7 +40,8 @@ class Form:
         delayed: pool with stride 1 and convolve with stride 2, instead of pooling with stride 2.
         rising: a convolution between upsampling and concatenation.
         normalised: where batch normalisation stands.
-        gaussian: multiplicative Gaussian noise after every convolution, instead of one dropout a block.
+        gaussian: multiplicative Gaussian noise after every convolution.
+        dropout: dropout after every block.
     """
 
     widths: tuple[int, ...]
@@ -47,10 +49,11 @@ class Form:
     rising: bool = False
     normalised: Literal["ends", "everywhere", "nowhere"] = "nowhere"
     gaussian: bool = False
+    dropout: bool = False
 
 
 FORMS: dict[NetworkName, Form] = {
-    "report": Form((128, 64, 32, 16), rising=True, normalised="ends"),
+    "report": Form((128, 64, 32, 16), rising=True, normalised="ends", dropout=True),
     "novikov": Form((256, 128, 64, 32, 16), gaussian=True),
     "unet": Form((64, 128, 256, 512, 1024), delayed=False, normalised="everywhere"),
 }
@@ -82,7 +85,7 @@ def _convolution(form: Form, inputs: int, outputs: int, stride: int = 1) -> list
 def _block(form: Form, inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     """Two convolutions, and dropout where the form has it a block."""
     layers = _convolution(form, inputs, outputs, stride) + _convolution(form, outputs, outputs)
-    if not form.gaussian:
+    if form.dropout:
         layers.append(nn.Dropout(DROPOUT))
     return nn.Sequential(*layers)
 
