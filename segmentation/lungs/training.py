@@ -25,8 +25,10 @@ from suite.datasets.manifest import Record, SplitName
 from suite.errors import RecipeError
 from suite.study import Mask
 from suite.training import augment
+from suite.training.cross_table import figures_by_dataset
 from suite.training.evaluation import Evaluation, Figure
 from suite.training.films import FilmSet, load_film, read_mask
+from suite.training.gallery import GalleryFilm, Overlay
 from suite.training.intervals import mean_figure
 from suite.training.recipe import Recipe
 from suite.training.task import Batch, Task
@@ -138,13 +140,41 @@ class LungsTask(Task):
         rows = []
         for dataset in ("jsrt", "phantom"):
             if dataset in self.data:
-                own = [self._row(model, record) for record in self._part_of(dataset, split)]
+                own = [
+                    {**self._row(model, record), "dataset": dataset}
+                    for record in self._part_of(dataset, split)
+                ]
                 figures |= self._figures(own, "" if dataset == "jsrt" else "phantom_", rng)
                 rows += own
-        outside = [_outside_row(self, model, record) for record in self.data.get("covid-lungs", ())]
+        outside = [
+            {**_outside_row(self, model, record), "dataset": "covid-lungs"}
+            for record in self.data.get("covid-lungs", ())
+        ]
         figures |= _outside_figures(outside, rng) if outside else {}
         notes = ("Dice per film at the film's own resolution; intervals by bootstrap over patients.",)
-        return Evaluation(figures, [*rows, *outside], notes, spread=("dice", "right", "left"))
+        every = [*rows, *outside]
+        scores = ("dice", "right", "left")
+        return Evaluation(
+            figures,
+            every,
+            notes,
+            spread=scores,
+            gallery=[self._gallery_film(model, row) for row in every],
+            by_dataset=figures_by_dataset(every, scores, rng),
+        )
+
+    def learned_from(self) -> tuple[str, ...]:
+        chosen = self.recipe.learn_from
+        return ("jsrt", "phantom") if chosen == "both" else (chosen,)
+
+    def _gallery_film(self, model: nn.Module, row: dict[str, Any]) -> GalleryFilm:
+        def load() -> Overlay:
+            record = next(each for each in self.data[row["dataset"]] if each.id == row["film"])
+            drawn = "organs" in record.targets
+            truth = lung_planes(record) if drawn else read_mask(record.targets["lung_mask"])
+            return Overlay(load_film(record.frontal), truth, self._predict(model, record))
+
+        return GalleryFilm(f"{row['dataset']} {row['film']}", row["dice"], load)
 
     def _figures(
         self, rows: list[dict[str, Any]], prefix: str, rng: np.random.Generator

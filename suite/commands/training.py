@@ -42,10 +42,13 @@ def train_network(
 
 
 def evaluate_network(
-    recipe: str, weights: Path, sources: Sequence[str], settings: Sequence[str], out: Path
+    recipe: str, weights: Sequence[Path], sources: Sequence[str], settings: Sequence[str], out: Path
 ) -> None:
-    """Measure a weights file and print the table."""
-    from suite.training.command import evaluate
+    """Measure a weights file and print its table; of several, the table across data sets."""
+    from suite.training.command import evaluate, evaluate_across
 
-    evaluation = evaluate(recipe, weights, parse_sources(sources), settings, out)
-    output(evaluation.table())
+    data = parse_sources(sources)
+    if len(weights) > 1:
+        output(evaluate_across(recipe, weights, data, settings, out))
+    else:
+        output(evaluate(recipe, weights[0], data, settings, out).table())

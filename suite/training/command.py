@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from torch import nn
 
 from suite.datasets.manifest import Manifest
 from suite.datasets.registry import open_dataset
-from suite.errors import DatasetError, RecipeError
+from suite.errors import DatasetError, InputError, RecipeError
 from suite.stages.plugins import load_recipe
 from suite.stages.weights import ModelCard, load_into, read_card, save_release
+from suite.training.cross_table import read_row, write_cross_table
 from suite.training.evaluation import Evaluation
 from suite.training.loop import OnStep, fit
 from suite.training.task import Task
@@ -61,7 +63,7 @@ def train(
     task = prepare(recipe_name, sources, settings)
     model = as_shipped(fit(task, out, device=device, resume=resume, on_step=on_step))
     evaluation = task.evaluate(model, "test")
-    evaluation.write(out)
+    evaluation.write(out, task.learned_from())
     return save_release(out, task.name, model, card_content(task, evaluation, settings))
 
 
@@ -88,6 +90,7 @@ def card_content(task: Task, evaluation: Evaluation, settings: Sequence[str]) ->
         "input": {"size": task.recipe.size, "channels": task.channels},
         "recipe": recipe,
         "data": {name: len(task.data[name]) for name in names},
+        "learned_from": list(task.learned_from()),
         "split": f"by patient, seed {task.recipe.split_seed}",
         "metrics": evaluation.as_json(),
         "notes": list(evaluation.notes),
@@ -125,5 +128,42 @@ def evaluate(
     task.build()
     model = load_into(task.modules["model"], card)
     evaluation = task.evaluate(model, "test")
-    evaluation.write(out)
+    evaluation.write(out, card.content.get("learned_from", sorted(card.content.get("data", ()))))
     return evaluation
+
+
+def evaluate_across(
+    recipe_name: str, weights: Sequence[Path], sources: Mapping[str, Path], settings: Sequence[str], out: Path
+) -> str:
+    """Measure several weights files of one recipe on the same data: a folder each, and the table across them.
+
+    Returns:
+        the text of ``cross.md``: what each learned from against what it was measured on.
+
+    Raises:
+        InputError: the recipe has no figures by data set, or two files have the same name in folders of the
+            same name.
+    """
+    names = _distinct_names(weights)
+    rows = []
+    for name, path in zip(names, weights, strict=True):
+        evaluate(recipe_name, path, sources, settings, out / name)
+        rows.append(read_row(out / name))
+    labels = [row.name for row in rows]
+    rows = [
+        replace(row, name=f"{row.name} ({name})") if labels.count(row.name) > 1 else row
+        for name, row in zip(names, rows, strict=True)
+    ]
+    return write_cross_table(rows, out)
+
+
+def _distinct_names(weights: Sequence[Path]) -> list[str]:
+    """A folder name for each file: its own name, its folder's, or both, whichever tells them apart."""
+    folders = [path.resolve().parent.name for path in weights]
+    stems = [path.stem for path in weights]
+    both = [f"{folder}-{stem}" for folder, stem in zip(folders, stems, strict=True)]
+    for names in (stems, folders, both):
+        if len(set(names)) == len(names):
+            return names
+    again = next(path for path, name in zip(weights, both, strict=True) if both.count(name) > 1)
+    raise InputError(f"{again}: another weights file has its name and folder's name; copy one elsewhere.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from suite.storage import make_folder, write_text
+from suite.training.gallery import GalleryFilm, draw_gallery
 from suite.training.plots import Curve, plot_roc, plot_spread
+
+DATASETS_FILE = "datasets.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,13 @@ class Figure:
             "n": self.n,
         }
 
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Figure:
+        """The figure that ``as_json`` made ``content`` of, with the digits that are left."""
+        value, interval = content["value"], content["interval"]
+        low, high = interval or (math.nan, math.nan)
+        return cls(math.nan if value is None else float(value), float(low), float(high), int(content["n"]))
+
     def __str__(self) -> str:
         if math.isnan(self.value):
             return "-"
@@ -58,6 +70,10 @@ class Evaluation:
     """Columns of ``rows`` whose spread over films is drawn."""
     pictures: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
     """Further pictures by file name, each drawn by a function of the path it is written to."""
+    gallery: Sequence[GalleryFilm] = ()
+    """Films of which the worst are drawn with their outlines; only those are loaded."""
+    by_dataset: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
+    """Figures of each data set that was measured on, for the table across data sets."""
 
     def scalars(self) -> dict[str, float]:
         return {name: figure.value for name, figure in self.figures.items()}
@@ -71,8 +87,13 @@ class Evaluation:
         lines += [f"| {name} | {figure} | {figure.n} |" for name, figure in self.figures.items()]
         return "\n".join([*lines, "", *self.notes]) + "\n"
 
-    def write(self, folder: Path) -> None:
-        """``metrics.json``, ``table.md``, and where they make sense ``films.csv`` and plots."""
+    def write(self, folder: Path, learned_from: Sequence[str] = ()) -> None:
+        """``metrics.json``, ``table.md``, and what else the network has figures for.
+
+        ``films.csv`` - one row a film; ``roc.png``, ``spread.png`` - plots; ``worst.png`` - the films with
+        the lowest scores, outlined; ``datasets.json`` - figures by data set and ``learned_from``, the sets
+        the network learned from: what a cross table is made of.
+        """
         make_folder(folder)
         write_text(folder / "metrics.json", json.dumps(self.as_json(), indent=2) + "\n")
         write_text(folder / "table.md", self.table())
@@ -84,13 +105,27 @@ class Evaluation:
             plot_spread(self.rows, self.spread, folder / "spread.png")
         for name, draw in self.pictures.items():
             draw(folder / name)
+        if self.gallery:
+            draw_gallery(self.gallery, folder / "worst.png")
+        if self.by_dataset:
+            write_text(folder / DATASETS_FILE, json.dumps(self._datasets(learned_from), indent=2) + "\n")
+
+    def _datasets(self, learned_from: Sequence[str]) -> dict[str, Any]:
+        measured_on = {
+            dataset: {name: figure.as_json() for name, figure in figures.items()}
+            for dataset, figures in self.by_dataset.items()
+        }
+        return {"learned_from": list(learned_from), "measured_on": measured_on}
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    columns = list(rows[0])
-    lines = [",".join(columns)]
-    lines += [",".join(_cell(row.get(column, "")) for column in columns) for row in rows]
-    return "\n".join(lines) + "\n"
+    """All columns of all rows, in the order in which they first come; empty where a row lacks one."""
+    stream = io.StringIO()
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(row.get(column, "")) for column in columns] for row in rows)
+    return stream.getvalue()
 
 
 def _cell(value: Any) -> str:

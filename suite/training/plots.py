@@ -39,9 +39,10 @@ def plot_spread(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], path:
     figure = Figure(figsize=(1.6 + 1.3 * len(columns), 4), layout="constrained")
     axes = figure.add_subplot()
     for place, column in enumerate(columns):
-        values = np.array([row[column] for row in rows], dtype=np.float64)
+        values = np.array([row[column] for row in rows if column in row], dtype=np.float64)
         spread = np.linspace(-0.18, 0.18, len(values))
         axes.plot(place + spread, values, ".", color="tab:blue", alpha=0.6, markersize=5)
-        axes.plot([place - 0.25, place + 0.25], [np.nanmedian(values)] * 2, color="black")
+        if not np.isnan(values).all():
+            axes.plot([place - 0.25, place + 0.25], [np.nanmedian(values)] * 2, color="black")
     axes.set_xticks(range(len(columns)), columns)
     figure.savefig(path, dpi=110)
