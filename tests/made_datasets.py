@@ -88,6 +88,25 @@ def frontal_lateral(folder: Path, count: int = 2) -> Path:
     return folder
 
 
+def painted(folder: Path, count: int = 4) -> Path:
+    """Films of hands and knees with painted masks: a bright bar of bone in a grey bar of tissue."""
+    for number in range(count):
+        rng = np.random.default_rng(number)
+        film, mask = np.full((ROWS, COLUMNS), 0.05), np.zeros((ROWS, COLUMNS, 3), np.uint8)
+        middle = int(rng.integers(20, COLUMNS - 20))
+        for half, brightness, colour in ((14, 0.4, (0, 255, 0)), (6, 0.85, (255, 0, 0))):
+            film[:, middle - half : middle + half] = brightness
+            mask[:, middle - half : middle + half] = colour
+        film += rng.normal(0, 0.02, film.shape)
+        write_16_bit(folder / "images" / f"film{number}.png", np.clip(film, 0, 1).astype(np.float32))
+        write_png(folder / "masks" / f"film{number}.png", np.ascontiguousarray(mask[..., ::-1]))
+    rows = [[f"film{n}.png", ("hand", "knee")[n % 2], f"patient{n}"] for n in range(count)]
+    write_rows(folder / "index.csv", ["image", "part", "patient_id"], rows)
+    legend = [["#000000", "open beam"], ["#00ff00", "soft tissue"], ["#ff0000", "bone"]]
+    write_rows(folder / "legend.csv", ["colour", "tissue"], legend)
+    return folder
+
+
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "jsrt": jsrt,
     "nih": nih,

@@ -13,6 +13,7 @@ from classifiers.diagnosis.network import DualBranchDenseNet
 from classifiers.triage.network import TriageNetwork
 from gan.generator import MultiScaleGenerator
 from segmentation.lungs.network import VGG16UNet
+from segmentation.tissues.network import XNet
 from suite.findings import CODES
 from suite.stages.weights import ModelCard, save_release
 
@@ -40,6 +41,17 @@ def lungs(folder: Path) -> ModelCard:
     if network.head.bias is not None:
         nn.init.constant_(network.head.bias, 0.1)
     return release(folder, "lungs", network, architecture={"planes": 2, "width": 0.0625})
+
+
+def tissues(folder: Path) -> ModelCard:
+    """XNet with a few channels on 64 x 64; its maps change from film to film."""
+    torch.manual_seed(4)
+    filters = (4, 6, 8, 10)
+    network = XNet(filters=filters)
+    nn.init.normal_(network.head.weight)
+    return release(
+        folder, "tissues", network, architecture={"network": "xnet", "filters": filters, "kernel": 3}
+    )
 
 
 def bone(folder: Path) -> ModelCard:

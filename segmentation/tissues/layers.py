@@ -13,6 +13,9 @@ from suite.errors import RecipeError
 BATCH_NORM_EPSILON = 1e-3
 """Keras' default, with which XNet and SegNet-Basic were released; PyTorch's own is 1e-5."""
 
+FLAT = 1e-6
+"""A film that departs no further from its mean is of one grey; its rounding errors are not stretched."""
+
 
 class ConvBlock(nn.Sequential):
     """Convolution with bias, batch normalisation, ReLU; the matrix keeps its size.
@@ -43,11 +46,11 @@ def enlarged(x: Tensor) -> Tensor:
 def centred(film: Tensor) -> Tensor:
     """Films (B, C, H, W) without their mean and within [-1, 1], as XNet's paper prepares them.
 
-    A film of one grey becomes zeros.
+    A film of one grey becomes zeros, but for rounding.
     """
     film = film - film.mean(dim=(-2, -1), keepdim=True)
     largest = film.abs().amax(dim=(-2, -1), keepdim=True)
-    return film / torch.where(largest > 0, largest, torch.ones_like(largest))
+    return film / torch.where(largest > FLAT, largest, torch.ones_like(largest))
 
 
 def checked_filters(filters: Sequence[int], count: int, kernel: int) -> tuple[int, ...]:

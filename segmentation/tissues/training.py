@@ -60,7 +60,7 @@ class TissuesRecipe(Recipe):
         pattern=r"^(\d+(,\d+)*)?$",
         description="channels of each level, as 64,128,256,512; overrides width",
     )
-    kernel: Literal[1, 3, 5, 7] = Field(3, description="side of the convolutions")
+    kernel: int = Field(3, ge=1, le=15, description="side of the convolutions; odd")
     size: int = Field(200, ge=32, le=1024, multiple_of=8)
     epochs: int = Field(25, ge=1)
     batch_size: int = Field(5, ge=1)
@@ -89,6 +89,8 @@ class TissuesTask(Task):
 
     def __init__(self, recipe: Recipe, data: Mapping[str, Manifest]) -> None:
         super().__init__(recipe, {name: each.with_target(TARGETS[name]) for name, each in data.items()})
+        with torch.device("meta"):
+            tissue_network(**self.architecture())  # refuses filters and kernels that cannot be
         self._rivals = {
             key.removesuffix("_weights"): read_card(Path(getattr(recipe, key)).with_suffix(".json"))
             for key in self.companion_weights

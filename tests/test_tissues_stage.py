@@ -1,0 +1,83 @@
+"""The tissues stage: the contract of every stage, three values, shares and areas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from segmentation.tissues.stage import TissuesStage, measured, tissue_probabilities
+from suite.errors import WeightsError
+from suite.stages.artifacts import Measured
+from suite.stages.weights import ModelCard, read_card, rebuild
+from tests import untrained_weights
+from tests.stage_contract import FILMS, StageContract
+
+
+class TestTissues(StageContract):
+    name, needs = "tissues", {"frontal"}
+    makes = frozenset({"tissue_mask", "tissue_measurements"})
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def card(cls, tmp_path_factory: pytest.TempPathFactory) -> ModelCard:
+        return untrained_weights.tissues(tmp_path_factory.mktemp("tissues"))
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def stage(cls, card: ModelCard) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("segmentation.tissues.stage.shipped_card", lambda _package, _name: card)
+            return TissuesStage("cpu")
+
+    def test_a_mask_has_three_values_to_look_at(self, stage: TissuesStage) -> None:
+        for film in FILMS:
+            mask = self.run(stage, film)[0]["tissue_mask"].value
+            assert mask.dtype == np.uint8
+            assert set(np.unique(mask)) <= {0, 128, 255}
+
+    def test_shares_and_areas_are_those_of_the_mask(self, stage: TissuesStage) -> None:
+        made = self.run(stage, "tall")[0]
+        mask, figures = made["tissue_mask"].value, made["tissue_measurements"].value
+        assert isinstance(figures, Measured)
+        assert figures.values["bone_area_px"] == (mask == 255).sum()
+        for name, value in (("open_beam_share", 0), ("soft_tissue_share", 128), ("bone_share", 255)):
+            assert figures.values[name] == pytest.approx((mask == value).mean(), abs=1e-5)
+
+    def test_probabilities_of_a_pixel_add_up_to_one(self, card: ModelCard) -> None:
+        from segmentation.tissues.network import tissue_network
+
+        network = rebuild(tissue_network, card)
+        for film in ("wide", "strip"):
+            probabilities, framed = tissue_probabilities(network, FILMS[film].pixels, 64)
+            assert probabilities.shape == (3, *FILMS[film].shape)
+            assert framed.pixels.shape == (64, 64)
+            np.testing.assert_allclose(probabilities.sum(axis=0), 1.0, atol=1e-5)
+
+
+def test_areas_on_the_detector_need_the_spacing() -> None:
+    tissue = np.zeros((10, 20), np.uint8)
+    tissue[:5] = 1
+    tissue[:2, :10] = 2
+    figures = measured(tissue, (0.2, 0.5))
+    assert figures == {
+        "open_beam_share": 0.5,
+        "soft_tissue_share": 0.4,
+        "bone_share": 0.1,
+        "bone_area_px": 20,
+        "bone_area_cm2_at_detector": 0.02,
+    }
+    assert "bone_area_cm2_at_detector" not in measured(tissue, None)
+
+
+def test_a_card_of_another_network_is_refused(tmp_path: Any) -> None:
+    import json
+
+    from segmentation.tissues.network import tissue_network
+
+    card = untrained_weights.tissues(tmp_path)
+    content = {**card.content, "architecture": {**card.architecture, "network": "segnet"}}
+    card.path.write_text(json.dumps(content))
+    with pytest.raises(WeightsError, match="holds another architecture than this version builds"):
+        rebuild(tissue_network, read_card(card.path))
