@@ -203,6 +203,19 @@ def test_what_is_no_readable_film_is_refused_with_its_status_and_leaves_nothing(
     assert "secret-7" not in caplog.text
 
 
+def test_a_malformed_value_does_not_reach_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "suite")
+    sent = film()
+    sent.add_new("PatientBirthDate", "LO", "Nobody Known 1950")
+    content = as_bytes(sent).replace(b"\x10\x00\x30\x00LO", b"\x10\x00\x30\x00DA")
+    with open_wires(tmp_path) as wires:
+        wires.exchange.reception.take(content, "MODALITY@127.0.0.1")
+        wires.exchange.closer.run_once()
+        assert len(wires.studies()) == 1
+    assert sent.SOPInstanceUID in caplog.text
+    assert "Known" not in caplog.text
+
+
 def test_an_instance_that_is_not_the_one_announced_is_refused(tmp_path: Path) -> None:
     sent = film()
     with open_wires(tmp_path) as wires:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from suite.commands.console import error_line, output
 from suite.commands.serving import settings_from
+from suite.dicom.network.privacy import keep_values_out_of_logs
 from suite.errors import InputError
 from suite.settings import Settings
 
@@ -44,6 +45,7 @@ def send(
         InputError: an input is neither a file nor a study, or the node is unknown.
         DeliveryError: a node did not take them after so many attempts.
     """
+    keep_values_out_of_logs()
     settings = settings_from(data=data)
     files = [path for given in inputs for path in _files(Path(given))]
     studies = [given for given in inputs if not Path(given).exists()]
@@ -62,6 +64,7 @@ def send(
 
 def send_pending(*, data: Path | None, retry_failed: bool) -> int:
     """Deliver what waits in the outbox now; 1 when something still waits afterwards."""
+    keep_values_out_of_logs()
     with _House(settings_from(data=data)) as house:
         if retry_failed:
             house.outbox.retry_failed()
@@ -104,6 +107,7 @@ def check_node(name: str, *, data: Path | None) -> None:
     """
     from suite.dicom.network.outbox import sender_of
 
+    keep_values_out_of_logs()
     settings = settings_from(data=data)
     with _House(settings) as house:
         destination = house.nodes.named(name).destination

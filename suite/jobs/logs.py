@@ -7,6 +7,7 @@ import warnings
 
 from celery.platforms import SecurityWarning
 
+from suite.dicom.network.privacy import keep_values_out_of_logs
 from suite.settings import Settings
 
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -18,5 +19,6 @@ def configure(settings: Settings) -> None:
     if settings.log_level == "INFO":
         for name in ("alembic", "celery", "kombu"):
             logging.getLogger(name).setLevel(logging.WARNING)
+    keep_values_out_of_logs()
     # Celery warns a superuser of pickled messages; only JSON is accepted here (suite.jobs.broker).
     warnings.filterwarnings("ignore", category=SecurityWarning)

@@ -13,6 +13,7 @@ from suite.accounts.principal import Scope
 from suite.dicom.network.archive import Archive
 from suite.dicom.network.index import InstanceIndex
 from suite.dicom.network.notes import Note, audit_trail
+from suite.dicom.network.privacy import keep_values_out_of_logs
 from suite.dicom.network.reception import Reception
 from web.api.operations import CONTENT_POLICY
 from web.api.problems import ProblemError, answer, of_exception
@@ -36,6 +37,7 @@ class DicomWeb:
 
 def open_service(app: Flask) -> None:
     """Open the parts for an application."""
+    keep_values_out_of_logs()
     parts = app.extensions["radsuite"]
     archive = Archive(parts.settings.data)
     note = audit_trail(parts.database)

@@ -22,6 +22,7 @@ from suite.dicom.network.listener import Listener
 from suite.dicom.network.notes import Note, audit_trail
 from suite.dicom.network.outbox import Outbox
 from suite.dicom.network.periodic import Periodic
+from suite.dicom.network.privacy import keep_values_out_of_logs
 from suite.dicom.network.reception import Reception
 from suite.dicom.network.result_objects import ResultObjects, result_objects
 from suite.dicom.network.routing import Router
@@ -69,6 +70,7 @@ class Exchange:
     _threads: list[Periodic] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
+        keep_values_out_of_logs()
         settings = self.settings
         self.database = Database(settings)
         self._note = audit_trail(self.database)
@@ -141,9 +143,6 @@ def run(settings: Settings) -> int:
         SuiteError: it cannot start; the sentence says why.
     """
     logs.configure(settings)
-    logging.getLogger("pynetdicom").setLevel(
-        logging.DEBUG if settings.log_level == "DEBUG" else logging.ERROR
-    )
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: ended.set())
