@@ -102,6 +102,16 @@ def test_gaussian_dropout_keeps_the_mean_and_has_the_stated_spread() -> None:
     assert torch.equal(noise.eval()(still), still)
 
 
+def test_each_form_has_its_own_regularisation() -> None:
+    kinds = (nn.Dropout, GaussianDropout, nn.BatchNorm2d)
+    found = {
+        name: [sum(isinstance(layer, kind) for layer in built(name).modules()) for kind in kinds]
+        for name in NAMES
+    }
+    # seven blocks in the report; nine levels of two convolutions in the others
+    assert found == {"report": [7, 0, 2], "novikov": [0, 18, 0], "unet": [0, 0, 18]}
+
+
 # from planes to classes and back
 
 

@@ -5,16 +5,15 @@ InvertedNet turns the U-Net's widths round, many maps at full resolution and few
 subsampling: a 2 x 2 max-pooling of stride 1 sees every pixel before the next convolution, of stride 2, halves
 the map, so that a side of 128 goes 127 | 64, 63 | 32, 31 | 16.
 
-==========  =======================  ============================================================
-``report``  128-64-32-16             Aubret, Sharma and Cabrera Gil 2019: batch normalisation at both
-                                     ends, a convolution after each upsampling, dropout 0.1 a block;
-                                     973,320 numbers with 4 outputs, 258 of them running statistics
-``novikov`` 256-128-64-32-16         Novikov 2018 (TMI 37:1865): Gaussian dropout after every
-                                     convolution; 3,140,771 parameters with 3 outputs
-``unet``    64-128-256-512-1024      Ronneberger 2015 as Novikov builds it (31,377,988 parameters with
-                                     4 outputs), with batch normalisation after every convolution
-                                     instead of dropout
-==========  =======================  ============================================================
+``report``
+    128-64-32-16 maps (Aubret, Sharma and Cabrera Gil 2019): batch normalisation at both ends, a convolution
+    after each upsampling, dropout a block; 973,320 numbers with 4 outputs, 258 of them running statistics.
+``novikov``
+    256-128-64-32-16 maps (Novikov 2018, TMI 37:1865): Gaussian dropout after every convolution; 3,140,771
+    parameters with 3 outputs.
+``unet``
+    64-128-256-512-1024 maps (Ronneberger 2015 as Novikov builds it, 31,377,988 parameters with 4 outputs),
+    with batch normalisation after every convolution instead of dropout.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ from torch.nn.functional import interpolate
 NetworkName = Literal["report", "novikov", "unet"]
 
 DROPOUT = 0.1
+"""The report's rate; of Novikov's Gaussian dropout it is taken over."""
 
 
 @dataclass(frozen=True, slots=True)
