@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 from suite.jobs.models import Job
 from suite.settings import Settings, load_settings
 from tests.jobs_fakes import STAGES, FakeAnalyzer, load_study
-from tests.jobs_fleet import FORKS, Fleet
+from tests.jobs_fleet import FORKS, Fleet, end_with_the_test
 
 
 def burn(seconds: float) -> None:
@@ -51,6 +51,7 @@ def work(settings: Settings, compute_seconds: float, notes: Path) -> None:
         burn(compute_seconds / len(STAGES))
         computed[0] += time.thread_time() - start
 
+    end_with_the_test()
     threadpool_limits(1)
     plain = JobRunner.run
 

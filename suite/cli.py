@@ -428,18 +428,33 @@ def phantom(
     "--data", "sources", multiple=True, metavar="NAME=DIR", help="A data set; may be given several times."
 )
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one value of the recipe.")
-@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False))
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the results.")
 @click.option("--device", type=DEVICE, default="auto", show_default=True)
 @click.option("--resume", is_flag=True, help="Continue an interrupted run in OUT.")
+@click.option("--submit", is_flag=True, help="Leave it to a worker (`radsuite worker --queues train`).")
 def train(
-    recipe: str, sources: tuple[str, ...], settings: tuple[str, ...], out: Path, device: str, resume: bool
+    recipe: str,
+    sources: tuple[str, ...],
+    settings: tuple[str, ...],
+    out: Path | None,
+    device: str,
+    resume: bool,
+    submit: bool,
 ) -> None:
     """Train a network by its recipe and write weights, model card and figures.
 
     \b
     Example:
       radsuite train lungs --data jsrt=films/jsrt --set epochs=20 --out runs/lungs
+      radsuite train lungs --data jsrt=/films/jsrt --submit
     """
+    if submit:
+        from suite.commands.submitting import submit_training_run
+
+        submit_training_run(recipe, sources, settings)
+        return
+    if out is None:
+        raise click.UsageError("Missing option '--out'; name the folder for the results, or use --submit.")
     from suite.commands.training import train_network
 
     train_network(recipe, sources, settings, out, device=device, resume=resume)

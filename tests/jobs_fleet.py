@@ -11,11 +11,13 @@ import json
 import logging
 import multiprocessing
 import os
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +25,11 @@ from sqlalchemy import func, select
 
 from suite.errors import SuiteError
 from suite.jobs.broker import create_celery, publisher
+from suite.jobs.children import parent_death_signal
 from suite.jobs.database import Database
 from suite.jobs.identity import WorkerIdentity
 from suite.jobs.models import Job, JobState, Study
-from suite.jobs.store import open_store
+from suite.jobs.store import open_store, receive
 from suite.jobs.submission import Outcome, Submission, Upload
 from suite.report.schema import validate
 from suite.settings import Settings
@@ -42,6 +45,7 @@ def work(settings: Settings, stage_seconds: float) -> None:
     """A worker process: the real one, with stages that only take time."""
     from suite.jobs.worker import run
 
+    end_with_the_test()
     logging.basicConfig(filename=settings.data / "worker.log", level="WARNING")
     os._exit(
         run(settings, analyzer=lambda: FakeAnalyzer(lambda _: time.sleep(stage_seconds)), load=load_study)
@@ -50,6 +54,7 @@ def work(settings: Settings, stage_seconds: float) -> None:
 
 def take_in(settings: Settings, seeds: list[int], receipt: Path) -> None:
     """A server process that takes films in, one after the other, and notes each that it has confirmed."""
+    end_with_the_test()
     database = Database(settings)
     with receipt.open("a") as confirmed:
         for seed in seeds:
@@ -58,12 +63,18 @@ def take_in(settings: Settings, seeds: list[int], receipt: Path) -> None:
             confirmed.flush()
 
 
+def end_with_the_test() -> None:
+    """Arrange that this process dies with the one that forks workers, and that one with the test."""
+    if sys.platform == "linux":
+        parent_death_signal(os.getppid())()
+
+
 def submit(settings: Settings, database: Database, name: str, film: bytes) -> Outcome:
     """Hand one film in, the way the pages do."""
     store = open_store(settings)
     submission = Submission(database, store, publisher(create_celery(settings)), collect=collect)
     with store.staging() as staging:
-        (staging / name).write_bytes(film)
+        receive(BytesIO(film), staging / name)
         return submission.submit(staging, [Upload(staging / name, name)], {})
 
 

@@ -162,3 +162,21 @@ def test_two_workers_read_every_study_once_although_one_is_killed(fleet: Fleet) 
     found = fleet.audit()
     assert found.sound, str(found)
     assert (found.studies, found.done) == (6, 6)
+
+
+@pytest.mark.parametrize("backend", ["postgres+redis", "postgres+rabbitmq"], indirect=True)
+def test_a_restart_of_database_and_broker_loses_nothing(fleet: Fleet, request: pytest.FixtureRequest) -> None:
+    names = request.node.callspec.params["backend"].split("+")
+    servers = [request.getfixturevalue(name) for name in names]
+    fleet.hire(1)
+    fleet.submit(range(3))
+    for server in servers:
+        server.stop()
+    for server in servers:
+        server.start()
+    fleet.submit(range(3, 6))
+    assert fleet.settle()
+    fleet.dismiss()
+    found = fleet.audit()
+    assert found.sound, str(found)
+    assert (found.studies, found.done) == (6, 6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from suite.errors import StageError, StorageError, UnreadableFileError
+from suite.jobs.broker import create_celery, publisher
 from suite.jobs.contracts import AnalyzerFactory
 from suite.jobs.database import Database
 from suite.jobs.execution import JobRunner
@@ -293,8 +295,6 @@ def test_the_heart_beats_while_the_block_runs_and_ends_a_job_that_runs_too_long(
     claim = queue.claim(house.sent[0], WorkerIdentity.of_this_process())
     assert claim is not None
     leased_until = house.job(house.sent[0]).lease_expires_at or 0
-    import threading
-
     over = threading.Event()
     ended: list[Claim] = []
     with Heartbeat(queue, claim, settings, lambda it: (ended.append(it), over.set())):  # type: ignore[func-returns-value]
@@ -316,3 +316,31 @@ def test_the_sweeper_hands_an_abandoned_job_over_again(house: House) -> None:
     assert house.sent == [job_id, job_id]
     house.runner().run(job_id)
     assert house.job(job_id).state == "done"
+
+
+def test_a_sweeper_outlives_whatever_goes_wrong_in_a_sweep(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = load_settings(data=house.settings.data, sweep_seconds=0.01)
+    again = threading.Event()
+    signs: list[None] = []
+
+    def sign() -> None:
+        signs.append(None)
+        if len(signs) > 2:
+            again.set()
+        raise RuntimeError("deadlock detected")
+
+    sweeper = Sweeper(house.queue, lambda *_: None, settings, WorkerIdentity.of_this_process(), sign)
+    sweeper.start()
+    assert again.wait(30)
+    sweeper.stop()
+    assert "deadlock detected" in caplog.text
+
+
+def test_a_broker_that_is_away_is_no_error_for_who_hands_a_job_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = load_settings(data=tmp_path, broker_url="redis://127.0.0.1:1/0")
+    publisher(create_celery(settings))("0" * 32)
+    assert "could not be handed to the broker yet" in caplog.text

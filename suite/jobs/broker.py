@@ -18,7 +18,6 @@ from typing import Any
 
 from celery import Celery
 from kombu import Exchange, Queue
-from kombu.exceptions import KombuError
 from kombu.transport import filesystem
 from kombu.utils.encoding import bytes_to_str, str_to_bytes
 from kombu.utils.json import dumps, loads
@@ -141,6 +140,12 @@ def offer_stage(app: Celery, job_id: str, attempt: int, stage: str, queue: str) 
     _send(app, STAGE_TASK, [job_id, attempt, stage], queue)
 
 
+def warm_up(app: Celery) -> None:
+    """Import what sending needs, in this thread: two threads that do so at once may meet in a deadlock."""
+    app.finalize()
+    _ = app.amqp.send_task_message
+
+
 def _send(app: Celery, task: str, arguments: list[str | int], queue: str | None) -> None:
     try:
         # a second try: the connection may be one that a restarted broker knows nothing of
@@ -151,7 +156,7 @@ def _send(app: Celery, task: str, arguments: list[str | int], queue: str | None)
             retry=True,
             retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0},
         )
-    except (KombuError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 -- each broker's library has exceptions of its own
         _log.warning("job %s could not be handed to the broker yet: %s", arguments[0], error)
 
 

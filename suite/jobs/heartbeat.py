@@ -74,6 +74,8 @@ class Heartbeat(Generic[Held]):
                     return
             except StorageError as error:  # one missed beat is no loss; the lease spans several
                 _log.warning("job %s: no heartbeat written: %s", self._claim.job_id, error)
+            except Exception:  # noqa: BLE001 -- the next beat may be in time
+                _log.exception("job %s: no heartbeat written", self._claim.job_id)
 
 
 class Sweeper:
@@ -124,5 +126,7 @@ class Sweeper:
                 self.sweep()
             except StorageError as error:
                 _log.warning("sweep skipped: %s", error)
+            except Exception:  # noqa: BLE001 -- without its sweeps a worker would leave others' jobs lying
+                _log.exception("sweep skipped")
             if self._ended.wait(self._interval):
                 return

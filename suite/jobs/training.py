@@ -10,7 +10,6 @@ import contextlib
 import json
 import logging
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -36,7 +35,7 @@ PROGRESS_VARIABLE = "RADSUITE_PROGRESS_FILE"
 
 LOOK_SECONDS = 1.0
 GRACE_SECONDS = 15.0
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 
 
 class TrainingRequest(BaseModel):
@@ -52,7 +51,7 @@ class TrainingRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    recipe: str | None = Field(default=None, pattern=_NAME.pattern)
+    recipe: str | None = Field(default=None, pattern=_NAME)
     data: dict[str, Path]
     settings: tuple[str, ...] = ()
     out: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")

@@ -18,7 +18,7 @@ from celery import Celery
 from suite.errors import StorageError, SuiteError
 from suite.intake import StudyFiles
 from suite.jobs import logs, workers
-from suite.jobs.broker import create_celery, offer_stage, publisher, queue_name
+from suite.jobs.broker import create_celery, offer_stage, publisher, queue_name, warm_up
 from suite.jobs.contracts import Analyzer, AnalyzerFactory, StoredFilms, StudyLoader
 from suite.jobs.database import Database
 from suite.jobs.execution import JobRunner
@@ -66,6 +66,7 @@ def run(
     )
     app = create_celery(settings, runner.run, runner.run_stage)
     runner.tell = partial(_tell, app, settings.reading_queue)
+    warm_up(app)
     store.clean()
     if settings.reading_queue in settings.queues:
         runner.warm_up()

@@ -1,0 +1,48 @@
+"""``radsuite train --submit``: a training run as a job for a worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from suite.commands.console import output
+from suite.commands.serving import settings_from
+from suite.datasets.registry import parse_sources
+
+
+def submit_training_run(recipe: str, sources: Sequence[str], settings: Sequence[str]) -> str:
+    """Put the run into the queue ``train`` and say where it will be; returns the job's id.
+
+    Raises:
+        InputError: the request cannot be used.
+        RecipeError: there is no such recipe.
+        StorageError: the database refused.
+    """
+    from suite.jobs import workers
+    from suite.jobs.broker import create_celery, publisher
+    from suite.jobs.database import Database
+    from suite.jobs.models import JobKind, QueueName
+    from suite.jobs.requests import submit_training
+    from suite.jobs.training import training_folder, training_request
+    from suite.stages.plugins import load_recipe
+
+    load_recipe(recipe)
+    service = settings_from()
+    data = {name: folder.absolute() for name, folder in parse_sources(sources).items()}
+    request = training_request(
+        JobKind.TRAINING, {"recipe": recipe, "data": data, "settings": tuple(settings)}
+    )
+    database = Database(service)
+    try:
+        now = time.time()
+        job_id = submit_training(database, JobKind.TRAINING, request.model_dump(mode="json"), now)
+        publisher(create_celery(service))(job_id, QueueName.TRAIN.value)
+        served = workers.present(database, service, now, QueueName.TRAIN.value)
+    finally:
+        database.close()
+    output(
+        f"Job {job_id} waits in the queue train; its results come into {training_folder(service, job_id)}."
+    )
+    if not served:
+        output("No worker takes jobs from that queue now: start one with `radsuite worker --queues train`.")
+    return job_id
