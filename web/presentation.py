@@ -23,6 +23,7 @@ STAGE_WORDS = {
     "gate": "Checking the film",
     "lungs": "Outlining the lungs",
     "bone": "Separating bone",
+    "tissues": "Telling bone from soft tissue",
     "triage": "Triage",
     "diagnosis": "Looking for findings",
 }
@@ -47,6 +48,11 @@ _MEASUREMENT_WORDS = {
     "heart_width_mm_at_detector": ("Heart, widest, at detector", "mm"),
     "thorax_width_mm_at_detector": ("Thorax, widest inside, at detector", "mm"),
     "heart_area_cm2_at_detector": ("Heart, at detector", "cm²"),
+    "open_beam_share": ("Open beam, share of the film", ""),
+    "soft_tissue_share": ("Soft tissue, share of the film", ""),
+    "bone_share": ("Bone, share of the film", ""),
+    "bone_area_px": ("Bone", "px"),
+    "bone_area_cm2_at_detector": ("Bone, at detector", "cm²"),
 }
 
 

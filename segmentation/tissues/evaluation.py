@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from suite.datasets.manifest import Record
 from suite.study import FloatImage, Mask
 from suite.training.evaluation import Figure
 from suite.training.films import load_film
+from suite.training.gallery import GalleryFilm, Overlay
 from suite.training.intervals import bootstrap
 
 PUBLISHED = {
@@ -173,10 +175,11 @@ def soft_tissue_control(films: Films, thresholds: dict[str, float]) -> dict[str,
 
 
 def film_rows(films: Films) -> list[dict[str, Any]]:
-    """One row a film: loss, F1 of each class (NaN for a class it neither has nor was given), confidence."""
+    """One row a film: loss, F1 of each class (NaN where it neither is nor was called) and their mean."""
     rows = []
     for index, record in enumerate(films.records):
-        f1 = shares(films.counts.confusion[index])["f1"]
+        confusion = films.counts.confusion[index]
+        f1 = shares(confusion)["f1"]
         rows.append(
             {
                 "film": record.id,
@@ -184,9 +187,21 @@ def film_rows(films: Films) -> list[dict[str, Any]]:
                 "part": part_of(record),
                 "loss": float(films.losses[index]),
                 **{f"f1_{name}": float(value) for name, value in zip(CLASSES, f1, strict=True)},
-                "accuracy": float(
-                    np.trace(films.counts.confusion[index]) / films.counts.confusion[index].sum()
-                ),
+                "f1": weighted(f1, confusion),
             }
         )
     return rows
+
+
+def gallery(films: Films, network: nn.Module, size: int) -> list[GalleryFilm]:
+    """The films by their F1, outlined with truth and prediction when they are among the worst."""
+    return [
+        GalleryFilm(str(row["film"]), float(row["f1"]), partial(_overlay, network, record, size))
+        for row, record in zip(film_rows(films), films.records, strict=True)
+    ]
+
+
+def _overlay(network: nn.Module, record: Record, size: int) -> Overlay:
+    film = load_film(record.frontal)
+    probabilities, _ = tissue_probabilities(network, film, size)
+    return Overlay(film, tissue_classes(record), called(probabilities))

@@ -8,6 +8,7 @@
 ``lung_whole``     the same for the whole lungs, with what heart and diaphragm hide
 ``organ_mask``     ``uint8 (H, W)`` bits: 1, 2 right and left lung, 4 heart, 8, 16 right and left clavicle
 ``heart_mask``     ``uint8 (H, W)``: 255 inside the heart
+``tissue_mask``    ``uint8 (H, W)`` on the frontal film: 0 open beam, 128 soft tissue, 255 bone
 ``bone_subtracted``  ``float32 (H, W)`` on the frontal film, on its [0, 1] scale: what bone adds
 ``bone_suppressed``  ``float32 (H, W)``: the film minus that
 ``triage``         ``TriageResult``
