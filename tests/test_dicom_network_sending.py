@@ -17,6 +17,8 @@ from click.testing import CliRunner
 from pydicom import dcmread
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 
+from suite.accounts.audit import AuditTrail
+from suite.accounts.principal import LOCAL
 from suite.cli import main
 from suite.dicom.network.nodes import DIMSE, STOW, Destination, Nodes, parse_destination
 from suite.dicom.network.rules import kind_of, parse_rules
@@ -27,6 +29,7 @@ from suite.jobs.identity import WorkerIdentity
 from suite.jobs.models import Instance, Outgoing
 from suite.jobs.queue import JobQueue
 from suite.jobs.worker import load_study
+from suite.records.removal import remove_study
 from tests.dicom_network_house import Wires, as_bytes, film, free_port, open_wires
 from tests.dicom_zoo import save
 from tests.jobs_fakes import FakeAnalyzer
@@ -215,6 +218,34 @@ def test_a_computed_picture_that_a_pacs_sends_back_is_not_read_again(tmp_path: P
         for path in pictures:
             assert str(wires.exchange.reception.take(path.read_bytes(), "PACS@x").fate) == "known"
         assert wires.exchange.archive.waiting() == {}
+
+
+def test_a_study_that_is_removed_leaves_no_film_and_no_result(tmp_path: Path) -> None:
+    with open_wires(tmp_path) as wires:
+        exchange = wires.exchange
+        assert exchange.objects.of_job(one_reading(wires))
+        assert len(wires.stored_files()) > 2
+        (study,) = wires.studies()
+        trail = AuditTrail(exchange.database, time.time)
+        remove_study(exchange.database, exchange.objects.store, tmp_path, trail, study.id, LOCAL, None)
+        assert wires.stored_files() == []
+        assert wires.instances() == []
+        exchange.closer.run_once()
+        assert wires.studies() == []
+
+
+def test_a_removed_study_that_is_sent_again_is_read_again(tmp_path: Path) -> None:
+    sent = as_bytes(film(StudyDate="20240101"))
+    with open_wires(tmp_path) as wires:
+        exchange = wires.exchange
+        for _ in range(2):
+            exchange.reception.take(sent, "MODALITY@127.0.0.1")
+            exchange.closer.run_once()
+            read_all(wires)
+            (study,) = wires.studies()
+            trail = AuditTrail(exchange.database, time.time)
+            remove_study(exchange.database, exchange.objects.store, tmp_path, trail, study.id, LOCAL, None)
+        assert wires.actions().count("study.completed") == 2
 
 
 REPORT = {

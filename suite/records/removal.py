@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from sqlalchemy import delete, func, select
 
 from suite.accounts.audit import AuditTrail
 from suite.accounts.principal import Principal
+from suite.dicom.network.archive import Archive, made_folder
 from suite.errors import ConflictError, NotFoundError
 from suite.jobs.database import Database
 from suite.jobs.models import Instance, Job, JobState, Study
@@ -40,12 +42,17 @@ def remove_study(
         running = select(func.count()).where(Job.study_id == study_id, Job.state == JobState.RUNNING.value)
         if session.scalar(running):
             raise ConflictError(f"{study_id}: is being read; cancel that job or wait until it is done.")
-        received = list(session.scalars(select(Instance.file).where(Instance.study_id == study_id)))
+        uids = select(Instance.study_instance_uid, Instance.sop_instance_uid)
+        received = [tuple(row) for row in session.execute(uids.where(Instance.study_id == study_id))]
+        jobs = list(session.scalars(select(Job.id).where(Job.study_id == study_id)))
         session.execute(delete(Instance).where(Instance.study_id == study_id))
         session.delete(study)
         trail.add(session, by, "study.deleted", study_id, address=address)
         session.flush()
         abandoned = store.set_aside(study_id)
     store.discard(abandoned)
-    for name in received:
-        (data / name).unlink(missing_ok=True)
+    archive = Archive(data)
+    for study_uid, instance_uid in received:
+        archive.remove(study_uid, instance_uid)
+    for job_id in jobs:
+        shutil.rmtree(made_folder(data, job_id), ignore_errors=True)

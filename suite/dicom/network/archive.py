@@ -148,16 +148,22 @@ class Archive:
             return True
         return True
 
-    def remove(self, study_uid: str) -> int:
-        """Forget a study's instances; gives how many there were."""
-        paths = [*self.films(study_uid), *self.results(study_uid)]
-        for path in paths:
-            self._object(path.stem).unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
-        (self._arrivals / study_uid).unlink(missing_ok=True)
-        for folder in {path.parent for path in paths}:
-            folder.rmdir()
-        return len(paths)
+    def remove(self, study_uid: str, instance_uid: str) -> None:
+        """Remove an instance under all its names; a study without instances vanishes with its last.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        if not (is_uid(study_uid) and is_uid(instance_uid)):
+            return
+        with _disk_errors("instance"):
+            for folder in (self._studies / study_uid, self._results / study_uid):
+                (folder / f"{instance_uid}.dcm").unlink(missing_ok=True)
+                if folder.is_dir() and not any(folder.iterdir()):
+                    folder.rmdir()
+            self._object(instance_uid).unlink(missing_ok=True)
+            if not self.films(study_uid):
+                (self._arrivals / study_uid).unlink(missing_ok=True)
 
     def clean(self) -> None:
         """Remove what a crash left in ``incoming``."""
@@ -211,6 +217,11 @@ class Archive:
     def _object(self, instance_uid: str) -> Path:
         shelf = hashlib.sha256(instance_uid.encode()).hexdigest()[:2]
         return self._objects / shelf / f"{instance_uid}.dcm"
+
+
+def made_folder(data: Path, job_id: str) -> Path:
+    """Where the objects made of a reading lie."""
+    return data / "instances" / "made" / job_id
 
 
 def _files(folder: Path) -> list[Path]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from suite.dicom.attributes import text
 from suite.dicom.network.acceptance import is_uid
-from suite.dicom.network.archive import Archive
+from suite.dicom.network.archive import Archive, made_folder
 from suite.dicom.network.index import ORIGIN_OF_RESULTS, InstanceIndex
 from suite.dicom.reading import read_dataset
 from suite.errors import InputError
@@ -36,14 +36,14 @@ class ResultObjects:
     Attributes:
         database, store: where readings are.
         archive, index: where objects are put so that DICOMweb finds them.
-        made: a folder of objects for each reading.
+        data: the data folder.
     """
 
     database: Database
     store: Store
     archive: Archive
     index: InstanceIndex
-    made: Path
+    data: Path
 
     def of_job(self, job_id: str) -> list[Path]:
         """The objects of a finished job, made now if they were not; empty when the films came as pictures.
@@ -63,7 +63,7 @@ class ResultObjects:
         film = self.store.source(study.id, study.frontal_file)
         if film is None or file_kind(read_head(film, film.name)) is not FileKind.DICOM:
             return []
-        folder = self.made / job_id
+        folder = made_folder(self.data, job_id)
         if not folder.is_dir():
             self._make(folder, study.id, reading, film)
         return self._publish(folder, study.id)
@@ -112,4 +112,4 @@ def result_objects(settings: Settings, database: Database, store: Store) -> Resu
     """The objects of the settings' service."""
     archive = Archive(settings.data)
     index = InstanceIndex(database, archive, settings.data)
-    return ResultObjects(database, store, archive, index, settings.data / "instances" / "made")
+    return ResultObjects(database, store, archive, index, settings.data)
