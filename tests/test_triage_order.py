@@ -12,7 +12,10 @@ from click.testing import CliRunner
 
 from suite.cli import main
 from suite.jobs.priority import place, priority_of
+from suite.jobs.requests import raise_priority
 from suite.jobs.simulation import Assumptions, Order, Studies, compare, waiting
+from tests.jobs_fakes import film_png
+from tests.web_house import open_house
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0
@@ -71,6 +74,21 @@ def test_each_place_has_a_reason_for_people() -> None:
     overdue = place(None, NOW - 250 * 60, NOW, cap_seconds=240 * 60)
     assert overdue.reason == "Waiting for 4 h 10 min, longer than 4 h 00 min: next in line"
     assert place(None, NOW + 60, NOW).key[0] == 1  # a clock that runs behind makes nobody overdue
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.0, 0.74), (0.9, 0.9)], ids=["raised", "never lowered"])
+def test_a_finished_reading_raises_its_job(before: float, after: float, tmp_path: Path) -> None:
+    with open_house(tmp_path / "data") as house:
+        house.take("front.png", film_png(1), "side.png", film_png(2))
+        (study,) = house.services.catalogue.studies()
+        assert study.latest is not None
+        raise_priority(house.services.database, study.latest.id, before, "by hand")
+        house.work()
+        (study,) = house.services.catalogue.studies()
+
+    assert study.latest is not None
+    assert study.latest.priority == after
+    assert study.latest.priority_reason == ("by hand" if before else "Abnormal suggested (74 %)")
 
 
 def _assumptions(**changes: Any) -> Assumptions:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import CursorResult, Update, and_, select, update
+from sqlalchemy import CursorResult, Update, and_, case, select, update
 from sqlalchemy.orm import Session
 
 from suite.jobs import sweeping
 from suite.jobs.database import Database
 from suite.jobs.identity import WorkerIdentity
 from suite.jobs.models import Job, JobKind, JobState, QueueName, StageRun, StageState
+from suite.jobs.priority import priority_of
 from suite.jobs.requests import add_job, queue_of
 from suite.settings import Settings
 
@@ -107,9 +108,13 @@ class JobQueue:
             summary: what lists show.
             fallback: what ran on the CPU because the GPU refused.
         """
+        priority, reason = priority_of(summary)
+        lower = Job.priority < priority  # what it was raised to before, by hand for one, stands
         return self._end(
             claim,
             {
+                "priority": case((lower, priority), else_=Job.priority),
+                "priority_reason": case((lower, reason), else_=Job.priority_reason),
                 "state": JobState.DONE.value,
                 "reading": reading,
                 "summary": dict(summary),
