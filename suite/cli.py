@@ -241,7 +241,12 @@ def send(
 
 @main.group()
 def nodes() -> None:
-    """Systems that results are sent to: a PACS by C-STORE, or a DICOMweb service."""
+    """Systems that results are sent to: a PACS by C-STORE, or a DICOMweb service.
+
+    \b
+    Example:
+      radsuite nodes list
+    """
 
 
 @nodes.command("list")
