@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from segmentation.tissues.network import tissue_network
 from segmentation.tissues.stage import TissuesStage, measured, tissue_probabilities
+from suite.analysis import Analyzer
 from suite.errors import WeightsError
 from suite.stages.artifacts import Measured
-from suite.stages.weights import ModelCard, read_card, rebuild
-from tests import untrained_weights
+from suite.stages.weights import ModelCard, read_card, rebuild, shipped_card
+from suite.study import Study
+from tests import fake_stages, untrained_weights
+from tests.made_films import chest
 from tests.stage_contract import FILMS, StageContract
 
 
@@ -46,8 +52,6 @@ class TestTissues(StageContract):
             assert figures.values[name] == pytest.approx((mask == value).mean(), abs=1e-5)
 
     def test_probabilities_of_a_pixel_add_up_to_one(self, card: ModelCard) -> None:
-        from segmentation.tissues.network import tissue_network
-
         network = rebuild(tissue_network, card)
         for film in ("wide", "strip"):
             probabilities, framed = tissue_probabilities(network, FILMS[film].pixels, 64)
@@ -71,13 +75,43 @@ def test_areas_on_the_detector_need_the_spacing() -> None:
     assert "bone_area_cm2_at_detector" not in measured(tissue, None)
 
 
-def test_a_card_of_another_network_is_refused(tmp_path: Any) -> None:
-    import json
-
-    from segmentation.tissues.network import tissue_network
-
+def test_a_card_of_another_network_is_refused(tmp_path: Path) -> None:
     card = untrained_weights.tissues(tmp_path)
     content = {**card.content, "architecture": {**card.architecture, "network": "segnet"}}
     card.path.write_text(json.dumps(content))
     with pytest.raises(WeightsError, match="holds another architecture than this version builds"):
         rebuild(tissue_network, read_card(card.path))
+
+
+# in a reading
+
+
+def test_the_report_has_the_mask_and_its_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = untrained_weights.tissues(tmp_path)
+    monkeypatch.setattr("segmentation.tissues.stage.shipped_card", lambda _package, _name: card)
+    fake_stages.install(monkeypatch, [fake_stages.gate(), TissuesStage])
+    film = chest(150, 120, spacing=(0.2, 0.2))
+    reading = Analyzer(device="cpu").run(Study("s1", film))
+    report = reading.report
+    assert report["images"]["tissue_mask"] == "tissue_mask.png"
+    mask = reading.images["tissue_mask"]
+    assert mask.shape == film.shape
+    assert report["measurements"]["bone_area_px"] == (mask == 255).sum()
+    assert report["measurements"]["bone_area_cm2_at_detector"] == pytest.approx(
+        (mask == 255).sum() * 0.0004, abs=0.01
+    )
+    assert card.sha256 in {stage["weights_sha256"] for stage in report["provenance"]["stages"]}
+
+
+def test_without_weights_it_says_so_and_the_reading_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing_shipped(package: str, _name: str) -> ModelCard:
+        return shipped_card(package, "tissues of another day")
+
+    monkeypatch.setattr("segmentation.tissues.stage.shipped_card", nothing_shipped)
+    fake_stages.install(monkeypatch, [fake_stages.gate(), fake_stages.lungs(), TissuesStage])
+    analyzer = Analyzer(device="cpu")
+    assert analyzer.stage_names == ("gate", "lungs")
+    assert analyzer.unavailable[0].startswith("tissues: segmentation ships no weights")
+    report = analyzer.run(Study("s1", chest(120, 100))).report
+    assert "tissue_mask" not in report["images"]
+    assert report["provenance"]["unavailable"] == analyzer.unavailable
