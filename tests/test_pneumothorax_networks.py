@@ -12,7 +12,7 @@ from torch import nn
 from torchvision import tv_tensors
 
 from segmentation.pneumothorax.augmentation import Lighting, training_transform
-from segmentation.pneumothorax.network import PneumothoraxGate, PneumothoraxUNet, load_imagenet, unfreeze
+from segmentation.pneumothorax.network import PneumothoraxGate, PneumothoraxUNet, load_backbone, unfreeze
 from suite.errors import WeightsError
 from suite.training.loop import fit
 from suite.training.schedule import OneCycle
@@ -91,12 +91,24 @@ def test_an_imagenet_file_is_taken_over_with_its_colours_summed(
     colour = timm.create_model("resnet18", channels=(8, 16, 32, 64)).state_dict()
     save_file(colour, tmp_path / "resnet18.safetensors")
     network = build("resnet18", 0.125)
-    load_imagenet(network, tmp_path / "resnet18.safetensors")
+    load_backbone(network, tmp_path / "resnet18.safetensors")
     own = dict(network.state_dict())
     first = next(value for key, value in own.items() if key.endswith(".conv1.weight"))
     torch.testing.assert_close(first, colour["conv1.weight"].sum(1, keepdim=True))
     deep = next(value for key, value in own.items() if key.endswith("layer4.1.conv2.weight"))
     assert torch.equal(deep, colour["layer4.1.conv2.weight"])
+
+
+def test_a_gate_may_begin_with_what_a_mask_network_has_learned(tmp_path: Path) -> None:
+    unet, gate = PneumothoraxUNet("resnet18", 0.125, [8] * 5), PneumothoraxGate("resnet18", 0.125)
+    save_file(unet.state_dict(), tmp_path / "mask.safetensors")
+    classes = gate.backbone.fc.weight.clone()
+    load_backbone(gate, tmp_path / "mask.safetensors")
+    learned, own = unet.unet.encoder.model.state_dict(), gate.backbone.state_dict()
+    assert all(torch.equal(own[key], value) for key, value in learned.items())
+    assert torch.equal(gate.backbone.fc.weight, classes)
+    with pytest.raises(WeightsError, match="does not hold a backbone of this name and width"):
+        load_backbone(PneumothoraxGate("resnet18", 0.25), tmp_path / "mask.safetensors")
 
 
 def test_an_imagenet_file_that_does_not_fit_is_refused(tmp_path: Path) -> None:
@@ -106,7 +118,7 @@ def test_an_imagenet_file_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.safetensors").write_text("no weights")
     for name in ("wide", "stem", "text", "none"):
         with pytest.raises(WeightsError, match="does not hold a backbone of this name and width") as caught:
-            load_imagenet(PneumothoraxGate("resnet18", 0.125), tmp_path / f"{name}.safetensors")
+            load_backbone(PneumothoraxGate("resnet18", 0.125), tmp_path / f"{name}.safetensors")
         assert "\n" not in str(caught.value)
 
 

@@ -30,7 +30,7 @@ class PneumothoraxRecipe(Recipe):
     appearance: Appearance = Field(
         "wide", description="the paper's augmentation, or with other machines' looks"
     )
-    encoder_weights: str = Field("", description="safetensors file of the backbone's ImageNet weights")
+    encoder_weights: str = Field("", description="safetensors file of the backbone: ImageNet's, or a U-Net's")
 
 
 def label(record: Record) -> float:

@@ -20,7 +20,7 @@ from segmentation.losses.soft_f1 import soft_f1_loss
 from segmentation.pneumothorax.augmentation import training_transform
 from segmentation.pneumothorax.cascade import gate_probability
 from segmentation.pneumothorax.cases import PneumothoraxRecipe, label, part
-from segmentation.pneumothorax.network import GATE_BACKBONES, PneumothoraxGate, load_imagenet
+from segmentation.pneumothorax.network import GATE_BACKBONES, PneumothoraxGate, load_backbone
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.errors import RecipeError
 from suite.training.evaluation import Evaluation, Figure
@@ -82,7 +82,7 @@ class GateTask(Task):
     def build(self) -> None:
         network = PneumothoraxGate(**self.architecture())
         if self.recipe.encoder_weights:
-            load_imagenet(network, Path(self.recipe.encoder_weights))
+            load_backbone(network, Path(self.recipe.encoder_weights))
         self.modules["model"] = network
 
     def architecture(self) -> dict[str, Any]:

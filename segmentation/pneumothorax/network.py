@@ -30,6 +30,7 @@ STAGES = (64, 128, 256, 512)
 
 DECODER = (256, 128, 64, 32, 16)
 OUTPUT_STRIDE = 32
+_IN_UNET = "unet.encoder.model."
 _IMAGENET_MEAN, _IMAGENET_STD = 0.449, 0.226
 """The three colours' means and deviations, averaged: the films' grey is that of the colour pictures."""
 
@@ -82,18 +83,19 @@ def _standardised(film: Tensor) -> Tensor:
     return (film - _IMAGENET_MEAN) / _IMAGENET_STD
 
 
-def load_imagenet(network: PneumothoraxGate | PneumothoraxUNet, path: Path) -> None:
-    """Initialise the residual stages from a timm or torchvision file (safetensors) of the same backbone.
+def load_backbone(network: PneumothoraxGate | PneumothoraxUNet, path: Path) -> None:
+    """Initialise the residual stages from a file (safetensors) with the same backbone.
 
-    The first convolution's three colour planes are summed, so that a grey film gives what its three equal
-    planes would; the file's classes are left out.
+    That is timm's or torchvision's ImageNet weights, whose classes are left out and whose first convolution's
+    three colour planes are summed, so that a grey film gives what its three equal planes would; or weights of
+    ``pneumothorax-mask``: a gate that begins with them knows what gas looks like.
 
     Raises:
         WeightsError: the file is unreadable or does not fit.
     """
     trunk = network.backbone if isinstance(network, PneumothoraxGate) else network.unet.encoder.model
     try:
-        source = {key: value for key, value in load_file(path).items() if not key.startswith("fc.")}
+        source = _backbone_in(load_file(path))
         first = source["conv1.weight"]
         source["conv1.weight"] = first.sum(1, keepdim=True) if first.shape[1] == 3 else first
         missing, unexpected = trunk.load_state_dict(source, strict=False)
@@ -108,6 +110,12 @@ def load_imagenet(network: PneumothoraxGate | PneumothoraxUNet, path: Path) -> N
             f"{path}: does not hold a backbone of this name and width ({len(missing)} tensors missing, "
             f"{len(unexpected)} too many); export it again."
         )
+
+
+def _backbone_in(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The backbone's tensors under their own names."""
+    own = {key.removeprefix(_IN_UNET): value for key, value in state.items() if key.startswith(_IN_UNET)}
+    return own or {key: value for key, value in state.items() if not key.startswith("fc.")}
 
 
 def unfreeze(network: nn.Module, trainable: bool) -> None:

@@ -25,7 +25,7 @@ from segmentation.pneumothorax.network import (
     DECODER,
     MASK_ENCODERS,
     PneumothoraxUNet,
-    load_imagenet,
+    load_backbone,
     unfreeze,
 )
 from segmentation.pneumothorax.reading import System, read_films
@@ -96,7 +96,7 @@ class MaskTask(Task):
     def build(self) -> None:
         network = PneumothoraxUNet(**self.architecture())
         if self.recipe.encoder_weights:
-            load_imagenet(network, Path(self.recipe.encoder_weights))
+            load_backbone(network, Path(self.recipe.encoder_weights))
         self.modules["model"] = network
 
     def architecture(self) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def fit(
     progress = Progress(0, 0, None)
     last = out / "last.safetensors"
     if resume and last.exists():
-        progress = load_checkpoint(last, run.stored_modules, run.plain_optimizers, task.recipe.model_dump())
+        progress = load_checkpoint(last, run.stored_modules, run.plain_optimizers, task.trained_by())
     with SummaryWriter(str(out / "tensorboard")) as log:
         for epoch in range(progress.epoch, task.recipe.epochs):
             if progress.exhausted(task.recipe.patience):
@@ -133,10 +133,8 @@ def fit(
             best = _validate(run, epoch, (progress.best, progress.best_epoch), out, log)
             progress = Progress(epoch + 1, step, *run.fabric.broadcast(best))
             if run.fabric.is_global_zero:
-                save_checkpoint(
-                    last, run.stored_modules, run.plain_optimizers, progress, task.recipe.model_dump()
-                )
-    load_checkpoint(out / "best.safetensors", {"model": run.best_model}, {}, task.recipe.model_dump())
+                save_checkpoint(last, run.stored_modules, run.plain_optimizers, progress, task.trained_by())
+    load_checkpoint(out / "best.safetensors", {"model": run.best_model}, {}, task.trained_by())
     return run.best_model.eval()
 
 
@@ -234,6 +232,6 @@ def _validate(run: Run, epoch: int, best: Best, out: Path, log: SummaryWriter) -
     )
     if best[0] is None or math.isnan(best[0]) or value >= best[0]:
         progress = Progress(epoch + 1, 0, value, epoch + 1)
-        save_checkpoint(out / "best.safetensors", {"model": model}, {}, progress, recipe.model_dump())
+        save_checkpoint(out / "best.safetensors", {"model": model}, {}, progress, run.task.trained_by())
         return value, epoch + 1
     return best

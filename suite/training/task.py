@@ -73,6 +73,10 @@ class Task(ABC):
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
         """Measure ``model`` on one part of the data."""
 
+    def trained_by(self) -> dict[str, Any]:
+        """What the weights depend on: the recipe without the networks they are only measured with."""
+        return {k: v for k, v in self.recipe.model_dump().items() if k not in self.companion_weights}
+
     @abstractmethod
     def architecture(self) -> dict[str, Any]:
         """Arguments that rebuild the shipped network; they go into its model card."""
