@@ -26,7 +26,7 @@ from suite.jobs.database import Database
 from suite.jobs.models import Job, Study
 from suite.settings import load_settings, to_environment
 from tests.dicom_network_house import as_bytes, film, free_port, wait_until
-from tests.mutated_films import mutants
+from tests.mutated_films import Mutant, mutants
 from tests.wires_under_damage import NO_ANSWER, ask_for_all, left_over, push_all, store_all, stored
 
 SECRET = "a-secret-of-the-benchmark"
@@ -44,12 +44,15 @@ def main() -> int:
     )
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--wire", choices=["both", "store", "stow"], default="both", help="Half of the files."
+    )
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
         return work()
     with tempfile.TemporaryDirectory() as folder:
-        return measure(Path(folder), options.count, options.seed)
+        return measure(Path(folder), options.count, options.seed, options.wire)
 
 
 def work() -> int:
@@ -60,7 +63,7 @@ def work() -> int:
     return run(load_settings(), analyzer=FakeAnalyzer, load=load_study)
 
 
-def measure(data: Path, count: int, seed: int) -> int:
+def measure(data: Path, count: int, seed: int, wire: str) -> int:
     settings = load_settings(
         data=data,
         secret=SECRET,
@@ -73,7 +76,9 @@ def measure(data: Path, count: int, seed: int) -> int:
     processes = {name: start(name, settings) for name in PROGRAMS}
     try:
         wait_until(lambda: answers(address) and listens(settings.listen_port or 0), 120)
-        return report(settings.data, address, settings.listen_port or 0, count, seed, processes)
+        damaged = list(mutants(count, seed))
+        halves = (damaged[::2] if wire != "stow" else [], damaged[1::2] if wire != "store" else [])
+        return report(settings.data, address, settings.listen_port or 0, halves, processes)
     finally:
         for process in processes.values():
             process.terminate()
@@ -82,18 +87,21 @@ def measure(data: Path, count: int, seed: int) -> int:
 
 
 def report(
-    data: Path, address: str, port: int, count: int, seed: int, processes: dict[str, subprocess.Popen[bytes]]
+    data: Path,
+    address: str,
+    port: int,
+    halves: tuple[list[Mutant], list[Mutant]],
+    processes: dict[str, subprocess.Popen[bytes]],
 ) -> int:
     """Send, ask, count, print; 1 when something was not as it must be."""
-    damaged = list(mutants(count, seed))
     started = time.monotonic()
     by_store: Counter[str] = Counter()
     by_stow: Counter[str] = Counter()
     asked: Counter[str] = Counter()
-    taken = store_all(damaged[::2], port, by_store)
+    taken = store_all(halves[0], port, by_store) if halves[0] else set()
     show("C-STORE", by_store, time.monotonic() - started)
     started = time.monotonic()
-    taken |= push_all(damaged[1::2], address, HEADERS, by_stow)
+    taken |= push_all(halves[1], address, HEADERS, by_stow)
     show("STOW-RS", by_stow, time.monotonic() - started)
     ask_for_all(address, HEADERS, asked)
     print(f"asked for each of those taken: {dict(sorted(asked.items()))}")

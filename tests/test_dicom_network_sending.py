@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 import time
@@ -39,6 +40,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning
 """pynetdicom leaves the socket of a refused connection to the garbage collector."""
 
 SENDER = Sender("RADSUITE", 10.0)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_to_collect() -> Iterator[None]:
+    """Those sockets, while their warning is expected."""
+    yield
+    gc.collect()
 
 
 @dataclass
