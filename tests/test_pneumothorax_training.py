@@ -149,11 +149,11 @@ def test_what_cannot_be_trained_is_said_before_training(films: Path, nih: Path, 
         command.prepare("pneumothorax-gate", {"nih": nih}, GATE)
     with pytest.raises(RecipeError, match="no film with a pneumothorax"):
         task(siim(tmp_path, (False,) * 30))
+    with pytest.raises(RecipeError, match="gate_weights: there is no file none; train"):
+        task(films, "gate_weights=none")
     with pytest.raises(RecipeError, match="recipe key 'decoder'"):
         task(films, "decoder=8,8")
-    with pytest.raises(
-        RecipeError, match=r"width 0\.125 leaves resnext50_32x4d no channel"
-    ):
+    with pytest.raises(RecipeError, match=r"width 0\.125 leaves resnext50_32x4d no channel"):
         command.prepare("pneumothorax-gate", {"siim": films}, (*GATE, "backbone=resnext50_32x4d"))
 
 

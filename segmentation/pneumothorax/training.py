@@ -86,6 +86,10 @@ class MaskTask(Task):
         super().__init__(recipe, data)
         if not self._part("train"):
             raise RecipeError("the data has no film with a pneumothorax to learn from; give other data.")
+        for key in self.companion_weights:
+            file = getattr(recipe, key)
+            if file and not Path(file).is_file():
+                raise RecipeError(f"{key}: there is no file {file}; train that network first.")
 
     def _part(self, name: SplitName, *, every: bool | None = None) -> tuple[Record, ...]:
         """The films learned from, or ``every`` film."""
