@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+from sqlalchemy import select
 
 from suite.errors import StageError, StorageError, UnreadableFileError
 from suite.jobs.broker import create_celery, publisher
@@ -17,8 +21,9 @@ from suite.jobs.database import Database
 from suite.jobs.execution import JobRunner
 from suite.jobs.heartbeat import Heartbeat, Sweeper
 from suite.jobs.identity import WorkerIdentity
-from suite.jobs.models import Job, Study
+from suite.jobs.models import Artifact, Job, Study, View
 from suite.jobs.queue import Claim, JobQueue
+from suite.jobs.rows import view_row
 from suite.jobs.store import Store, receive
 from suite.jobs.submission import Outcome, Submission, Upload
 from suite.settings import Settings, load_settings
@@ -344,3 +349,37 @@ def test_a_broker_that_is_away_is_no_error_for_who_hands_a_job_over(
     settings = load_settings(data=tmp_path, broker_url="redis://127.0.0.1:1/0")
     publisher(create_celery(settings))("0" * 32)
     assert "could not be handed to the broker yet" in caplog.text
+
+
+def test_a_reading_s_files_are_rows_once_it_is_finished(house: House) -> None:
+    house.submit({"chest.png": film_png()})
+    house.runner().run(house.sent[0])
+    folder = house.store.reading("chest", str(house.job(house.sent[0]).reading))
+    with house.database.read() as session:
+        rows = {row.path: row for row in session.scalars(select(Artifact))}
+    assert set(rows) == {path.name for path in folder.iterdir()}
+    report = (folder / "report.json").read_bytes()
+    row = rows["report.json"]
+    assert (row.sha256, row.bytes) == (hashlib.sha256(report).hexdigest(), len(report))
+    assert (row.media_type, rows["lung_mask.png"].media_type) == ("application/json", "image/png")
+
+
+def test_a_dicom_film_s_view_says_what_its_header_says(house: House, tmp_path: Path) -> None:
+    header = Dataset()
+    header.SOPClassUID = "1.2.840.10008.5.1.4.1.1.1.1"
+    header.SOPInstanceUID, header.SeriesInstanceUID, header.StudyInstanceUID = "1.2.3", "1.2.2", "1.2.1"
+    header.ViewPosition, header.Rows, header.Columns = "PA", 4, 6
+    header.file_meta = FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    header.save_as(tmp_path / "film.dcm", enforce_file_format=True)
+    row = view_row("chest", "frontal", "frontal.dcm", tmp_path / "film.dcm")
+    assert (row.sop_instance_uid, row.series_instance_uid, row.study_instance_uid) == (
+        "1.2.3",
+        "1.2.2",
+        "1.2.1",
+    )
+    assert (row.projection, row.rows, row.columns) == ("PA", 4, 6)
+    house.submit({"chest.png": film_png()})
+    with house.database.read() as session:
+        [view] = session.scalars(select(View))
+    assert (view.role, view.file, view.sop_instance_uid) == ("frontal", "frontal.png", None)

@@ -18,6 +18,7 @@ from suite.jobs.models import JobKind, StageState
 from suite.jobs.models import Study as StudyRow
 from suite.jobs.offers import OfferClaim, StageOffers
 from suite.jobs.queue import Claim, JobQueue, Standing
+from suite.jobs.rows import artifact_rows
 from suite.jobs.sharing import AttemptMemory, HelperMemory, SharedMemory, Tell
 from suite.jobs.stage_results import StageResults
 from suite.jobs.store import Store
@@ -30,8 +31,9 @@ _log = logging.getLogger(__name__)
 EXIT_OVERRUN = 75
 """Exit status of a worker whose job ran too long (EX_TEMPFAIL); the supervisor starts it again."""
 
-RunTraining = Callable[[Claim, JobQueue], None]
-"""Trains what a claim asks for, and records how it ended (:func:`suite.jobs.training.run_training`)."""
+RunTraining = Callable[[Claim, JobQueue], Callable[[], bool] | None]
+"""Trains what a claim asks for; gives what records how it ended, or ``None`` when the job was taken away
+(:class:`suite.jobs.training.TrainingRuns`)."""
 
 
 class JobRunner:
@@ -134,7 +136,9 @@ class JobRunner:
         if claim.kind is JobKind.READING:
             self._read(claim)
         elif self._train is not None:
-            self._train(claim, self._queue)
+            outcome = self._train(claim, self._queue)
+            if outcome is not None:
+                self._record(outcome)
         else:
             raise StorageError(f"This worker does no {claim.kind}; start one with --queues train.")
 
@@ -158,7 +162,13 @@ class JobRunner:
                 self._offers.withdraw(claim.job_id)
         fallback = "; ".join(memory.fallbacks) or None
         summary = summarise(reading.report)
-        if self._record(lambda: self._queue.finish(claim, written, summary, fallback)):
+        folder = self._store.reading(study_id, written)
+
+        def finish() -> bool:
+            files = artifact_rows(study_id, claim.job_id, folder, time.time())
+            return self._queue.finish(claim, written, summary, fallback, files)
+
+        if self._record(finish):
             self._store.discard_readings(study_id, f"{claim.job_id}-", keep=written)
             self._results.forget(study_id)
             _log.info("job %s: done", claim.job_id)

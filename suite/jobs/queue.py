@@ -7,7 +7,7 @@ taken, a lost one is found by :meth:`JobQueue.sweep`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from suite.jobs import sweeping
 from suite.jobs.database import Database
 from suite.jobs.identity import WorkerIdentity
-from suite.jobs.models import Job, JobKind, JobState, QueueName, StageRun, StageState
+from suite.jobs.models import Artifact, Job, JobKind, JobState, QueueName, StageRun, StageState
 from suite.jobs.priority import priority_of
 from suite.jobs.requests import add_job, queue_of
 from suite.settings import Settings
@@ -98,7 +98,12 @@ class JobQueue:
             return _standing(session, claim)
 
     def finish(
-        self, claim: Claim, reading: str, summary: Mapping[str, Any], fallback: str | None = None
+        self,
+        claim: Claim,
+        reading: str,
+        summary: Mapping[str, Any],
+        fallback: str | None = None,
+        artifacts: Sequence[Artifact] = (),
     ) -> bool:
         """Record the result; ``False`` (and nothing recorded) when the job was taken away meanwhile.
 
@@ -107,6 +112,7 @@ class JobQueue:
             reading: the result's folder.
             summary: what lists show.
             fallback: what ran on the CPU because the GPU refused.
+            artifacts: rows of the result's files, recorded together with it.
         """
         priority, reason = priority_of(summary)
         lower = Job.priority < priority  # what it was raised to before, by hand for one, stands
@@ -121,6 +127,7 @@ class JobQueue:
                 "error": None,
                 "device_fallback": fallback and fallback[:500],
             },
+            artifacts,
         )
 
     def fail(self, claim: Claim, sentence: str) -> bool:
@@ -169,10 +176,13 @@ class JobQueue:
         """The queue a job belongs to, or ``None`` if there is no such job."""
         return queue_of(self._database, job_id)
 
-    def _end(self, claim: Claim, values: dict[str, Any]) -> bool:
+    def _end(self, claim: Claim, values: dict[str, Any], artifacts: Sequence[Artifact] = ()) -> bool:
         ended = {"finished_at": self._clock(), "lease_owner": None, "lease_expires_at": None}
         with self._database.write() as session:
-            return _moved(session, _held(claim).values(**values, **ended))
+            if not _moved(session, _held(claim).values(**values, **ended)):
+                return False
+            session.add_all(artifacts)
+            return True
 
 
 def _held(claim: Claim) -> Update:

@@ -122,6 +122,10 @@ class Store:
             _sync_folder(folder)
         return report.parent.relative_to(folder).as_posix()
 
+    def reading(self, study_id: str, name: str) -> Path:
+        """A reading's folder on this machine."""
+        return self._studies / study_id / "readings" / name
+
     def discard_readings(self, study_id: str, prefix: str, keep: str | None = None) -> None:
         """Remove readings whose name starts with ``prefix``, hidden leftovers included, except ``keep``."""
         folder = self._studies / study_id / "readings"

@@ -19,6 +19,7 @@ from suite.jobs.database import Database
 from suite.jobs.models import QueueName, Study
 from suite.jobs.queue import Clock
 from suite.jobs.requests import add_job
+from suite.jobs.rows import view_row
 from suite.jobs.store import Store
 
 MAX_ID_LENGTH = 120
@@ -151,6 +152,8 @@ class Submission:
                         continue
                     session.add(self._row(study_id, digest, stored, shown, files.paired_by_hand))
                     session.flush()
+                    for view, path in films.items():
+                        session.add(view_row(study_id, view, stored[view], path))
                     self._store.adopt(folder, study_id)
                     job_id = add_job(session, study_id, self._clock(), queue=self._queue)
             except IntegrityError:  # another upload was faster with this id or these films: look again

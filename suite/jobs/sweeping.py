@@ -48,10 +48,11 @@ def _release(job: Job, settings: Settings, now: float) -> None:
     elif job.attempts < settings.max_attempts:
         job.state = JobState.QUEUED.value
     else:
+        times = "once" if job.attempts == 1 else f"{job.attempts} times"
         job.state = JobState.DEAD.value
         job.finished_at = now
         job.error = (
-            f"The worker stopped {job.attempts} times while it worked on this, so it was set aside; see the "
+            f"The worker stopped {times} while it worked on this, so it was set aside; see the "
             "worker's log, and try again once the cause is gone."
         )
 

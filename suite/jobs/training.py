@@ -16,13 +16,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from suite.errors import InputError, StageError
+from suite.errors import InputError, StageError, StorageError
 from suite.jobs.children import parent_death_signal
 from suite.jobs.models import JobKind
 from suite.jobs.queue import Claim, JobQueue, Standing
@@ -97,8 +97,8 @@ class TrainingRuns:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def __call__(self, claim: Claim, queue: JobQueue) -> None:
-        """Train; records the outcome unless the job was taken away.
+    def __call__(self, claim: Claim, queue: JobQueue) -> Callable[[], bool] | None:
+        """Train; gives what records the outcome, or ``None`` when the job was taken away.
 
         Raises:
             InputError: the request cannot be used.
@@ -116,31 +116,30 @@ class TrainingRuns:
             with (folder / "log.txt").open("ab") as log:
                 standing, status = self._watch(_start(command, log, progress), claim, queue, progress)
         if standing is Standing.CANCELLED:
-            queue.stop(claim, "Cancelled; its checkpoint is kept, and trying again goes on from there.")
-        elif standing is Standing.MINE and status == 0:
-            queue.finish(claim, folder.name, _figures(folder))
-        elif standing is Standing.MINE:
-            raise StageError(
-                _last_line(folder / "log.txt") or f"The run ended with status {status}; see log.txt."
-            )
+            kept = "Cancelled; its checkpoint is kept, and trying again goes on from there."
+            return lambda: queue.stop(claim, kept)
+        if standing is Standing.LOST:
+            return None
+        if status != 0:
+            said = _last_line(folder / "log.txt")
+            raise StageError(said or f"The run ended with status {status}; see its log.txt.")
+        figures = _figures(folder)
+        return lambda: queue.finish(claim, folder.name, figures)
 
     def _watch(
         self, child: subprocess.Popen[bytes], claim: Claim, queue: JobQueue, progress: Path
     ) -> tuple[Standing, int]:
         shown: Any = None
-        while True:
-            ended = _wait(child, LOOK_SECONDS)
-            said = _read_json(progress)
-            if said is not None and said != shown:
+        try:
+            while True:
+                ended = _wait(child, LOOK_SECONDS)
+                said = _read_json(progress)
+                standing = _tell(queue, claim, said if said != shown else None)
                 shown = said
-                standing = queue.record_progress(claim, said)
-            else:
-                standing = queue.beat(claim)
-            if ended:
-                return standing, child.returncode
-            if standing is not Standing.MINE:
-                _end(child)
-                return standing, child.returncode
+                if ended or standing is not Standing.MINE:
+                    return standing, child.poll() or 0
+        finally:
+            _end(child)
 
 
 class ProgressFile:
@@ -183,6 +182,15 @@ def _start(command: list[str], log: Any, progress: Path) -> subprocess.Popen[byt
     )
 
 
+def _tell(queue: JobQueue, claim: Claim, said: Mapping[str, Any] | None) -> Standing:
+    """Write progress or a sign of life; a database that is away does not end hours of training."""
+    try:
+        return queue.beat(claim) if said is None else queue.record_progress(claim, said)
+    except StorageError as error:
+        _log.warning("job %s: no sign of life written: %s", claim.job_id, error)
+        return Standing.MINE
+
+
 def _wait(child: subprocess.Popen[bytes], seconds: float) -> bool:
     try:
         child.wait(seconds)
@@ -193,6 +201,8 @@ def _wait(child: subprocess.Popen[bytes], seconds: float) -> bool:
 
 def _end(child: subprocess.Popen[bytes]) -> None:
     """Its loader processes go with it: the whole session is told."""
+    if child.poll() is not None:
+        return
     for number, patience in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, GRACE_SECONDS)):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, number)
