@@ -85,6 +85,26 @@ def test_a_study_is_not_complete_before_it_was_quiet_for_as_long_as_is_set(tmp_p
         assert wires.exchange.closer.run_once() == [sent.StudyInstanceUID]
 
 
+def test_a_study_that_cannot_be_handed_in_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = film(), film()
+    with open_wires(tmp_path) as wires:
+        store(wires, bad, good)
+        ensure = wires.exchange.index.ensure
+
+        def fail(study_uid: str) -> None:
+            if study_uid == bad.StudyInstanceUID:
+                raise RuntimeError("unforeseen")
+            ensure(study_uid)
+
+        monkeypatch.setattr(wires.exchange.index, "ensure", fail)
+        assert wires.exchange.closer.run_once() == [good.StudyInstanceUID]
+        assert set(wires.exchange.archive.waiting()) == {bad.StudyInstanceUID}
+        monkeypatch.undo()
+        assert wires.exchange.closer.run_once() == [bad.StudyInstanceUID]
+
+
 def test_a_lateral_that_comes_too_late_is_read_with_its_frontal(tmp_path: Path) -> None:
     frontal, lateral = film_pair()
     with open_wires(tmp_path) as wires:

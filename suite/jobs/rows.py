@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
+import zlib
 from pathlib import Path
 
 import pydicom
-from pydicom.errors import InvalidDicomError
 
+from suite.dicom.attributes import MALFORMED, integer, parser_silenced, text
 from suite.jobs.models import Artifact, View
 
 _TAGS = ["SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "ViewPosition", "Rows", "Columns"]
@@ -18,14 +19,15 @@ def view_row(study_id: str, role: str, file: str, path: Path) -> View:
     """A film's row; what a picture file cannot tell stays empty."""
     row = View(study_id=study_id, role=role, file=file)
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
-    except (InvalidDicomError, OSError, ValueError, EOFError):
+        with parser_silenced():
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
+    except (*MALFORMED, OSError, RuntimeError, RecursionError, zlib.error):
         return row
-    row.sop_instance_uid = _uid(header.get("SOPInstanceUID"))
-    row.series_instance_uid = _uid(header.get("SeriesInstanceUID"))
-    row.study_instance_uid = _uid(header.get("StudyInstanceUID"))
-    row.projection = str(header.get("ViewPosition") or "")[:16] or None
-    row.rows, row.columns = _count(header.get("Rows")), _count(header.get("Columns"))
+    row.sop_instance_uid = _uid(text(header, "SOPInstanceUID"))
+    row.series_instance_uid = _uid(text(header, "SeriesInstanceUID"))
+    row.study_instance_uid = _uid(text(header, "StudyInstanceUID"))
+    row.projection = (text(header, "ViewPosition") or "")[:16] or None
+    row.rows, row.columns = integer(header, "Rows"), integer(header, "Columns")
     return row
 
 
@@ -58,11 +60,6 @@ def _media_type(path: Path) -> str:
     return mimetypes.types_map.get(path.suffix, "application/octet-stream")
 
 
-def _uid(value: object) -> str | None:
+def _uid(value: str | None) -> str | None:
     """A UID as it may stand in a row; one that breaks the standard's 64 characters does not."""
-    text = str(value or "").strip()
-    return text if 0 < len(text) <= 64 else None
-
-
-def _count(value: object) -> int | None:
-    return int(value) if isinstance(value, int) else None
+    return value if value is not None and len(value) <= 64 else None

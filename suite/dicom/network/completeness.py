@@ -11,6 +11,7 @@ from pathlib import Path
 from suite.dicom.network.archive import Archive
 from suite.dicom.network.index import InstanceIndex
 from suite.dicom.network.notes import Note, no_notes
+from suite.errors import SuiteError
 from suite.jobs.queue import Clock
 from suite.jobs.store import Store
 from suite.jobs.submission import Outcome, Submission, Upload
@@ -53,7 +54,18 @@ class StudyCloser:
         """
         now = self._clock()
         ready = [uid for uid, when in self._archive.waiting().items() if now - when >= self._quiet_seconds]
-        return [uid for uid in ready if self._close(uid)]
+        return [uid for uid in ready if self._close_alone(uid)]
+
+    def _close_alone(self, study_uid: str) -> bool:
+        """Hand in one study; what nobody foresaw in it does not stop the others, and it is tried again."""
+        try:
+            return self._close(study_uid)
+        except SuiteError:
+            raise
+        except Exception:  # noqa: BLE001
+            _log.exception("a study could not be handed in; it waits and is tried again")
+            self._archive.expect(study_uid)
+            return False
 
     def _close(self, study_uid: str) -> bool:
         seen = self._archive.waiting().get(study_uid)
