@@ -23,7 +23,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from suite.accounts.principal import Scope
 from suite.version import __version__
 from web.api import repetition
-from web.api.operations import PATH_PARAMETERS, ROOT, UNSAFE, Answers, Api, Operation
+from web.api.operations import IF_MATCH, PATH_PARAMETERS, ROOT, UNSAFE, Answers, Api, Operation
 from web.api.problems import MEDIA_TYPE, Problem
 
 SCHEMAS = "#/components/schemas/"
@@ -149,7 +149,7 @@ def _parameters(operation: Operation, refs: Any, schemas: Mapping[str, Any]) -> 
         schema = {"type": "string", "pattern": r"^[!-~]{1,255}$"}
         yield _header(repetition.HEADER, "The same key with the same request is carried out once", schema)
     if operation.if_match:
-        schema = {"type": "string", "pattern": r'^(\*|"[0-9a-f]{32}")$'}
+        schema = {"type": "string", "pattern": IF_MATCH}
         yield _header("If-Match", "`ETag` of what the change is based on", schema)
 
 
@@ -193,7 +193,9 @@ def _problems(operation: Operation) -> set[int]:
     if operation.method == "POST":
         found |= {400, 409}
     if operation.if_match:
-        found.add(412)
+        found |= {400, 412}
+    if operation.request_headers:
+        found.add(400)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ class Seats:
     answers={
         200: Answers(
             "Events named `job`, then one named `end`; the data of both is the job as JSON",
-            media={"text/event-stream": {"type": "string"}},
+            media={"text/event-stream": {"description": "Server-sent events"}},
         )
     },
 )
@@ -68,13 +69,16 @@ def watch_job(job_id: str) -> Response:
     """
     database = services().database
     find_job(database, job_id)
+    after = request.headers.get("Last-Event-ID")
+    if after is not None and not re.fullmatch(_EVENT_ID, after):
+        raise ProblemError(400, "malformed-event", "Last-Event-ID is none of ours; begin without it.")
     seats = _seats()
     if not seats.take():
         raise ProblemError(
             503, "no-seat", "Too many streams are open; ask for the job itself, or try again in a moment.",
             headers={"Retry-After": "5"},
         )  # fmt: skip
-    stream = _Stream(database, job_id, request.headers.get("Last-Event-ID"), seats)
+    stream = _Stream(database, job_id, after, seats)
     response = Response(stream, content_type="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"

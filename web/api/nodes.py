@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, RootModel
+from pydantic import AfterValidator, Field, RootModel
 
 from suite.accounts.principal import Scope
 from suite.dicom.network.nodes import DIMSE, Destination, KnownNode, Nodes
@@ -17,8 +18,21 @@ from web.api.operations import ROOT, Answers, Reply, api
 from web.api.shapes import FindingCode, Moment, Shape, Wanted
 from web.services import services
 
-_URL = r"^https?://[A-Za-z0-9._~:%@\[\]-]*[A-Za-z0-9\]](:[0-9]{1,4})?(/[!-~]*)?$"
 NodeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+def _readable_url(url: str) -> str:
+    parts = urlsplit(url)
+    if not parts.hostname or parts.port == 0:  # both raise ValueError for what is no host and no port
+        raise ValueError("is no address such as https://pacs/dicom-web")
+    return url
+
+
+ServiceUrl = Annotated[
+    str,
+    Field(max_length=1000, pattern=r"^https?://[!-~]+$", description="User and password may stand in it"),
+    AfterValidator(_readable_url),
+]
 
 
 class NodeShape(Shape):
@@ -63,7 +77,7 @@ class StowNode(Wanted):
 
     name: NodeName
     kind: Literal["stow"]
-    url: str = Field(max_length=1000, pattern=_URL, description="User and password may stand in it")
+    url: ServiceUrl
     rules: RulesRequest = Field(default_factory=RulesRequest)
 
 

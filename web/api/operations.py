@@ -25,6 +25,9 @@ from web.services import services
 ROOT = "/api/v1"
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
+IF_MATCH = r'^(\*|"[0-9a-f]{32}")$'
+"""Any version, or the one that ``ETag`` gave."""
+
 CONTENT_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 """Nothing that comes from here is a page: a browser that is led to it executes nothing."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from flask import request
@@ -9,7 +10,7 @@ from pydantic import Field, RootModel
 
 from suite.accounts.principal import Scope
 from suite.records.reviews import MAX_TEXT, ReviewSheet, Verdict
-from web.api.operations import Answers, Reply, api
+from web.api.operations import IF_MATCH, Answers, Reply, api
 from web.api.problems import ProblemError
 from web.api.results import latest_report
 from web.api.shapes import FindingCode, Moment, Shape, Wanted
@@ -129,12 +130,12 @@ def undo_review(study_id: str, review_id: int) -> Reply:
 
 def _expected() -> str | None:
     """The version in ``If-Match``; ``None`` for any."""
-    if "If-Match" not in request.headers or request.if_match.star_tag:
+    given = request.headers.get("If-Match", "")
+    if given in ("", "*"):
         return None
-    tags = list(request.if_match.as_set())
-    if len(tags) != 1:
+    if not re.fullmatch(IF_MATCH, given):
         raise ProblemError(400, "malformed-etag", "If-Match takes one version in quotes, as ETag gave it.")
-    return str(tags[0])
+    return given.strip('"')
 
 
 def _headers(sheet: ReviewSheet) -> dict[str, str]:

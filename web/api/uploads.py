@@ -118,7 +118,7 @@ def get_upload(upload_id: str) -> Reply:
     "/uploads/<upload_id>",
     tag="uploads",
     scope=Scope.STUDIES_WRITE,
-    media={MEDIA: {"type": "string", "contentMediaType": MEDIA}},
+    media={MEDIA: {"description": "Bytes"}},
     max_body=MAX_PIECE,
     request_headers={
         "Upload-Offset": {
