@@ -3,11 +3,11 @@
     python benchmarks/pneumothorax.py --data phantom=DIR --out RUNS --gate-from-mask
     python benchmarks/pneumothorax.py --data siim=DIR --out RUNS --folds 0 1
 
-Each fold has three runs, in ``RUNS/mask-F``, ``RUNS/gate-F`` and ``RUNS/baseline-F``; a run that has its weights
-is not trained again. The baseline has as many epochs as the mask network, as in the paper, unless
+Each fold has three runs, in ``RUNS/mask-F``, ``RUNS/gate-F`` and ``RUNS/baseline-F``; a run that has its
+weights is not trained again. The baseline has as many epochs as the mask network, as in the paper, unless
 ``--baseline epochs=N`` gives it another budget. ``--gate-from-mask`` begins each gate with its fold's mask
-network's encoder (same ``backbone`` and ``width``), for want of ImageNet weights. The folds asked for are pooled
-film by film into ``RUNS/table.md`` and ``RUNS/metrics.json``.
+network's encoder (same ``backbone`` and ``width``), for want of ImageNet weights. The folds asked for are
+pooled film by film into ``RUNS/table.md`` and ``RUNS/metrics.json``.
 """
 
 from __future__ import annotations
