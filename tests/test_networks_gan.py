@@ -52,6 +52,14 @@ def test_a_layer_lies_on_its_films_grid(switches: dict[str, Any]) -> None:
     assert float(layer.abs().max()) <= 1.0
 
 
+def test_an_untrained_generator_adds_hardly_any_bone() -> None:
+    """Bone is a few hundredths of the range; a start far above it costs a thousand steps."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        layer = MultiScaleGenerator(base=8)(torch.rand(1, 1, 256, 256))
+    assert 0.0 < float(layer.abs().max()) < 0.05
+
+
 @pytest.mark.parametrize(("gradients", "attention"), [(True, True), (False, False)])
 def test_the_discriminator_judges_patches(gradients: bool, attention: bool) -> None:
     network = GradientDiscriminator(8, gradients, attention)

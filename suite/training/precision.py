@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
@@ -17,6 +17,6 @@ def fastest_precision() -> Precision:
 
     if torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
-    known = getattr(torch.cpu, "get_capabilities", dict)()
+    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     quick = known.get("avx512_bf16") or known.get("amx_bf16") or known.get("sve_bf16")
     return "bf16-mixed" if quick else "32-true"
