@@ -55,6 +55,8 @@ def _send(association: Association, mutant: Mutant) -> int | None:
     association.dimse.send_msg(request, context.context_id)
     _, answer = association.dimse.get_msg(block=True)
     association._reactor_checkpoint.set()
+    while association._is_paused and association.is_alive():  # or its thread takes the next answer away
+        time.sleep(0.0001)
     status: int | None = getattr(answer, "Status", None)
     return status
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
+_PLUGINS = ("pydicom", "pyjpegls", "pylibjpeg", "pillow", "gdcm")
 _PIXEL_ELEMENTS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _COLOUR_MODELS = frozenset(
     {
@@ -104,6 +105,7 @@ def decode(dataset: Dataset, layout: PixelLayout, source: str) -> npt.NDArray[An
             dataset,
             index=0,
             raw=layout.photometric == "PALETTE COLOR" or layout.is_monochrome,
+            decoding_plugin=plugin_for(layout.transfer_syntax),
             **({} if syntax.is_encapsulated else {"correct_unused_bits": False}),
         )
     except (*MALFORMED, RuntimeError, MemoryError, OSError) as error:
@@ -115,6 +117,21 @@ def decode(dataset: Dataset, layout: PixelLayout, source: str) -> npt.NDArray[An
         if layout.is_monochrome and not syntax.is_encapsulated
         else array
     )
+
+
+def plugin_for(transfer_syntax: str) -> str:
+    """The decoder's plug-in to use; empty for data that need none.
+
+    GDCM ends the whole process on some damaged JPEG 2000 streams (nobody can catch what it throws), so it
+    decodes only what no other installed plug-in does, which is lossless JPEG.
+    """
+    from pydicom.pixels.decoders.base import get_decoder
+
+    syntax = to_uid(transfer_syntax)
+    if not syntax.is_encapsulated:
+        return ""
+    names = get_decoder(syntax).available_plugins
+    return next((name for name in _PLUGINS if name in names), "")
 
 
 def check_pixel_data(dataset: Dataset, layout: PixelLayout, source: str) -> None:

@@ -49,5 +49,6 @@ def status_of(error: SuiteError) -> Status:
 def comment(error: SuiteError) -> str:
     """The sentence of an error as an Error Comment: without the file's name, cut at a word."""
     words = str(error).partition(": ")[2] or str(error)
-    text = words.encode("ascii", "replace").decode().replace("\\", "/")
+    plain = words.encode("ascii", "replace").decode().replace("\\", "/")
+    text = "".join(sign if sign.isprintable() else "?" for sign in plain)
     return text if len(text) <= MAX_COMMENT else text[:MAX_COMMENT].rsplit(" ", 1)[0].rstrip(",;:")

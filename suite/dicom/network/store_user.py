@@ -13,6 +13,7 @@ from suite.dicom.attributes import MALFORMED, parser_silenced, text, to_uid
 from suite.dicom.network.nodes import Destination
 from suite.dicom.network.sending import DeliveryError, Sender, Sent
 from suite.dicom.network.tls import client_context
+from suite.dicom.pixels import plugin_for
 from suite.dicom.reading import read_dataset
 from suite.errors import UnreadableFileError
 
@@ -168,7 +169,7 @@ def _in_accepted_syntax(association: Any, destination: Destination, item: _Objec
     if item.syntax not in accepted and to_uid(item.syntax).is_compressed:
         try:
             with parser_silenced():
-                dataset.decompress()
+                dataset.decompress(decoding_plugin=plugin_for(item.syntax))
         except (*MALFORMED, RuntimeError) as error:
             raise DeliveryError(
                 f"{destination.name}: it does not take {to_uid(item.syntax).name}, and {item.instance_uid} "
