@@ -153,5 +153,5 @@ def search_triplet(counts: ThresholdCounts, areas: Sequence[int]) -> TripletSear
     scores = nothing.mean() + np.einsum("nta,nb->tab", kept.astype(np.float64), gain, optimize=True) / films
     scores[np.triu_indices(size, 1)[0], :, np.triu_indices(size, 1)[1]] = np.nan
     top, area, bottom = np.unravel_index(int(np.nanargmax(scores)), scores.shape)
-    rule = TripletRule(float(counts.thresholds[top]), int(areas[area]), float(counts.thresholds[bottom]))
+    rule = TripletRule(float(counts.thresholds[top]), int(areas[int(area)]), float(counts.thresholds[bottom]))
     return TripletSearch(rule, float(scores[top, area, bottom]), scores)
