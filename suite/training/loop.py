@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -22,6 +22,7 @@ from torch.utils.tensorboard import SummaryWriter
 from suite.errors import DatasetError
 from suite.storage import make_folder
 from suite.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from suite.training.precision import Precision
 from suite.training.task import Batch, Task
 
 LOGGER = logging.getLogger(__name__)
@@ -141,9 +142,9 @@ def fit(
 def _prepare(task: Task, device: str) -> Run:
     torch.manual_seed(derived_seed(task.recipe.seed, "init"))
     task.build()
-    fabric = Fabric(
-        accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[device], precision=task.recipe.precision
-    )
+    # "auto" was settled when the recipe was made
+    precision = cast(Precision, task.recipe.precision)
+    fabric = Fabric(accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[device], precision=precision)
     fabric.launch()
     for module in task.modules.values():
         module.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
