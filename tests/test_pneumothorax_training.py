@@ -96,6 +96,7 @@ def test_the_cascade_is_measured_beside_its_baseline(
         tmp_path / "again",
     )
     assert again.as_json() == metrics
+    assert (tmp_path / "again" / "worst.png").is_file()
 
 
 def test_the_baseline_stands_alone(baseline: Path) -> None:

@@ -73,20 +73,18 @@ def figures(rows: Rows, rng: np.random.Generator) -> dict[str, Figure]:
     patients = [str(row["patient"]) for row in rows]
     truth = np.array([int(row["truth_px"]) > 0 for row in rows], dtype=np.float64)
     found: dict[str, Figure] = {}
-    overlaps: dict[str, list[Overlap]] = {}
     for system in SYSTEMS:
         if f"{system}_score" not in rows[0]:
             continue
         for way in WAYS:
-            overlaps[f"{system}_{way}"] = _overlaps(rows, f"{system}_{way}")
-            each = mask_figures(overlaps[f"{system}_{way}"], patients, rng, f"{system}_{way}_")
+            each = mask_figures(_overlaps(rows, f"{system}_{way}"), patients, rng, f"{system}_{way}_")
             found["dice_all_empty"] = each.pop(f"{system}_{way}_dice_all_empty")
             found |= each
         scores = np.array([float(row[f"{system}_score"]) for row in rows])
         found[f"{system}_auc"] = auc_figure(truth, scores, patients, rng)
     for way in WAYS:
-        if {f"one_case_{way}", f"baseline_{way}"} <= overlaps.keys():
-            gain = _dices(overlaps[f"one_case_{way}"]) - _dices(overlaps[f"baseline_{way}"])
+        if {"one_case_score", "baseline_score"} <= rows[0].keys():
+            gain = dices(rows, f"one_case_{way}") - dices(rows, f"baseline_{way}")
             found[f"gain_{way}_dice"] = mean_figure(gain, patients, rng)
     return found
 
@@ -98,5 +96,6 @@ def _overlaps(rows: Rows, name: str) -> list[Overlap]:
     return [Overlap(hits, claimed - hits, true - hits) for hits, claimed, true in counts]
 
 
-def _dices(overlaps: Sequence[Overlap]) -> npt.NDArray[np.float64]:
-    return np.array([each.dice for each in overlaps])
+def dices(rows: Rows, name: str) -> npt.NDArray[np.float64]:
+    """Dice of each film (N,) for the system and way ``name``, such as ``one_case_tta``."""
+    return np.array([each.dice for each in _overlaps(rows, name)])

@@ -62,6 +62,11 @@ class System:
             gate_threshold=float(card.content["operating_point"]["threshold"]),
         )
 
+    def outlined(self, pixels: FloatImage, threshold: float) -> Mask:
+        """Gas (H, W), 0 or 1: above ``threshold`` with the mirrored film, and where the gate says yes."""
+        probability, _ = _read(self, pixels, True, self.gate_threshold)
+        return (probability > np.float32(threshold)).astype(np.uint8)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counted:

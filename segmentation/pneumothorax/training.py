@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -20,7 +21,7 @@ from torch.utils.data import Dataset
 from segmentation.losses.jaccard import jaccard_loss
 from segmentation.pneumothorax.augmentation import training_transform
 from segmentation.pneumothorax.cases import PneumothoraxRecipe, label, outline, part
-from segmentation.pneumothorax.comparison import HALF, figures, rows_of
+from segmentation.pneumothorax.comparison import HALF, dices, figures, rows_of
 from segmentation.pneumothorax.network import (
     DECODER,
     MASK_ENCODERS,
@@ -32,7 +33,8 @@ from segmentation.pneumothorax.reading import System, read_films
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.errors import RecipeError
 from suite.training.evaluation import Evaluation, Figure
-from suite.training.films import FilmSet
+from suite.training.films import FilmSet, load_film
+from suite.training.gallery import GalleryFilm, Overlay
 from suite.training.recipe import Recipe
 from suite.training.schedule import OneCycle
 from suite.training.task import Batch, Task
@@ -164,9 +166,18 @@ class MaskTask(Task):
             dice = counts.curve()[int(np.argmin(np.abs(counts.thresholds - HALF)))]
             return Evaluation({"dice": Figure(float(dice), n=len(counts.true))})
         systems = self._systems(own)
-        rows, chosen = rows_of(systems, self._part("validation", every=True), self._part("test", every=True))
+        test = self._part("test", every=True)
+        rows, chosen = rows_of(systems, self._part("validation", every=True), test)
         found = figures(rows, np.random.default_rng(self.recipe.seed))
-        return Evaluation(found, rows, NOTES, {"operating_point": chosen[next(iter(systems))]})
+        name, system = next(iter(systems.items()))
+        scores = dices(rows, f"{name}_tta")
+        gallery = [
+            GalleryFilm(
+                record.id, float(score), partial(_overlay, system, record, chosen[name]["tta_threshold"])
+            )
+            for record, score in zip(test, scores, strict=True)
+        ]
+        return Evaluation(found, rows, NOTES, {"operating_point": chosen[name]}, gallery=gallery)
 
     def _systems(self, own: System) -> dict[str, System]:
         """This network, as what it was trained for, and those it is compared with."""
@@ -178,3 +189,8 @@ class MaskTask(Task):
         if recipe.baseline_weights:
             systems["baseline"] = System.load(Path(recipe.baseline_weights))
         return systems
+
+
+def _overlay(system: System, record: Record, threshold: float) -> Overlay:
+    film = load_film(record.frontal)
+    return Overlay(film, outline(record), system.outlined(film, threshold))
