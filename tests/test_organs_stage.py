@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 from torch.optim import Adadelta
 
-from segmentation.organs.evaluation import agreement, film_row, jaccard, overlap_figures
+from segmentation.organs.evaluation import agreement, film_row, overlap_figures
 from segmentation.organs.network import OrganNetwork
 from segmentation.organs.ratio import HeartSize, cautions, heart_size
 from segmentation.organs.stage import OrgansStage
@@ -199,10 +200,6 @@ def test_a_ratio_that_is_not_of_a_pa_film_is_cautioned_about() -> None:
 # how it is measured
 
 
-def test_jaccard_from_dice() -> None:
-    assert [jaccard(value) for value in (0.0, 2 / 3, 1.0)] == pytest.approx([0.0, 0.5, 1.0])
-
-
 def test_a_row_counts_both_lungs_as_one_mask_and_both_clavicles() -> None:
     truth = drawn(**STRAIGHT)
     predicted = drawn(**{**STRAIGHT, "right_lung": (10, 28), "left_clavicle": (68, 92), "heart": (35, 65)})
@@ -255,6 +252,8 @@ def test_training_leaves_a_card_that_the_stage_can_read(
     assert card.content["metrics"]["jaccard_heart"]["n"] == len(test) > 0
     assert card.content["outputs"] == ("exclusive" if extra else "multilabel")
     assert (tmp_path / "films.csv").read_text().startswith("film,patient,dice_lungs,jaccard_lungs,")
+    assert (tmp_path / "worst.png").stat().st_size > 0
+    assert set(json.loads((tmp_path / "datasets.json").read_text())["measured_on"]) == {"scr"}
     made = built(read_card(tmp_path / "organs.json")).run([study_of(chest(64, 64), {"frontal"})])[0]
     assert isinstance(made["organ_mask"], Artifact)
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segmentation.organs.ratio import heart_size
-from segmentation.scores import dice
+from segmentation.scores import dice, iou
 from suite.datasets.manifest import Record
 from suite.datasets.outlines import ORGANS
 from suite.study import Mask
@@ -23,6 +23,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 """The three structures of the published tables: both lungs are one mask, and both clavicles."""
 
+OVERLAPS = tuple(f"jaccard_{group}" for group in GROUPS)
+
 NOTES = (
     "Overlap per film on the outlines' own matrix, both lungs as one mask and both clavicles; ratio_error is "
     "the mean absolute difference to the outlines' ratio, ratio_bias its mean, ratio_limits_* the limits of "
@@ -34,18 +36,13 @@ NOTES = (
 Rows = Sequence[Mapping[str, Any]]
 
 
-def jaccard(overlap: float) -> float:
-    """Jaccard index of two masks from their Dice, of which it is a function."""
-    return overlap / (2.0 - overlap)
-
-
 def film_row(record: Record, predicted: Mask, truth: Mask) -> dict[str, Any]:
     """What is measured on one film; planes are (5, H, W) in {0, 1}."""
     row: dict[str, Any] = {"film": record.id, "patient": record.patient_id}
     for group, organs in GROUPS.items():
         chosen = [ORGANS.index(organ) for organ in organs]
-        row[f"dice_{group}"] = dice(predicted[chosen].max(axis=0), truth[chosen].max(axis=0))
-        row[f"jaccard_{group}"] = jaccard(row[f"dice_{group}"])
+        found, drawn = predicted[chosen].max(axis=0), truth[chosen].max(axis=0)
+        row[f"dice_{group}"], row[f"jaccard_{group}"] = dice(found, drawn), iou(found, drawn)
     sides = [dice(predicted[index], truth[index]) for index in range(len(ORGANS))]
     row |= {f"dice_{organ}": value for organ, value in zip(ORGANS, sides, strict=True) if organ != "heart"}
     row["jaccard"] = float(np.mean([row[f"jaccard_{group}"] for group in GROUPS]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -14,7 +15,7 @@ from torch import nn
 from torch.optim import Adadelta, AdamW, Optimizer
 from torch.utils.data import Dataset
 
-from segmentation.organs.evaluation import NOTES, agreement, film_row, overlap_figures
+from segmentation.organs.evaluation import NOTES, OVERLAPS, agreement, film_row, overlap_figures
 from segmentation.organs.loss import organ_loss
 from segmentation.organs.network import NetworkName, OrganNetwork
 from segmentation.organs.outlines import PLANES, Outputs
@@ -23,9 +24,12 @@ from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.datasets.outlines import organ_planes, with_organs
 from suite.errors import RecipeError
 from suite.stages.weights import load_into, read_card
+from suite.study import FloatImage, Mask
 from suite.training import augment
+from suite.training.cross_table import figures_by_dataset
 from suite.training.evaluation import Evaluation, Figure
 from suite.training.films import FilmSet, load_film
+from suite.training.gallery import GalleryFilm, Overlay
 from suite.training.recipe import Recipe
 from suite.training.task import Batch, Task
 
@@ -137,9 +141,7 @@ class OrgansTask(Task):
 
     def _learned(self, name: SplitName) -> tuple[Record, ...]:
         """The part of all sets that are learned from."""
-        choice = self.recipe.learn_from
-        sets = ("jsrt", "phantom") if choice == "both" else (choice,)
-        records = tuple(record for each in sets for record in self._part_of(each, name))
+        records = tuple(record for each in self.learned_from() for record in self._part_of(each, name))
         return records[: self.recipe.limit] if self.recipe.limit and name == "train" else records
 
     def _part_of(self, dataset: str, name: SplitName) -> tuple[Record, ...]:
@@ -167,19 +169,40 @@ class OrgansTask(Task):
             return Evaluation(overlap_figures(rows, "", rng), rows)
         figures: dict[str, Figure] = {}
         every: list[dict[str, Any]] = []
-        for dataset in SETS:
-            if dataset in self.data:
-                rows = [self._row(model, record) for record in self._part_of(dataset, split)]
-                prefix = f"{dataset}_" if every else ""
-                figures |= overlap_figures(rows, prefix, rng) | agreement(rows, prefix, rng)
-                every += rows
-        spread = ("jaccard_lungs", "jaccard_heart", "jaccard_clavicles")
-        extras = {"outputs": self.recipe.outputs}
-        return Evaluation(figures, every, NOTES, extras, spread=spread)
+        gallery: list[GalleryFilm] = []
+        for dataset in (each for each in SETS if each in self.data):
+            records = self._part_of(dataset, split)
+            rows = [{**self._row(model, record), "dataset": dataset} for record in records]
+            prefix = f"{dataset}_" if every else ""
+            figures |= overlap_figures(rows, prefix, rng) | agreement(rows, prefix, rng)
+            gallery += [
+                GalleryFilm(f"{dataset} {record.id}", row["jaccard"], partial(self._overlay, model, record))
+                for record, row in zip(records, rows, strict=True)
+            ]
+            every += rows
+        return Evaluation(
+            figures,
+            every,
+            NOTES,
+            {"outputs": self.recipe.outputs},
+            spread=OVERLAPS,
+            gallery=gallery,
+            by_dataset=figures_by_dataset(every, ("jaccard", *OVERLAPS), rng),
+        )
+
+    def learned_from(self) -> tuple[str, ...]:
+        choice = self.recipe.learn_from
+        return ("jsrt", "phantom") if choice == "both" else (choice,)
+
+    def _predict(self, model: nn.Module, pixels: FloatImage, truth: Mask) -> Mask:
+        shape = (int(truth.shape[1]), int(truth.shape[2]))
+        return outline(model, pixels, self.recipe.size, self.recipe.outputs, shape)[0]
 
     def _row(self, model: nn.Module, record: Record) -> dict[str, Any]:
         truth = np.moveaxis(organ_planes(record), -1, 0)
-        shape = (int(truth.shape[1]), int(truth.shape[2]))
-        pixels = load_film(record.frontal)
-        predicted = outline(model, pixels, self.recipe.size, self.recipe.outputs, shape)[0]
-        return film_row(record, predicted, truth)
+        return film_row(record, self._predict(model, load_film(record.frontal), truth), truth)
+
+    def _overlay(self, model: nn.Module, record: Record) -> Overlay:
+        truth, pixels = organ_planes(record), load_film(record.frontal)
+        predicted = self._predict(model, pixels, np.moveaxis(truth, -1, 0))
+        return Overlay(pixels, truth, np.moveaxis(predicted, 0, -1))
