@@ -194,7 +194,15 @@ def test_the_card_holds_figures_calibration_thresholds_and_comparison(trained: d
     assert rival["xnet_minus_it"]["f1"]["value"] == pytest.approx(ours - theirs, abs=2e-5)
     assert read_card(trained["segnet"] / "tissues.json").sha256 == rival["sha256"]
     assert card["recipe"]["segnet_weights"] == "tissues.safetensors"  # no folder of this machine
-    for name in ("confusion.png", "pixel_roc.png", "reliability.png", "spread.png", "worst.png", "films.csv"):
+    for name in (
+        "confusion.png",
+        "pixel_roc.png",
+        "reliability.png",
+        "spread.png",
+        "worst.png",
+        "films.csv",
+        "datasets.json",
+    ):
         assert (trained["xnet"] / name).is_file()
 
 

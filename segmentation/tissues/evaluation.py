@@ -67,6 +67,14 @@ class Films:
     def parts(self) -> list[str]:
         return [part_of(record) for record in self.records]
 
+    def of_rows(self, rows: NDArray[np.intp]) -> Films:
+        """The films ``rows`` alone."""
+        kept = self.counts
+        counts = PixelCounts(
+            kept.confusion[rows], kept.histograms[rows], kept.confidence[rows], kept.correct[rows]
+        )
+        return Films([self.records[row] for row in rows], counts, self.losses[rows], self.controlled[rows])
+
     @property
     def patients(self) -> list[str]:
         return [record.patient_id for record in self.records]
@@ -130,14 +138,9 @@ def figures(films: Films, rng: np.random.Generator) -> dict[str, Figure]:
     }
     parts, f1 = np.asarray(films.parts), statistics()["f1"]
     for part in sorted(set(films.parts)):
-        rows = np.flatnonzero(parts == part)
-        own = PixelCounts(*(field[rows] for field in _fields(films.counts)))
-        found[f"f1_{part}"] = bootstrap(_over(own, f1), [films.patients[row] for row in rows], rng)
+        own = films.of_rows(np.flatnonzero(parts == part))
+        found[f"f1_{part}"] = bootstrap(_over(own.counts, f1), own.patients, rng)
     return found
-
-
-def _fields(counts: PixelCounts) -> tuple[Counts, ...]:
-    return counts.confusion, counts.histograms, counts.confidence, counts.correct
 
 
 def _over(counts: PixelCounts, statistic: Statistic) -> Callable[[NDArray[np.intp]], float]:

@@ -36,7 +36,7 @@ from segmentation.tissues.truth import TARGETS, tissue_planes
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.errors import RecipeError
 from suite.stages.weights import read_card, rebuild
-from suite.training.evaluation import Evaluation
+from suite.training.evaluation import Evaluation, Figure
 from suite.training.films import FilmSet
 from suite.training.recipe import Recipe
 from suite.training.schedule import learning_rate_factor
@@ -145,14 +145,17 @@ class TissuesTask(Task):
         return BalancedFilms(films, [part_of(record) for record in records], self.recipe.images_per_part)
 
     def _part(self, name: SplitName) -> tuple[Record, ...]:
-        splits = (split_by_part(each, self.recipe.split_seed) for each in self.data.values())
-        records = tuple(record for split in splits for record in split[name])
+        records = tuple(record for own in self._parts(name).values() for record in own)
         if not records:
             raise RecipeError(
                 f"recipe tissues finds no {name} film in {', '.join(self.data)}; give at least three "
                 "patients of one body part."
             )
         return records
+
+    def _parts(self, name: SplitName) -> dict[str, tuple[Record, ...]]:
+        """The part ``name`` of each data set."""
+        return {key: split_by_part(each, self.recipe.split_seed)[name] for key, each in self.data.items()}
 
     def training_step(
         self, fabric: Fabric, wrapped: Mapping[str, Any], optimizers: Mapping[str, Any], batch: Batch
@@ -196,7 +199,20 @@ class TissuesTask(Task):
             spread=spread,
             pictures=pictures,
             gallery=gallery(films, model, self.recipe.size),
+            by_dataset=self._by_dataset(films, split, rng),
         )
+
+    def _by_dataset(
+        self, films: Films, split: SplitName, rng: np.random.Generator
+    ) -> dict[str, dict[str, Figure]]:
+        """The figures of each data set; those of a set without a film of this part are left out."""
+        found, first = {}, 0
+        for name, records in self._parts(split).items():
+            rows = np.arange(first, first + len(records))
+            first += len(records)
+            if records:
+                found[name] = figures(films.of_rows(rows), rng)
+        return found
 
     def _compared(self, films: Films, rng: np.random.Generator) -> dict[str, Any]:
         """This network and those it is compared with on the same films, and the paired differences."""
