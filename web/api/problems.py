@@ -171,9 +171,9 @@ def _of_http_error(error: HTTPException) -> ProblemError:
 
 def _invalid(error: ValidationError) -> ProblemError:
     parts = [
-        {"where": ".".join(str(piece) for piece in part["loc"]), "sentence": part["msg"]}
+        {"where": ".".join(str(piece) for piece in part["loc"]) or "request", "sentence": part["msg"]}
         for part in error.errors(include_url=False, include_context=False, include_input=False)
     ]
     first = parts[0]
-    detail = f"{first['where'] or error.title}: {first['sentence']}; correct the request."
+    detail = f"{first['where']}: {first['sentence']}; correct it."
     return ProblemError(422, "invalid-request", detail, errors=parts)
