@@ -75,7 +75,7 @@ def measure(data: Path, count: int, seed: int, wire: str) -> int:
     address = f"{settings.base_url}api/dicomweb"
     processes = {name: start(name, settings) for name in PROGRAMS}
     try:
-        wait_until(lambda: answers(address) and listens(settings.listen_port or 0), 120)
+        wait_until(lambda: answers(address) and listens(settings.listen_port or 0), 600)
         damaged = list(mutants(count, seed))
         halves = (damaged[::2] if wire != "stow" else [], damaged[1::2] if wire != "store" else [])
         return report(settings.data, address, settings.listen_port or 0, halves, processes)

@@ -6,6 +6,8 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
+from suite.dicom.network.classes import accepted_syntaxes
+from suite.dicom.pixels import plugin_for
 from suite.errors import SuiteError
 from suite.jobs.contracts import StoredFilms
 from suite.jobs.worker import load_study
@@ -14,6 +16,7 @@ from tests.mutated_films import mutants
 from tests.web_house import open_house
 from tests.wires_under_damage import NO_ANSWER, ask_for_all, left_over, push_all, store_all, stored
 
+JPEG_LOSSLESS = {"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"}
 COUNT = 150
 """``benchmarks/malformed.py`` takes thousands."""
 
@@ -57,3 +60,7 @@ def test_each_of_many_damaged_films_is_answered_over_http(tmp_path: Path) -> Non
         ask_for_all(address, {}, asked)
     assert {key for key in asked if key.endswith((NO_ANSWER, "500", "503"))} == set()
     assert asked["instance 200"] == asked["/metadata 200"] == len(taken)
+
+
+def test_a_decoder_that_can_end_the_process_decodes_only_what_no_other_does() -> None:
+    assert {syntax for syntax in accepted_syntaxes() if plugin_for(syntax) == "gdcm"} == JPEG_LOSSLESS
