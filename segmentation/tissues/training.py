@@ -191,21 +191,24 @@ class TissuesTask(Task):
             "reliability.png": lambda path: plots.plot_reliability(total, path),
         }
         spread = tuple(f"f1_{name}" for name in CLASSES)
+        overall = figures(films, rng)
         return Evaluation(
-            figures(films, rng),
+            overall,
             film_rows(films),
             NOTES,
             extras,
             spread=spread,
             pictures=pictures,
             gallery=gallery(films, model, self.recipe.size),
-            by_dataset=self._by_dataset(films, split, rng),
+            by_dataset=self._by_dataset(films, overall, split, rng),
         )
 
     def _by_dataset(
-        self, films: Films, split: SplitName, rng: np.random.Generator
+        self, films: Films, overall: dict[str, Figure], split: SplitName, rng: np.random.Generator
     ) -> dict[str, dict[str, Figure]]:
-        """The figures of each data set; those of a set without a film of this part are left out."""
+        """The figures of each data set; a set without a film of this part is left out."""
+        if len(self.data) == 1:
+            return {next(iter(self.data)): overall}
         found, first = {}, 0
         for name, records in self._parts(split).items():
             rows = np.arange(first, first + len(records))
