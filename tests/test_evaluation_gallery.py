@@ -11,7 +11,16 @@ import numpy as np
 import pytest
 
 from suite.training.evaluation import Evaluation, Figure
-from suite.training.gallery import SIDE, GalleryFilm, Overlay, draw_gallery, outlines, shrunk, worst
+from suite.training.gallery import (
+    SIDE,
+    GalleryFilm,
+    Overlay,
+    draw_gallery,
+    outlines,
+    shortened,
+    shrunk,
+    worst,
+)
 
 BLUE, ORANGE = (0x56, 0xB4, 0xE9), (0xE6, 0x9F, 0x00)
 
@@ -81,6 +90,14 @@ def test_films_without_a_score_make_no_picture(tmp_path: Path) -> None:
 def test_a_name_with_signs_of_formulae_is_drawn_as_it_is(tmp_path: Path) -> None:
     draw_gallery([GalleryFilm("film$_^{1", 0.2, overlay)], tmp_path / "worst.png")
     assert (tmp_path / "worst.png").is_file()
+
+
+def test_a_long_name_loses_its_middle() -> None:
+    assert shortened("JPCLN001") == "JPCLN001"
+    name = "covid-lungs 205_pneumonia-progression-and-regression-day20"
+    assert len(shortened(name)) <= 38
+    assert shortened(name).startswith("covid-lungs 205_")
+    assert shortened(name).endswith("-day20")
 
 
 def test_a_large_film_is_shrunk_and_a_small_one_left() -> None:

@@ -174,7 +174,9 @@ class LungsTask(Task):
             truth = lung_planes(record) if drawn else read_mask(record.targets["lung_mask"])
             return Overlay(load_film(record.frontal), truth, self._predict(model, record))
 
-        return GalleryFilm(f"{row['dataset']} {row['film']}", row["dice"], load)
+        # outside JSRT's convention the left outlines differ by the lung behind the heart
+        score = row["right"] if row["dataset"] == "covid-lungs" else row["dice"]
+        return GalleryFilm(f"{row['dataset']} {row['film']}", score, load)
 
     def _figures(
         self, rows: list[dict[str, Any]], prefix: str, rng: np.random.Generator

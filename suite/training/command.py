@@ -128,7 +128,7 @@ def evaluate(
     task.build()
     model = load_into(task.modules["model"], card)
     evaluation = task.evaluate(model, "test")
-    evaluation.write(out, card.content.get("learned_from", sorted(card.content.get("data", ()))))
+    evaluation.write(out, card.content.get("learned_from", task.learned_from()))
     return evaluation
 
 

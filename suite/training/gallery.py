@@ -69,7 +69,7 @@ def draw_gallery(films: Sequence[GalleryFilm], path: Path, count: int = WORST) -
         return
     columns = min(COLUMNS, len(shown))
     rows = math.ceil(len(shown) / columns)
-    figure = Figure(figsize=(3.2 * columns, 3.5 * rows + 0.3), layout="constrained")
+    figure = Figure(figsize=(3.2 * columns, 3.7 * rows + 0.3), layout="constrained")
     for place, film in enumerate(shown):
         axes = figure.add_subplot(rows, columns, place + 1)
         overlay = film.load()
@@ -78,11 +78,17 @@ def draw_gallery(films: Sequence[GalleryFilm], path: Path, count: int = WORST) -
         for mask, colour in ((overlay.truth, TRUTH), (overlay.predicted, PREDICTION)):
             for line in outlines(mask, small.shape):
                 axes.plot(*line.T, color=colour, linewidth=1)
-        axes.set_title(f"{film.id}  {film.score:.3f}", fontsize=8, parse_math=False)
+        axes.set_title(f"{shortened(film.id)}\n{film.score:.3f}", fontsize=8, parse_math=False)
         axes.set_axis_off()
     lines = [Line2D([], [], color=TRUTH), Line2D([], [], color=PREDICTION)]
     figure.legend(lines, ["truth", "prediction"], loc="outside lower center", ncols=2, frameon=False)
     figure.savefig(path, dpi=110)
+
+
+def shortened(name: str, length: int = 38) -> str:
+    """A name that fits over its film, without its middle where it is longer."""
+    half = (length - 1) // 2
+    return name if len(name) <= length else f"{name[:half]}…{name[-half:]}"
 
 
 def shrunk(film: FloatImage) -> FloatImage:
