@@ -534,7 +534,7 @@ def doctor(ctx: click.Context, data: Path | None, as_json: bool) -> None:
     Example:
       radsuite doctor
     """
-    from suite.commands.listing import doctor as examine
+    from suite.commands.doctor import examine
 
     ctx.exit(examine(data, as_json=as_json))
 

@@ -115,4 +115,36 @@ def simulate_queue(
     ctx.exit(simulation.simulate_queue(assumed, who, data=data, seed=seed, as_json=as_json))
 
 
-COMMANDS = (deidentify, simulate_queue)
+@click.command()
+@click.argument("file", type=FILE)
+@click.option("--data", type=FOLDER, help="Data folder of the service.")
+@click.pass_context
+def backup(ctx: click.Context, file: Path, data: Path | None) -> None:
+    """Copy database, films and readings into one file, while the service runs.
+
+    \b
+    Example:
+      radsuite backup backups/2026-11-21.tar --data ~/films
+    """
+    from suite.commands.backup import back_up
+
+    ctx.exit(back_up(file, data=data))
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@click.option("--data", type=FOLDER, help="Empty or new data folder.")
+@click.pass_context
+def restore(ctx: click.Context, file: Path, data: Path | None) -> None:
+    """Bring a backup back into a new data folder, after checking every file in it.
+
+    \b
+    Example:
+      radsuite restore backups/2026-11-21.tar --data ~/films-again
+    """
+    from suite.commands.backup import bring_back
+
+    ctx.exit(bring_back(file, data=data))
+
+
+COMMANDS = (deidentify, simulate_queue, backup, restore)

@@ -71,6 +71,7 @@ class Settings(DicomNetworkSettings, BaseSettings):
         max_attempts: how often a job is begun before it counts as failed.
         poll_seconds: how often the embedded queue looks for work.
         web_threads: requests served at the same time.
+        log_format: ``text`` for people, ``json`` for collectors of logs.
 
     Raises:
         pydantic.ValidationError: a value is outside its range; :func:`load_settings` turns this into one
@@ -102,6 +103,7 @@ class Settings(DicomNetworkSettings, BaseSettings):
     poll_seconds: float = Field(default=0.05, gt=0, le=10)
     web_threads: int = Field(default=16, ge=1, le=256)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
 
     @field_validator("data")
     @classmethod

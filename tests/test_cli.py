@@ -344,11 +344,11 @@ def test_datasets_lists_every_known_set() -> None:
 def test_doctor_names_what_is_missing_and_exits_with_1(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from suite.commands import listing
+    from suite.commands import doctor
     from suite.errors import WeightsError
 
-    monkeypatch.setattr(listing, "shipped_cards", lambda: ())
-    monkeypatch.setattr(listing, "installed", lambda _group: {"lungs": None})
+    monkeypatch.setattr(doctor, "shipped_cards", lambda: ())
+    monkeypatch.setattr(doctor, "installed", lambda _group: {"lungs": None})
     for outcome, code in ((fake_stages.lungs(), 0), (None, 1)):
 
         def load(_name: str, outcome: Any = outcome) -> Any:

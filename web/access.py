@@ -17,7 +17,9 @@ from web.services import services
 
 blueprint = Blueprint("access", __name__)
 
-OPEN_ENDPOINTS = frozenset({"access.login", "access.enter", "health.healthz", "static"})
+OPEN_ENDPOINTS = frozenset(
+    {"access.login", "access.enter", "health.healthz", "health.readyz", "health.metrics", "static"}
+)
 MAX_FAILURES = 10
 FAILURE_WINDOW_SECONDS = 300.0
 
