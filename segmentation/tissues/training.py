@@ -177,6 +177,7 @@ class TissuesTask(Task):
         thresholds = soft_thresholds(kept_back.counts, kept_back.parts, self.recipe.soft_precision)
         films = measure(model, self._part(split), self.recipe.size, thresholds)
         rng = np.random.default_rng(self.recipe.seed)
+        overall = figures(films, rng)  # drawn first: a comparison must not change them
         total = films.counts.total()
         extras = {
             "confusion": {"classes": list(CLASSES), "true_in_rows": total.confusion.tolist()},
@@ -191,7 +192,6 @@ class TissuesTask(Task):
             "reliability.png": lambda path: plots.plot_reliability(total, path),
         }
         spread = tuple(f"f1_{name}" for name in CLASSES)
-        overall = figures(films, rng)
         return Evaluation(
             overall,
             film_rows(films),
