@@ -103,5 +103,5 @@ def _description(segment: Segment, number: int, stage: str, maker: Maker) -> hd.
     if segment.side is not None:
         kind = codes.copied(segment.meaning)  # the term itself is shared by all who use it
         kind.SegmentedPropertyTypeModifierCodeSequence = Sequence([codes.copied(segment.side)])
-        description.SegmentedPropertyTypeCodeSequence = Sequence([kind])
+        description.SegmentedPropertyTypeCodeSequence = [kind]
     return description
