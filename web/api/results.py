@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -181,8 +182,9 @@ def _file(job: JobRecord, relative: str, kind: str, name: str, cache: str) -> Re
     if not path.is_file():
         raise NotFoundError(f"{job.study_id}: {relative} is missing in the store; read the study again.")
     etag = hashlib.sha256(f"{job.id}/{job.reading}/{relative}".encode()).hexdigest()[:32]
+    source = path if kind != "application/json" else io.BytesIO(path.read_bytes())
     response = send_file(
-        path, mimetype=kind, as_attachment=True, download_name=name, conditional=True, etag=etag
+        source, mimetype=kind, as_attachment=True, download_name=name, conditional=True, etag=etag
     )
     response.headers["Cache-Control"] = cache
     return response
