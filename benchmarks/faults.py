@@ -41,7 +41,7 @@ from tests.jobs_services import (
     redis_server,
 )
 
-QUICK = {"lease_seconds": 4, "heartbeat_seconds": 0.5, "sweep_seconds": 0.2, "resend_seconds": 1}
+QUICK = {"lease_seconds": 10, "heartbeat_seconds": 0.5, "sweep_seconds": 0.2, "resend_seconds": 1}
 SETTLE_SECONDS = 240.0
 SERVERS = {"redis": redis_server, "rabbitmq": rabbitmq_server, "postgres": postgres_server}
 

@@ -139,19 +139,22 @@ class Fleet:
                     self.workers.remove(process)
                     self.hire()
                     return True
-            time.sleep(0.005)
+            time.sleep(0.01)
         return False
 
-    def settle(self, deadline_seconds: float = 120) -> bool:
-        """Wait until every job is final; whether that happened in time."""
-        deadline = time.monotonic() + deadline_seconds
+    def settle(self, patience_seconds: float = 120) -> bool:
+        """Wait until every job is final; ``False`` once none has become so for ``patience_seconds``."""
+        fewest, deadline = sys.maxsize, time.monotonic() + patience_seconds
         while time.monotonic() < deadline:
             try:
-                if not self._open_jobs():
-                    return True
+                waiting = self._open_jobs()
             except SuiteError:  # the database itself is being restarted
-                pass
-            time.sleep(0.05)
+                waiting = fewest
+            if not waiting:
+                return True
+            if waiting < fewest:
+                fewest, deadline = waiting, time.monotonic() + patience_seconds
+            time.sleep(0.25)
         return False
 
     def dismiss(self) -> None:

@@ -245,3 +245,11 @@ def test_readers_do_not_wait_for_a_writer(room: Room) -> None:
             assert reader.get(Study, "chest-3") is None
     with room.database.read() as reader:
         assert reader.get(Study, "chest-3") is not None
+
+
+def test_a_message_handed_over_by_a_clock_that_was_ahead_is_not_waited_for(room: Room) -> None:
+    job_id = room.queue.submit("chest-1")
+    room.clock.now -= 86_400  # the clock is put right
+    assert room.queue.sweep() == [job_id]
+    room.clock.now += 1
+    assert room.queue.sweep() == []

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from suite.commands.console import output
 from suite.commands.serving import settings_from
 from suite.datasets.registry import parse_sources
+from suite.errors import RecipeError
 
 
 def submit_training_run(recipe: str, sources: Sequence[str], settings: Sequence[str]) -> str:
@@ -24,9 +25,10 @@ def submit_training_run(recipe: str, sources: Sequence[str], settings: Sequence[
     from suite.jobs.models import JobKind, QueueName
     from suite.jobs.requests import submit_training
     from suite.jobs.training import training_folder, training_request
-    from suite.stages.plugins import load_recipe
+    from suite.stages.plugins import RECIPES, installed
 
-    load_recipe(recipe)
+    if recipe not in installed(RECIPES):
+        raise RecipeError(f"recipe {recipe!r} is not installed; use one of {', '.join(installed(RECIPES))}.")
     service = settings_from()
     data = {name: folder.absolute() for name, folder in parse_sources(sources).items()}
     request = training_request(

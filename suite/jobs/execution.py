@@ -152,6 +152,7 @@ class JobRunner:
             reading = models.run(
                 study, override_gate=claim.override_gate, on_progress=progress, memory=memory
             )
+            progress.write()
             name = f"{claim.job_id}-{claim.attempt}-{secrets.token_hex(4)}"
             written = self._store.write_reading(study_id, name, reading)
         except Exception:
@@ -224,16 +225,25 @@ class _StoppedError(Exception):
 class _Progress:
     """Writes stage starts and ends as rows, and stops the reading between two stages when it is to stop.
 
-    A database that refuses one of these rows does not end the reading.
+    The end of a stage is written together with the start of the next one, a moment later. A database that
+    refuses these rows does not end the reading.
     """
 
     def __init__(self, queue: JobQueue, claim: Claim) -> None:
         self._queue = queue
         self._claim = claim
+        self._unwritten: list[tuple[str, StageState]] = []
 
     def __call__(self, stage: str, state: Literal["started", "finished"]) -> None:
+        self._unwritten.append((stage, StageState(state)))
+        if state == "started":
+            self.write()
+
+    def write(self) -> None:
+        """Write what has not been written; called once more when the last stage is finished."""
+        changes, self._unwritten = self._unwritten, []
         try:
-            standing = self._queue.record_stage(self._claim, stage, StageState(state))
+            standing = self._queue.record_stages(self._claim, changes)
         except SuiteError as error:
             _log.warning("job %s: progress not written: %s", self._claim.job_id, error)
             return

@@ -140,18 +140,20 @@ class JobQueue:
 
     def record_stage(self, claim: Claim, stage: str, state: StageState) -> Standing:
         """Note that a stage of this attempt started or finished; says whether to go on."""
+        return self.record_stages(claim, [(stage, state)])
+
+    def record_stages(self, claim: Claim, changes: Sequence[tuple[str, StageState]]) -> Standing:
+        """Note several of these in one transaction, because each one waits for the disk.
+
+        A stage that is not to go on is not noted as started.
+        """
         now = self._clock()
         with self._database.write() as session:
-            mine = select(StageRun).where(
-                StageRun.job_id == claim.job_id, StageRun.attempt == claim.attempt, StageRun.stage == stage
-            )
-            run = session.scalars(mine).one_or_none()
-            if run is None:
-                run = StageRun(job_id=claim.job_id, attempt=claim.attempt, stage=stage, started_at=now)
-                session.add(run)
-            run.state = state.value
-            run.finished_at = now if state is StageState.FINISHED else None
-            return _standing(session, claim)
+            standing = _standing(session, claim)
+            for stage, state in changes:
+                if state is StageState.FINISHED or standing is Standing.MINE:
+                    _record_stage(session, claim, stage, state, now)
+            return standing
 
     def record_progress(self, claim: Claim, progress: Mapping[str, Any]) -> Standing:
         """Note how far a training run is; says whether to go on."""
@@ -183,6 +185,18 @@ class JobQueue:
                 return False
             session.add_all(artifacts)
             return True
+
+
+def _record_stage(session: Session, claim: Claim, stage: str, state: StageState, now: float) -> None:
+    mine = select(StageRun).where(
+        StageRun.job_id == claim.job_id, StageRun.attempt == claim.attempt, StageRun.stage == stage
+    )
+    run = session.scalars(mine).one_or_none()
+    if run is None:
+        run = StageRun(job_id=claim.job_id, attempt=claim.attempt, stage=stage, started_at=now)
+        session.add(run)
+    run.state = state.value
+    run.finished_at = now if state is StageState.FINISHED else None
 
 
 def _held(claim: Claim) -> Update:

@@ -59,7 +59,8 @@ def _release(job: Job, settings: Settings, now: float) -> None:
 
 def _lost_messages(settings: Settings, now: float) -> Any:
     # A long queue is no loss: a job waits for its turn. It is lost when nobody works although it is old,
-    # or when a job handed over after it was already begun.
+    # or when a job handed over after it was already begun. One handed over in the future was so by a clock
+    # that has been put right since: nobody knows its age.
     later = aliased(Job)
     overtaken = select(later.id).where(
         later.queue == Job.queue,
@@ -71,6 +72,9 @@ def _lost_messages(settings: Settings, now: float) -> Any:
     somebody_works = select(busy.id).where(busy.queue == Job.queue, busy.state == JobState.RUNNING)
     return select(Job).where(
         Job.state == JobState.QUEUED,
-        Job.enqueued_at <= now - settings.resend_seconds,
+        or_(
+            Job.enqueued_at <= now - settings.resend_seconds,
+            Job.enqueued_at > now + settings.resend_seconds,
+        ),
         or_(overtaken.exists(), ~somebody_works.exists()),
     )
