@@ -7,11 +7,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from suite.jobs.children import parent_death_signal
 
 START_SECONDS = 120.0
 """RabbitMQ needs 4 s of a free core; a busy machine takes longer."""
@@ -49,6 +52,7 @@ class Server:
                 stderr=log,
                 user=self.user,
                 start_new_session=True,
+                preexec_fn=parent_death_signal(os.getpid()) if sys.platform == "linux" else None,
             )
         deadline = time.monotonic() + START_SECONDS
         while not self.ready():
