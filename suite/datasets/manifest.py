@@ -100,7 +100,7 @@ class Manifest:
             DatasetError: there is no such fold.
         """
         if count < 2:
-            raise DatasetError(f"a cross-validation has {count} folds; give two or more, five are the custom.")
+            raise DatasetError(f"a cross-validation has {count} folds; give two or more, say five.")
         if not 0 <= index < count:
             raise DatasetError(f"fold {index} of {count} does not exist; give one of 0 to {count - 1}.")
         parts: dict[SplitName, list[Record]] = {"train": [], "validation": [], "test": []}

@@ -6,8 +6,8 @@ Layout, as the challenge hands it out::
     dicom-images-train/**/ImageId.dcm   in a tree of study and series folders; other folders are searched too
 
 ``EncodedPixels`` is ``-1`` for a film without pneumothorax, else pairs of numbers down the columns: pixels to
-skip since the last run's end, pixels inside. A film with several pneumothoraces has several rows. Films without
-a row were never labelled and are left out.
+skip since the last run's end, pixels inside. A film with several pneumothoraces has several rows. Films
+without a row were never labelled and are left out.
 """
 
 from __future__ import annotations
@@ -38,8 +38,7 @@ def decode_rle(runs: str, shape: tuple[int, int]) -> Mask:
         shape: rows and columns of the film.
 
     Raises:
-        DatasetError: not pairs of whole numbers, or a run leaves the film; without the place, which the caller
-            knows.
+        DatasetError: not pairs of whole numbers, or a run leaves the film; the caller adds file and line.
     """
     try:
         numbers = np.array([int(word) for word in runs.split()], dtype=np.int64)

@@ -133,7 +133,7 @@ class RemoteStore(Store):
 
 def _open(url: str) -> tuple[Any, str]:
     try:
-        import fsspec  # type: ignore[import-untyped]
+        import fsspec
 
         files, path = fsspec.core.url_to_fs(url)
     except (ImportError, ValueError) as error:

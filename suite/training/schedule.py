@@ -24,7 +24,7 @@ def learning_rate_factor(step: int, total: int, warmup: float, floor: float = 0.
 
 @dataclass(frozen=True, slots=True)
 class OneCycle:
-    """Smith's one-cycle policy (2018) with fastai's half cosines: the rate rises and falls, momentum opposes it.
+    """Smith's one-cycle policy (2018) with fastai's half cosines: the rate rises and falls, momentum opposes.
 
     Attributes:
         rising: share of the steps in which the rate rises.
