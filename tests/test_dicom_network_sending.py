@@ -27,7 +27,7 @@ from suite.dicom.network.sending import DeliveryError, Sender
 from suite.errors import InputError, RecipeError
 from suite.jobs.execution import JobRunner
 from suite.jobs.identity import WorkerIdentity
-from suite.jobs.models import Instance, Outgoing
+from suite.jobs.models import Instance, Outgoing, Review
 from suite.jobs.queue import JobQueue
 from suite.jobs.worker import load_study
 from suite.records.removal import remove_study
@@ -226,6 +226,24 @@ def test_a_computed_picture_that_a_pacs_sends_back_is_not_read_again(tmp_path: P
         for path in pictures:
             assert str(wires.exchange.reception.take(path.read_bytes(), "PACS@x").fate) == "known"
         assert wires.exchange.archive.waiting() == {}
+
+
+def test_a_verdict_that_came_later_leads_to_a_new_report_that_names_the_reader(tmp_path: Path) -> None:
+    with open_wires(tmp_path) as wires:
+        job, (study,) = one_reading(wires), wires.studies()
+        before = wires.exchange.objects.of_job(job)
+        said = {"study_id": study.id, "job_id": job, "finding": "edema", "user": "Reader^One"}
+        with wires.exchange.database.write() as session:
+            session.add(Review(**said, verdict="accepted", created_at=1_700_000_000.0))
+            session.add(
+                Review(**said, verdict="rejected", created_at=1_700_000_001.0, undone_at=1_700_000_002.0)
+            )
+            session.add(Review(**{**said, "finding": None}, verdict="comment", text="so", created_at=1.0))
+        after = wires.exchange.objects.of_job(job)
+        new = [dcmread(path) for path in after if path not in before]
+        assert [str(item.Modality) for item in new] == ["SR"]
+        assert "Reader^One" in new[0].to_json()
+        assert wires.exchange.objects.of_job(job) == after
 
 
 def test_a_study_that_is_removed_leaves_no_film_and_no_result(tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,20 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from suite.dicom.attributes import text
 from suite.dicom.network.acceptance import is_uid
 from suite.dicom.network.archive import Archive, made_folder
 from suite.dicom.network.index import ORIGIN_OF_RESULTS, InstanceIndex
 from suite.dicom.reading import read_dataset
+from suite.dicom.reviews import VERDICTS, Review
 from suite.errors import InputError
 from suite.file_kinds import FileKind, file_kind, read_head
 from suite.jobs.database import Database
 from suite.jobs.models import Job, JobState, Study
+from suite.jobs.models import Review as ReviewRow
 from suite.jobs.store import Store
 from suite.settings import Settings
 from suite.storage import whole_folder
@@ -48,6 +53,8 @@ class ResultObjects:
     def of_job(self, job_id: str) -> list[Path]:
         """The objects of a finished job, made now if they were not; empty when the films came as pictures.
 
+        Readers' verdicts are in the report object: verdicts that came since it was made lead to a new one.
+
         Raises:
             InputError: there is no such finished job, or its film has no UIDs.
             StorageError: the disk or the database refused.
@@ -60,21 +67,23 @@ class ResultObjects:
                 )
             study = session.get_one(Study, job.study_id)
             reading = job.reading
+            reviews = _reviews(session, job_id)
         film = self.store.source(study.id, study.frontal_file)
         if film is None or file_kind(read_head(film, film.name)) is not FileKind.DICOM:
             return []
-        folder = made_folder(self.data, job_id)
+        folder = made_folder(self.data, job_id) / _version_of(reviews)
         if not folder.is_dir():
-            self._make(folder, study.id, reading, film)
+            self._make(folder, study.id, reading, film, reviews)
         return self._publish(folder, study.id)
 
-    def _make(self, folder: Path, study_id: str, reading: str, film: Path) -> None:
+    def _make(self, folder: Path, study_id: str, reading: str, film: Path, reviews: Sequence[Review]) -> None:
         from suite.dicom.writing import write_dicom
 
         report = self.store.report(study_id, reading)
         started = time.monotonic()
+        pictures = self._pictures(study_id, reading, report)
         with whole_folder(folder) as temporary:
-            write_dicom(report, self._pictures(study_id, reading, report), film, temporary)
+            write_dicom(report, pictures, film, temporary, reviews=reviews)
         _log.info("objects of %s made in %.1f s", study_id, time.monotonic() - started)
 
     def _publish(self, folder: Path, study_id: str) -> list[Path]:
@@ -106,6 +115,23 @@ class ResultObjects:
                 if picture is not None:
                     pictures[path.stem] = picture
         return pictures
+
+
+def _reviews(session: Session, job_id: str) -> tuple[Review, ...]:
+    """Standing verdicts on the suggestions of a reading, oldest first."""
+    rows = session.scalars(
+        select(ReviewRow)
+        .where(ReviewRow.job_id == job_id, ReviewRow.undone_at.is_(None), ReviewRow.verdict.in_(VERDICTS))
+        .order_by(ReviewRow.created_at, ReviewRow.id)
+    )
+    return tuple(
+        Review(row.finding, row.verdict, row.user[:64], row.created_at) for row in rows if row.finding
+    )
+
+
+def _version_of(reviews: Sequence[Review]) -> str:
+    """A folder name that changes with the verdicts."""
+    return hashlib.sha256(repr(list(reviews)).encode()).hexdigest()[:16] if reviews else "unreviewed"
 
 
 def result_objects(settings: Settings, database: Database, store: Store) -> ResultObjects:
