@@ -178,7 +178,7 @@ def test_no_ratio_without_heart_or_a_lung(missing: str) -> None:
 
 
 def test_an_empty_film_measures_nothing() -> None:
-    assert heart_size(np.zeros((5, 8, 8), np.uint8)) == HeartSize(0, 0, None, None)
+    assert heart_size(np.zeros((5, 8, 8), np.uint8)) == HeartSize(0, 0, None, None, None)
 
 
 def test_clavicles_to_one_side_mean_a_turned_patient() -> None:
@@ -188,6 +188,15 @@ def test_clavicles_to_one_side_mean_a_turned_patient() -> None:
     without = heart_size(drawn(**{organ: box for organ, box in STRAIGHT.items() if "right_c" not in organ}))
     assert without.rotation is None
     assert cautions(without, Projection.PA) == ()
+
+
+def test_a_lung_cut_short_is_cautioned_about() -> None:
+    short = drawn(**STRAIGHT)
+    short[ORGANS.index("right_lung"), 5:] = 0
+    size = heart_size(short)
+    assert size.balance == pytest.approx(0.5)
+    assert "much smaller" in cautions(size, Projection.PA)[0]
+    assert heart_size(drawn(**STRAIGHT)).balance == 1.0
 
 
 def test_a_ratio_that_is_not_of_a_pa_film_is_cautioned_about() -> None:
