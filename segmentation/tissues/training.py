@@ -44,7 +44,7 @@ from suite.training.task import Batch, Task
 
 
 class TissuesRecipe(Recipe):
-    """Defaults are the recipe of the shipped weights, made for minutes on two CPU cores.
+    """Defaults are made for minutes on two CPU cores.
 
     The paper's own is ``width=1 learning_rate=1e-4 schedule=constant images_per_part=500 epochs=200``: the
     other defaults (Adam, batches of 5, kernel 3, L2 5e-4, films of 200 x 200, patience 20 on the validation
