@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.devices import is_out_of_gpu_memory, release_gpu_memory, resolve_device
-from suite.errors import GraphError, InputError, StageError, SuiteError
+from suite.errors import GraphError, InputError, NotShippedError, StageError, SuiteError
 from suite.grid import Grid
 from suite.intake import StudyFiles, read_study
 from suite.reading import Reading
@@ -39,6 +39,11 @@ class Analyzer:
         stages: names of the stages wanted; what they build on comes by itself. ``None``: all that work.
         device: ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``.
 
+    Attributes:
+        unavailable: a sentence for each installed stage that does not run.
+        faults: those of them that somebody should mend; a network whose weights this release does not bring
+            is none.
+
     Raises:
         InputError: a stage is not installed, or the device is not there.
         GraphError: the stages do not form a graph, or one asked for does not load.
@@ -47,6 +52,7 @@ class Analyzer:
     def __init__(self, stages: Sequence[str] | None = None, device: str = "auto") -> None:
         self.device = resolve_device(device)
         self.unavailable: list[str] = []
+        self.faults: list[str] = []
         self.stages = tuple(self._build(stages))
         self.stage_keys = stage_keys(self.stages)
         self._cpu_stages: dict[str, Stage] = {}
@@ -70,7 +76,7 @@ class Analyzer:
             except GraphError as error:
                 if wanted is not None and name in wanted:
                     raise
-                self.unavailable.append(str(error))
+                self._leave_out(str(error))
         order = with_requirements(wanted, classes) if wanted is not None else self._runnable(classes)
         for name in order:
             try:
@@ -78,7 +84,7 @@ class Analyzer:
             except SuiteError as error:
                 if wanted is not None:
                     raise
-                self.unavailable.append(f"{name}: {error}")
+                self._leave_out(f"{name}: {error}", fault=not isinstance(error, NotShippedError))
         self._leave_out_lacking(built)
         return list(built.values())
 
@@ -96,7 +102,12 @@ class Analyzer:
                 return
             for name in lacking:
                 missing = ", ".join(sorted(stages.pop(name).needs - made))
-                self.unavailable.append(f"{name}: no stage that works here makes {missing}.")
+                self._leave_out(f"{name}: no stage that works here makes {missing}.")
+
+    def _leave_out(self, line: str, *, fault: bool = True) -> None:
+        self.unavailable.append(line)
+        if fault:
+            self.faults.append(line)
 
     def run(
         self,

@@ -61,6 +61,10 @@ class WeightsError(SuiteError):
     """A weights file that is missing, altered (sha256), or of another architecture."""
 
 
+class NotShippedError(WeightsError):
+    """Weights that this release does not bring; the user may train them."""
+
+
 class StageError(SuiteError):
     """A stage failed while it ran."""
 

@@ -10,7 +10,7 @@ import pytest
 
 import suite
 from suite.analysis import Analyzer, analyze, resolve_device
-from suite.errors import GraphError, InputError, StageError, SuiteError, WeightsError
+from suite.errors import GraphError, InputError, NotShippedError, StageError, SuiteError, WeightsError
 from suite.stages.artifacts import GateResult
 from suite.stages.graph import with_requirements
 from suite.study import Projection, Study
@@ -95,7 +95,7 @@ def test_a_plugin_that_does_not_load_is_reported_and_the_rest_runs(monkeypatch: 
 def test_a_stage_without_weights_takes_those_that_build_on_it_with_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    missing = WeightsError("segmentation ships no weights 'lungs'; train them.")
+    missing = NotShippedError("segmentation ships no weights 'lungs'; train them.")
     stages = [
         fake_stages.gate(),
         fake_stages.unbuildable("lungs", missing, makes="lung_mask"),
@@ -113,6 +113,7 @@ def test_a_stage_without_weights_takes_those_that_build_on_it_with_it(
     assert "diagnosis: no stage that works here makes lung_mask." in told
     assert "after: no stage that works here makes findings." in told
     assert len(analyzer.unavailable) == 4
+    assert analyzer.faults == [line for line in analyzer.unavailable if not line.startswith("lungs")]
     assert analyzer.run(one()).report["provenance"]["unavailable"] == analyzer.unavailable
 
 

@@ -57,7 +57,7 @@ def analyze_films(
         from suite.analysis import Analyzer
 
         analyzer = Analyzer(stages, device)
-        for name in analyzer.unavailable:
+        for name in analyzer.faults:
             error_line(f"left out: {name}")
         _analyze_all(analyzer, found.studies, out, outcome, override_gate=override_gate, dicom=dicom)
     if as_json:

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite.errors import WeightsError
+from suite.errors import NotShippedError, WeightsError
 from suite.storage import make_folder, write_bytes, write_text
 
 if TYPE_CHECKING:
@@ -84,11 +84,13 @@ def shipped_card(package: str, name: str) -> ModelCard:
     """The card of the weights ``name`` in ``package``.
 
     Raises:
-        WeightsError: the package ships no such weights.
+        NotShippedError: the package ships no such weights.
     """
     resource = files(package) / "weights" / f"{name}.json"
     if not resource.is_file():
-        raise WeightsError(f"{package} ships no weights {name!r}; train them with `radsuite train {name}`.")
+        raise NotShippedError(
+            f"{package} ships no weights {name!r}; train them with `radsuite train {name}`."
+        )
     with as_file(resource) as path:
         return read_card(path)
 
