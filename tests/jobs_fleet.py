@@ -152,10 +152,17 @@ class Fleet:
                 waiting = fewest
             if not waiting:
                 return True
+            self._replace_ended()
             if waiting < fewest:
                 fewest, deadline = waiting, time.monotonic() + patience_seconds
             time.sleep(0.25)
         return False
+
+    def _replace_ended(self) -> None:
+        """What the supervisor does with a worker that ended by itself, on a full disk for example."""
+        ended = [process for process in self.workers if not process.is_alive()]
+        self.workers = [process for process in self.workers if process.is_alive()]
+        self.hire(len(ended))
 
     def dismiss(self) -> None:
         """End all workers at once."""
