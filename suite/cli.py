@@ -195,7 +195,9 @@ def listen(
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the PACS.")
 @click.option("--tls", is_flag=True, help="Encrypt the association.")
 @click.option("--stow", metavar="URL", help="Address of a DICOMweb service.")
-@click.option("--attempts", type=click.IntRange(1), default=3, show_default=True)
+@click.option(
+    "--attempts", type=click.IntRange(1), default=3, show_default=True, help="Tries before it gives up."
+)
 @click.option("--again", is_flag=True, help="Also send what was sent before.")
 @click.option("--pending", is_flag=True, help="Send what waits in the outbox now.")
 @click.option("--retry-failed", is_flag=True, help="With --pending: also what was given up.")

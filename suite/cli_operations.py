@@ -22,7 +22,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--clean-pixels", is_flag=True, help="Blank borders and letters in the films' margins.")
 @click.option("--table", is_flag=True, help="Also write deidentification.csv: what became of each attribute.")
 @click.option("--secret-file", type=FILE, help="File with the secret that pseudonyms are made from.")
-@click.option("--secret", envvar="RADSUITE_DEIDENTIFY_SECRET", hidden=True)
+@click.option("--secret", envvar="RADSUITE_DEIDENTIFY_SECRET", hidden=True, help="The secret itself.")
 @click.pass_context
 def deidentify(
     ctx: click.Context,
@@ -51,10 +51,14 @@ def deidentify(
 
 @click.command("simulate-queue")
 @click.option("--data", type=FILE, help="CSV of own arrivals: arrived, minutes[, finding][, suggested].")
-@click.option("--arrivals-per-hour", type=float, default=10.0, show_default=True)
+@click.option(
+    "--arrivals-per-hour", type=float, default=10.0, show_default=True, help="Films that come in an hour."
+)
 @click.option("--reading-minutes", type=float, default=5.0, show_default=True, help="Mean reading time.")
 @click.option("--fixed", is_flag=True, help="All readings take the same time.")
-@click.option("--readers", type=click.IntRange(1, 1000), default=1, show_default=True)
+@click.option(
+    "--readers", type=click.IntRange(1, 1000), default=1, show_default=True, help="Who read side by side."
+)
 @click.option("--shift", default="0-24", show_default=True, help="Hours of the day in which films are read.")
 @click.option(
     "--prevalence",
@@ -67,7 +71,7 @@ def deidentify(
 @click.option("--sensitivity", type=float, help="Of the suggestion; the shipped triage network's unless set.")
 @click.option("--specificity", type=float, help="Likewise.")
 @click.option("--cap-minutes", type=float, default=240.0, show_default=True, help="Longest wait before next.")
-@click.option("--hours", type=float, default=24.0 * 365, show_default=True)
+@click.option("--hours", type=float, default=24.0 * 365, show_default=True, help="Hours to simulate.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context

@@ -44,7 +44,12 @@ def _data_option(command: F) -> F:
 
 @click.group()
 def users() -> None:
-    """Who may sign in: create, list, change, remove."""
+    """Who may sign in: create, list, change, remove.
+
+    \b
+    Example:
+      radsuite users list
+    """
 
 
 @users.command("create")
@@ -133,7 +138,12 @@ def remove_user(name: str, data: Path | None) -> None:
 
 @click.group()
 def tokens() -> None:
-    """Keys for programs: create, list, revoke."""
+    """Keys for programs: create, list, revoke.
+
+    \b
+    Example:
+      radsuite tokens list
+    """
 
 
 @tokens.command("create")
