@@ -1,4 +1,4 @@
-"""The commands of those who keep the service and its data; :mod:`suite.cli` adds them to its own."""
+"""Commands of those who keep the service and its data."""
 
 from __future__ import annotations
 
@@ -6,8 +6,23 @@ from pathlib import Path
 
 import click
 
-FILE = click.Path(path_type=Path, dir_okay=False)
-FOLDER = click.Path(path_type=Path, file_okay=False)
+from suite.cli.options import FILE, FOLDER
+
+
+@click.command()
+@click.option("--data", type=FOLDER, help="Data folder to look at.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def doctor(ctx: click.Context, data: Path | None, as_json: bool) -> None:
+    """Say what is installed and working, and what to do about what is not.
+
+    \b
+    Example:
+      radsuite doctor
+    """
+    from suite.commands.doctor import examine
+
+    ctx.exit(examine(data, as_json=as_json))
 
 
 @click.command()
@@ -151,4 +166,4 @@ def restore(ctx: click.Context, file: Path, data: Path | None) -> None:
     ctx.exit(bring_back(file, data=data))
 
 
-COMMANDS = (deidentify, simulate_queue, backup, restore)
+COMMANDS = (doctor, deidentify, simulate_queue, backup, restore)

@@ -1,0 +1,11 @@
+"""Kinds of values that several commands take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+DEVICE = click.Choice(["auto", "cpu", "cuda"])
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)

@@ -1,0 +1,168 @@
+"""Commands of research: computed cohorts, training, measuring, and what can be used for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from suite.cli.options import DEVICE, FOLDER
+
+
+@click.command()
+@click.option("--n", "count", type=int, required=True, help="How many studies.")
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--size", type=int, default=512, show_default=True, help="Pixels a side.")
+@click.option("--out", required=True, type=FOLDER, help="Folder for the cohort.")
+@click.option(
+    "--parts", default="chest", show_default=True, help="Comma list of chest, limbs, hand, knee ..."
+)
+@click.option(
+    "--prevalence", multiple=True, metavar="CODE=SHARE", help="How often a finding occurs; all=0: none."
+)
+@click.option("--healthy", type=float, help="Share of patients who have nothing; 0.4 unless set.")
+@click.option("--label-noise", is_flag=True, help="Labels of the manifest as text mining would leave them.")
+@click.option(
+    "--lateral/--no-lateral", default=True, show_default=True, help="Also the lateral film of chests."
+)
+@click.option("--motion", is_flag=True, help="Heart and body move between the two dual-energy exposures.")
+@click.option("--dicom", is_flag=True, help="Also write each study as DICOM.")
+@click.option("--workers", type=int, help="Processes; all cores unless set.")
+def phantom(
+    count: int,
+    seed: int,
+    size: int,
+    out: Path,
+    parts: str,
+    prevalence: tuple[str, ...],
+    healthy: float | None,
+    label_noise: bool,
+    lateral: bool,
+    motion: bool,
+    dicom: bool,
+    workers: int | None,
+) -> None:
+    """Compute a cohort of patients with films and the truth about them.
+
+    Writes OUT/manifest.csv and one folder a study. A run that was stopped continues when repeated.
+
+    \b
+    Example:
+      radsuite phantom --n 100 --seed 7 --size 512 --out cohort
+      radsuite phantom --n 50 --parts limbs --prevalence fracture=0.3 --out mixed
+    """
+    from suite.commands.phantom import make_cohort
+
+    make_cohort(
+        out,
+        count=count,
+        seed=seed,
+        size=size,
+        lateral=lateral,
+        motion=motion,
+        dicom=dicom,
+        parts=parts,
+        prevalence=prevalence,
+        healthy=healthy,
+        label_noise=label_noise,
+        workers=workers,
+    )
+
+
+@click.command()
+@click.argument("recipe")
+@click.option(
+    "--data", "sources", multiple=True, metavar="NAME=DIR", help="A data set; may be given several times."
+)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one value of the recipe.")
+@click.option("--out", type=FOLDER, help="Folder for the results.")
+@click.option("--device", type=DEVICE, default="auto", show_default=True)
+@click.option("--resume", is_flag=True, help="Continue an interrupted run in OUT.")
+@click.option("--submit", is_flag=True, help="Leave it to a worker (`radsuite worker --queues train`).")
+def train(
+    recipe: str,
+    sources: tuple[str, ...],
+    settings: tuple[str, ...],
+    out: Path | None,
+    device: str,
+    resume: bool,
+    submit: bool,
+) -> None:
+    """Train a network by its recipe and write weights, model card and figures.
+
+    \b
+    Example:
+      radsuite train lungs --data jsrt=films/jsrt --set epochs=20 --out runs/lungs
+      radsuite train lungs --data jsrt=/films/jsrt --submit
+    """
+    if submit:
+        from suite.commands.submitting import submit_training_run
+
+        submit_training_run(recipe, sources, settings)
+        return
+    if out is None:
+        raise click.UsageError("Missing option '--out'; name the folder for the results, or use --submit.")
+    from suite.commands.training import train_network
+
+    train_network(recipe, sources, settings, out, device=device, resume=resume)
+
+
+@click.command()
+@click.argument("recipe")
+@click.option(
+    "--weights",
+    multiple=True,
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Given several times: a table of what each learned from against what it is measured on.",
+)
+@click.option("--data", "sources", multiple=True, required=True, metavar="NAME=DIR")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE")
+@click.option("--out", required=True, type=FOLDER)
+def evaluate(
+    recipe: str, weights: tuple[Path, ...], sources: tuple[str, ...], settings: tuple[str, ...], out: Path
+) -> None:
+    """Measure weights on the test part of data sets: metrics.json, table.md, films.csv, worst.png.
+
+    With several weights files each has a folder in OUT, beside cross.md and cross.csv.
+
+    \b
+    Example:
+      radsuite evaluate lungs --weights runs/lungs/lungs.safetensors --data jsrt=films/jsrt --out figures
+      radsuite evaluate lungs --weights a/lungs.safetensors --weights b/lungs.safetensors \\
+          --data jsrt=films/jsrt --data montgomery=films/montgomery --out figures
+    """
+    from suite.commands.training import evaluate_network
+
+    evaluate_network(recipe, weights, sources, settings, out)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the whole model cards.")
+def models(as_json: bool) -> None:
+    """List the shipped weights and what they were measured to do.
+
+    \b
+    Example:
+      radsuite models --json
+    """
+    from suite.commands.listing import list_models
+
+    list_models(as_json=as_json)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True)
+def datasets(as_json: bool) -> None:
+    """List the data sets that can be read, with licence and expected layout.
+
+    \b
+    Example:
+      radsuite datasets
+    """
+    from suite.commands.listing import list_datasets
+
+    list_datasets(as_json=as_json)
+
+
+COMMANDS = (phantom, train, evaluate, models, datasets)
