@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import trustme
+
 from suite.jobs.children import parent_death_signal
 
 START_SECONDS = 120.0
@@ -29,7 +31,7 @@ class MissingServerError(Exception):
 
 @dataclass
 class Server:
-    """One server process, and how it is reached."""
+    """One server process, and how it is reached; ``tls_url`` names the authority it is checked against."""
 
     url: str
     port: int
@@ -40,6 +42,7 @@ class Server:
     ready: Callable[[], bool] = bool
     stop_signal: signal.Signals = signal.SIGTERM
     process: subprocess.Popen[bytes] | None = None
+    tls_url: str = ""
 
     def start(self) -> Server:
         """Start it, and wait until it answers."""
@@ -93,18 +96,31 @@ def free_port() -> int:
 def redis_server() -> Server:
     """Redis that keeps nothing on the disk: what it held is lost when it ends."""
     program = _program("redis", shutil.which("redis-server"))
-    folder, port = _folder("redis"), free_port()
+    folder, port, tls_port = _folder("redis"), free_port(), free_port()
+    pair, authority = certificates(folder)
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    return Server(f"redis://127.0.0.1:{port}/0", port, command, folder, ready=lambda: _listens(port))
+    command += ["--tls-port", str(tls_port), "--tls-cert-file", str(pair), "--tls-key-file", str(pair)]
+    command += ["--tls-ca-cert-file", str(authority), "--tls-auth-clients", "no"]
+    return Server(
+        f"redis://127.0.0.1:{port}/0",
+        port,
+        command,
+        folder,
+        ready=lambda: _listens(port),
+        tls_url=f"rediss://127.0.0.1:{tls_port}/0?ssl_ca_certs={authority}",
+    )
 
 
 def rabbitmq_server() -> Server:
     """RabbitMQ with a node, a name server and files of its own."""
     program = _program("rabbitmq", str(_RABBIT) if _RABBIT.exists() else None)
-    folder, port, names, peers = _folder("rabbitmq"), free_port(), free_port(), free_port()
+    folder, port, names, peers, tls_port = _folder("rabbitmq"), *(free_port() for _ in range(4))
+    pair, authority = certificates(folder)
     (folder / "plugins").write_text("[].")
     (folder / "rabbitmq.conf").write_text(
         f"listeners.tcp.1 = 127.0.0.1:{port}\ndisk_free_limit.absolute = 50MB\nlog.console.level = warning\n"
+        f"listeners.ssl.1 = 127.0.0.1:{tls_port}\nssl_options.certfile = {pair}\n"
+        f"ssl_options.keyfile = {pair}\nssl_options.cacertfile = {authority}\n"
     )
     environment = {
         "HOME": str(folder),
@@ -120,7 +136,10 @@ def rabbitmq_server() -> Server:
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1",
     }
     url = f"amqp://guest:guest@127.0.0.1:{port}//"
-    return Server(url, port, [program], folder, environment, ready=lambda: _speaks_amqp(port))
+    tls_url = f"amqps://guest:guest@127.0.0.1:{tls_port}//?ssl_ca_certs={authority}"
+    return Server(
+        url, port, [program], folder, environment, ready=lambda: _speaks_amqp(port), tls_url=tls_url
+    )
 
 
 def postgres_server() -> Server:
@@ -161,6 +180,15 @@ def new_database(server: Server) -> str:
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
     return server.url.rpartition("/")[0] + f"/{name}"
+
+
+def certificates(folder: Path) -> tuple[Path, Path]:
+    """A key with its certificate for this computer, and the private authority that signed it: PEM files."""
+    authority = trustme.CA()
+    pair, trusted = folder / "server.pem", folder / "authority.pem"
+    authority.issue_cert("127.0.0.1", "localhost").private_key_and_cert_chain_pem.write_to_path(str(pair))
+    authority.cert_pem.write_to_path(str(trusted))
+    return pair, trusted
 
 
 def _program(name: str, path: str | None) -> str:

@@ -23,6 +23,7 @@ from kombu.utils.encoding import bytes_to_str, str_to_bytes
 from kombu.utils.json import dumps, loads
 
 from suite.errors import StorageError
+from suite.jobs.broker_address import AMQP, REDIS, connection_settings, scheme_of
 from suite.jobs.contracts import Publish
 from suite.settings import Settings
 
@@ -162,9 +163,8 @@ def _send(app: Celery, task: str, arguments: list[str | int], queue: str | None)
 
 def _external(url: str, settings: Settings) -> dict[str, Any]:
     """What Redis and RabbitMQ need to be told; the ``job`` table does not depend on it."""
-    conf: dict[str, Any] = {"broker_url": url}
-    scheme = url.partition("://")[0]
-    if scheme.startswith(("redis", "sentinel", "valkey")):
+    conf = connection_settings(url)
+    if scheme_of(url) in REDIS:
         # A message that is not acknowledged in this time is delivered again. Shorter than a job, it would be
         # delivered while the job runs; what a dead worker held is found sooner by the sweep anyway.
         conf["broker_transport_options"] = {
@@ -175,7 +175,7 @@ def _external(url: str, settings: Settings) -> dict[str, Any]:
             "socket_connect_timeout": 4,
             "health_check_interval": 10,
         }
-    if scheme.startswith(("amqp", "pyamqp")):
+    if scheme_of(url) in AMQP:
         arguments = {"x-consumer-timeout": _CONSUMER_TIMEOUT_MILLISECONDS}
         names = [queue_name(queue) for queue in ("cpu", "gpu", "train")]
         conf["task_queues"] = [

@@ -95,11 +95,11 @@ def _connect(settings: Settings) -> str:
     app = create_celery(settings)
     with app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=PATIENCE_SECONDS)
-        kind = connection.transport_cls
+        kind = connection.transport.driver_type
     if settings.broker_url is None:
         with tempfile.TemporaryFile(dir=settings.data / "queue"):
             return "embedded"
-    return str(kind) if isinstance(kind, str) else "answers"
+    return str(kind)
 
 
 def _write(settings: Settings) -> str:
