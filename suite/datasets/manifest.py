@@ -13,7 +13,10 @@ from suite.errors import DatasetError
 from suite.findings import CODES
 
 UNKNOWN: tuple[float, ...] = (math.nan,) * len(CODES)
+CERTAIN: tuple[bool, ...] = (False,) * len(CODES)
 SplitName = Literal["train", "validation", "test"]
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in shares of the frontal film's width and height, so that a resized copy keeps its boxes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,9 @@ class Record:
         abnormal: 1, 0 or NaN.
         targets: further files by what they show (``organs``, ``lung_mask``, ``bone``), in the set's encoding.
         attributes: ``view``, ``age``, ``sex`` ... where the set gives them.
+        uncertain: 13 flags: the set calls the finding uncertain (CheXpert's -1); its label is then NaN.
+        part: the part of the set's official split it belongs to, where there is one.
+        boxes: where a finding is, by its code, on the frontal film.
     """
 
     id: str
@@ -38,15 +44,24 @@ class Record:
     abnormal: float = math.nan
     targets: Mapping[str, Path] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)
+    uncertain: tuple[bool, ...] = CERTAIN
+    part: SplitName | None = None
+    boxes: Mapping[str, tuple[Box, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if len(self.labels) != len(CODES):
-            raise DatasetError(
-                f"record {self.id} has {len(self.labels)} labels; give one for each of {len(CODES)} findings."
-            )
+        for kind, values in (("labels", self.labels), ("uncertainty flags", self.uncertain)):
+            if len(values) != len(CODES):
+                raise DatasetError(
+                    f"record {self.id} has {len(values)} {kind}; give one for each of {len(CODES)} findings."
+                )
         for value in (*self.labels, self.abnormal):
             if not (math.isnan(value) or value in (0.0, 1.0)):
                 raise DatasetError(f"record {self.id} has the label {value}; use 1, 0 or NaN.")
+        for code, label, flag in zip(CODES, self.labels, self.uncertain, strict=True):
+            if flag and not math.isnan(label):
+                raise DatasetError(
+                    f"record {self.id} calls {code} both uncertain and {label:g}; an uncertain label is NaN."
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +96,33 @@ class Manifest:
         """Patient-wise train, validation and test parts.
 
         A patient's place is a hash of seed, set and patient id, so it does not change when films are added,
-        and the same patient can never be in two parts.
+        and the same patient can never be in two parts. Where the set has an official split, that is the
+        split; a part it lacks (ChestX-ray14 has no validation part) is taken from its training patients by
+        the same hash, in the proportion of ``fractions``.
+
+        Raises:
+            DatasetError: the fractions are not three shares, or the set's own split puts a patient in two
+                parts.
         """
         if abs(sum(fractions) - 1.0) > 1e-9 or min(fractions) < 0:
             raise DatasetError(f"split fractions {fractions} do not add up to 1; give three shares.")
+        shares = self._open_shares(fractions)
         parts: dict[SplitName, list[Record]] = {"train": [], "validation": [], "test": []}
         for record in self.records:
-            parts[_place(f"{seed}:{self.name}:{record.patient_id}", fractions)].append(record)
+            if record.part is None or record.part == "train":
+                parts[_place(f"{seed}:{self.name}:{record.patient_id}", shares)].append(record)
+            else:
+                parts[record.part].append(record)
         return Split({name: tuple(records) for name, records in parts.items()})
+
+    def _open_shares(self, fractions: tuple[float, float, float]) -> tuple[float, float, float]:
+        """Where the patients go whom no official part claims: 0 for a part that the set defines itself."""
+        official = {record.part for record in self.records}
+        train, validation, test = fractions
+        validation = 0.0 if "validation" in official else validation
+        test = 0.0 if "test" in official else test
+        total = train + validation + test
+        return (train / total, validation / total, test / total) if total else (1.0, 0.0, 0.0)
 
     def fold(self, index: int, count: int = 5, seed: int = 0, validation: float = 0.125) -> Split:
         """Fold ``index`` of ``count`` of a cross-validation: a part to test on, the rest to learn from.
@@ -123,7 +157,7 @@ def _place(key: str, fractions: Sequence[float]) -> SplitName:
     position = _position(key)
     if position < fractions[0]:
         return "train"
-    return "validation" if position < fractions[0] + fractions[1] else "test"
+    return "validation" if position < fractions[0] + fractions[1] or not fractions[2] else "test"
 
 
 @dataclass(frozen=True, slots=True)
