@@ -11,6 +11,9 @@ from collections import OrderedDict
 import timm
 from torch import Tensor, nn
 
+BLOCK_CHANNELS = 512
+"""Of dense block 2, at an eighth of the input, before transition 2 halves channels and matrix."""
+
 BRANCH_CHANNELS = 256
 TRUNK_CHANNELS = 1024
 BRANCH_STRIDE = 16

@@ -1,30 +1,46 @@
-"""Training of the diagnosis network: 13 heads, unknown labels left out, branch heads beside the main one."""
+"""Training of the diagnosis network: 13 heads, unknown labels left out, maps taught by the truth where known."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import AdamW, Optimizer
 from torch.utils.data import Dataset
 
 from classifiers.calibration import expected_calibration_error, fit_calibration
-from classifiers.diagnosis.films import ChannelFilms, ChannelSet
-from classifiers.diagnosis.network import DualBranchDenseNet
+from classifiers.diagnosis.batches import RowSet, StudyBatch, study_batch
+from classifiers.diagnosis.channels import BoneSource, Configuration, planes_of
+from classifiers.diagnosis.films import FilmSettings, LungSource, StudyFilms, check_films
+from classifiers.diagnosis.losses import (
+    class_weights,
+    map_loss,
+    map_targets,
+    masked_bce,
+    multiclass_loss,
+    smooth,
+)
+from classifiers.diagnosis.network import DiagnosisOutput, DualBranchDenseNet, same_start
+from classifiers.diagnosis.pooling import Pooling
+from classifiers.diagnosis.predictions import Predictions, predict
+from classifiers.diagnosis.uncertain import UncertainPolicy
 from classifiers.parameters import decay_groups
 from suite.datasets.manifest import Manifest, Record, SplitName
+from suite.datasets.registry import KINDS
+from suite.errors import RecipeError, WeightsError
 from suite.findings import CODES
-from suite.stages.weights import load_state, read_card
+from suite.stages.weights import load_into, load_state, read_card
 from suite.training.evaluation import Evaluation, Figure
-from suite.training.intervals import auc_figure
+from suite.training.intervals import auc, auc_figure, mean_figure
 from suite.training.recipe import Recipe
 from suite.training.task import Batch, Task
 
@@ -33,165 +49,382 @@ FRACTIONS = (0.65, 0.15, 0.2)
 MIN_TRAINING_POSITIVES = 20
 """A head with fewer positive films to learn from is not trained, and says so."""
 
+_LOSSES_EVERY = 10
+"""Steps on a GPU between two readings of the losses: each waits until the GPU is done."""
+
 
 class DiagnosisRecipe(Recipe):
     """Defaults are the recipe of the shipped weights; the paper's size is 512."""
 
-    size: int = Field(224, ge=64, le=1024, multiple_of=32)
+    size: int = Field(256, ge=64, le=1024, multiple_of=32)
     epochs: int = Field(8, ge=1)
+    passes: int = Field(1, ge=1, description="times each study is seen in an epoch")
     batch_size: int = Field(16, ge=1)
     learning_rate: float = Field(5e-4, gt=0)
     weight_decay: float = Field(0.05, ge=0)
     ema_decay: float = Field(0.99, ge=0, lt=1)
     validate_every: int = Field(2, ge=1)
     dropout: float = Field(0.2, ge=0, lt=1)
+    learn_from: str = Field(
+        "", description="data sets to learn from, comma between; empty: all that are given"
+    )
+    configuration: Configuration = Field("dual+lungs+bone", description="the paper's four networks")
+    bone_source: BoneSource = Field("gan", description="what the bone channel shows; copy is a placebo")
+    bone_weights: str = Field("", description="model card of the generator; empty: the shipped one")
+    lung_source: LungSource = Field("stage", description="true: the set's own lung mask")
+    without: Literal["", "x-ray", "lung-segmented", "bone-subtracted", "lateral"] = Field(
+        "", description="an input to leave out of the configuration"
+    )
+    lateral_dropout: float = Field(
+        0.3, ge=0, lt=1, description="share of laterals hidden from the shared blocks"
+    )
+    map_stride: Literal[8, 16] = Field(
+        8, description="pixels of the input for a cell of the maps; 16 is published"
+    )
+    pooling: Pooling = Field("lse", description="how a branch's map becomes its logit: soft maximum or mean")
+    fuse_branches: bool = Field(True, description="the branches' logits count in the final one")
     branch_weight: float = Field(
         0.4, ge=0, description="weight of the branch heads' loss beside the main head's"
     )
+    map_weight: float = Field(
+        1.0, ge=0, description="weight of the maps' loss where the truth is known; 0: image labels alone"
+    )
+    map_balance: float = Field(
+        0.75, ge=0, le=1, description="how far rare cells are weighted up; 1: to equality"
+    )
+    uncertain: str = Field("ignore", description="policy for uncertain labels: POLICY, CODE:POLICY, ...")
+    class_weighting: Literal["none", "sqrt", "balanced"] = Field("none", description="of rare findings")
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
     triage_weights: str = Field(
         "", description="model card of the triage network to start from; empty: from scratch"
     )
-
-
-def masked_bce(logits: Tensor, labels: Tensor) -> Tensor:
-    """Binary cross-entropy over the known labels; unknown ones (NaN) have no gradient.
-
-    Shape:
-        - **logits**, **labels** - (B, 13); labels 1, 0 or NaN
-    """
-    known = ~labels.isnan()
-    loss = binary_cross_entropy_with_logits(logits, labels.nan_to_num(0.0), reduction="none")
-    return (loss * known).sum() / known.sum().clamp_min(1)
+    imagenet_weights: str = Field("", description="timm's densenet121 as a safetensors file, to start from")
+    start_from: str = Field("", description="model card of a diagnosis network to go on from")
 
 
 class DiagnosisTask(Task):
-    """Learns from ``nih``, with the lung mask and bone image that the installed stages make of each film."""
+    """Learns from any set with labels, with the lung mask and bone image that the installed stages make.
+
+    ``films`` are studies that were decoded before, as the runs of an ablation share them.
+    """
 
     name = "diagnosis"
     recipe_type: ClassVar[type[Recipe]] = DiagnosisRecipe
-    datasets = ("nih",)
-    required = ("nih",)
-    initial_weights = ("triage_weights",)
-    channels = 3
+    datasets = tuple(kind.name for kind in KINDS)
+    initial_weights = ("triage_weights", "imagenet_weights", "start_from")
+    companion_weights = ("bone_weights",)
     monitor = ("mean_auc", "max")
     recipe: DiagnosisRecipe
 
-    def __init__(self, recipe: Recipe, data: Mapping[str, Manifest]) -> None:
+    def __init__(self, recipe: Recipe, data: Mapping[str, Manifest], films: StudyFilms | None = None) -> None:
         super().__init__(recipe, data)
-        self._films = ChannelFilms(self.recipe.size)
+        own = self.recipe
+        self.planes = planes_of(own.configuration, own.bone_source, own.without)
+        if not self.planes:
+            raise RecipeError(
+                f"configuration {own.configuration} without {own.without} has no frontal plane."
+            )
+        self.channels = len(self.planes)  # type: ignore[misc]
+        self.policy = UncertainPolicy.parse(own.uncertain)
+        self._sets = self._learned_sets()
+        self._given = films
+        self._decoded: dict[tuple[str, ...], StudyFilms] = {}
+        self._positive_weight: Tensor | None = None
+        self._steps = 0
+        self._losses: dict[str, float] = {}
+
+    def _learned_sets(self) -> tuple[str, ...]:
+        names = tuple(name.strip() for name in self.recipe.learn_from.split(",") if name.strip())
+        names = ("nih", "phantom") if names == ("both",) else names or tuple(sorted(self.data))
+        for name in names:
+            if name not in self.data:
+                raise RecipeError(
+                    f"recipe diagnosis learns from {name}, which is not given; add --data {name}=DIR."
+                )
+        return names
 
     def build(self) -> None:
+        recipe = self.recipe
         network = DualBranchDenseNet(**self.architecture())
-        if self.recipe.triage_weights:
-            network.start_from_triage(load_state(read_card(Path(self.recipe.triage_weights))))
+        whole = {**self.architecture(), "frontal_channels": 3, "lateral": True}
+        same_start(network, DualBranchDenseNet(**whole))
+        if recipe.imagenet_weights:
+            network.start_from_imagenet(_imagenet(Path(recipe.imagenet_weights)))
+        if recipe.triage_weights:
+            network.start_from_triage(load_state(read_card(Path(recipe.triage_weights))))
+        if recipe.start_from:
+            load_into(network, read_card(Path(recipe.start_from)))
         self.modules["model"] = network
 
     def architecture(self) -> dict[str, Any]:
-        return {"frontal_channels": 3, "dropout": self.recipe.dropout}
+        recipe = self.recipe
+        return {
+            "frontal_channels": len(self.planes),
+            "dropout": recipe.dropout,
+            "lateral": recipe.configuration != "single" and recipe.without != "lateral",
+            "map_stride": recipe.map_stride,
+            "pooling": recipe.pooling,
+            "fuse_branches": recipe.fuse_branches,
+            "multiclass": self.policy.multiclass,
+        }
+
+    def trained_by(self) -> dict[str, Any]:
+        """The whole recipe: the generator's weights make the bone channel."""
+        return self.recipe.model_dump()
+
+    def learned_from(self) -> tuple[str, ...]:
+        return self._sets
 
     def describe(self) -> dict[str, Any]:
-        trained = [code for code, count in self._positives().items() if count >= MIN_TRAINING_POSITIVES]
+        positives = self._positives()
+        trained = [code for code, count in positives.items() if count >= MIN_TRAINING_POSITIVES]
+        films = len(self.part("train"))
+        laterals = sum(record.lateral is not None for record in self.part("train"))
+        reads_lateral = bool(self.architecture()["lateral"] and laterals >= MIN_TRAINING_POSITIVES)
+        licences = {kind.name: kind.licence for kind in KINDS}
         return {
             "title": "13 findings on chest radiographs, with heatmaps",
             "intended_use": "Suggestions for a radiologist to accept or reject, for research.",
-            "limits": "Learned from about 700 films with labels mined from reports; not trained: "
-            + ", ".join(code for code in CODES if code not in trained)
+            "limits": f"Learned from {films} studies of {', '.join(self._sets)}; not trained: "
+            + (", ".join(code for code in CODES if code not in trained) or "none")
             + ". Heatmaps show what the branch looked at, not outlines.",
-            "licence": "research use only: learned from NIH ChestX-ray14 films",
+            "licence": "research use only: "
+            + "; ".join(f"{name}: {licences.get(name, 'see its source')}" for name in self._sets),
             "sources": [
                 "Avramescu et al. (network)",
                 "Huang et al. 2017 (DenseNet)",
                 "Wang et al. 2017 (ChestX-ray14)",
             ],
-            "views": {"frontal": {"trained": True}, "lateral": {"trained": False}},
+            "views": {
+                "frontal": {"trained": True, "studies": films},
+                "lateral": {"trained": reads_lateral, "studies": laterals},
+            },
+            "planes": list(self.planes),
         }
 
     def optimizers(self) -> dict[str, Optimizer]:
-        groups = decay_groups(self.modules["model"], self.recipe.weight_decay)
-        return {"model": AdamW(groups, lr=self.recipe.learning_rate)}
+        network = self.modules["model"]
+        groups = decay_groups(network, self.recipe.weight_decay)
+        fused = next(network.parameters()).device.type == "cuda"
+        return {"model": AdamW(groups, lr=self.recipe.learning_rate, fused=fused)}
 
-    def training_set(self) -> Dataset[Batch]:
-        return ChannelSet(self._part("train"), self._films, augmented=True)
+    # data
 
-    def _part(self, name: SplitName) -> tuple[Record, ...]:
-        records = self.data["nih"].split(self.recipe.split_seed, FRACTIONS)[name]
+    def part(self, name: SplitName) -> tuple[Record, ...]:
+        """Chest studies of one part of all sets that are learned from."""
+        records = tuple(record for each in self._sets for record in self._part_of(each, name))
         return records[: self.recipe.limit] if self.recipe.limit and name == "train" else records
 
+    def _part_of(self, dataset: str, name: SplitName) -> tuple[Record, ...]:
+        records = self.data[dataset].split(self.recipe.split_seed, FRACTIONS)[name]
+        return tuple(record for record in records if record.attributes.get("part", "chest") == "chest")
+
+    def film_settings(self) -> FilmSettings:
+        """What the films are made of."""
+        recipe = self.recipe
+        uses_bone = any(plane not in ("x-ray", "lung-segmented") for plane in self.planes)
+        bones = (recipe.bone_source,) if uses_bone else ()
+        return FilmSettings(recipe.size, bones, recipe.lung_source, recipe.bone_weights)
+
+    def films(self, records: Sequence[Record], device: torch.device) -> StudyFilms:
+        """The decoded ``records``, decoded once."""
+        if self._given is not None:
+            check_films(self._given, records)
+            return self._given
+        key = (str(device), *(str(record.frontal) for record in records))
+        if key not in self._decoded:
+            calibration = self.part("train") or records
+            self._decoded[key] = StudyFilms.decode(records, self.film_settings(), str(device), calibration)
+        return self._decoded[key]
+
+    def training_set(self) -> Dataset[Batch]:
+        records = self.part("train")
+        device = next(self.modules["model"].parameters()).device
+        labels = torch.tensor([record.labels for record in records]).reshape(-1, len(CODES))
+        weights = class_weights(labels, self.recipe.class_weighting)
+        self._positive_weight = None if weights is None else weights.to(device)
+        self._training_films = self.films(records, device)
+        return RowSet(self._training_films.rows_of(records), self.recipe.passes)
+
     def _positives(self) -> dict[str, int]:
-        labels = np.array([record.labels for record in self._part("train")]).reshape(-1, len(CODES))
+        labels = np.array([record.labels for record in self.part("train")]).reshape(-1, len(CODES))
         return {code: int(np.nansum(labels[:, index])) for index, code in enumerate(CODES)}
+
+    # learning
 
     def training_step(
         self, fabric: Fabric, wrapped: Mapping[str, Any], optimizers: Mapping[str, Any], batch: Batch
     ) -> dict[str, float]:
-        frontal = batch["frontal"].contiguous(memory_format=torch.channels_last)
-        output = wrapped["model"](frontal)
-        labels = batch["labels"]
-        main = masked_bce(output.logits, labels)
-        branch = masked_bce(output.frontal_maps.mean((-2, -1)), labels)
-        loss = main + self.recipe.branch_weight * branch
+        studies = study_batch(self._training_films, batch["index"], self.planes, augmented=True)
+        shown = torch.rand(len(studies.labels), device=studies.labels.device) >= self.recipe.lateral_dropout
+        output = wrapped["model"](studies.frontal, studies.lateral, studies.has_lateral, shown)
+        parts = self.losses(output, studies)
         optimizers["model"].zero_grad()
-        fabric.backward(loss)
+        fabric.backward(torch.stack(list(parts.values())).sum())
         optimizers["model"].step()
-        return {"loss": float(main.detach()), "branch": float(branch.detach())}
+        if self._steps % _LOSSES_EVERY == 0 or fabric.device.type == "cpu":
+            self._losses = {name: float(value.detach()) for name, value in parts.items()}
+        self._steps += 1
+        return self._losses
 
-    def _scores(self, model: nn.Module, records: Sequence[Record]) -> Any:
-        device = next(model.parameters()).device
-        rows = []
-        for record in records:
-            film = torch.from_numpy(self._films(record))[None].to(device, memory_format=torch.channels_last)
-            with torch.inference_mode():
-                rows.append(model(film).logits[0].float().cpu().numpy())
-        return np.array(rows, dtype=np.float64).reshape(-1, len(CODES))
+    def losses(self, output: DiagnosisOutput, studies: StudyBatch) -> dict[str, Tensor]:
+        """The weighted parts of the loss by name."""
+        recipe = self.recipe
+        known = studies.labels
+        targets = smooth(self.policy.targets(known, studies.uncertain), recipe.label_smoothing)
+        parts = {"main": masked_bce(output.logits, targets, self._positive_weight)}
+        if output.uncertain is not None:
+            parts["main"] = self._with_third_class(output, studies, targets)
+        branches = [(output.frontal_logits, targets, output.frontal_maps, studies.masks)]
+        if output.lateral_maps is not None and output.lateral_logits is not None:
+            own = targets.masked_fill(~studies.has_lateral[:, None], math.nan)
+            branches.append((output.lateral_logits, own, output.lateral_maps, studies.lateral_masks))
+        if recipe.branch_weight:
+            each = [masked_bce(logits, own, self._positive_weight) for logits, own, _, _ in branches]
+            parts["branch"] = recipe.branch_weight * torch.stack(each).mean()
+        if recipe.map_weight:
+            parts["map"] = recipe.map_weight * self._map_loss(branches, studies)
+        return parts
+
+    def _with_third_class(self, output: DiagnosisOutput, studies: StudyBatch, targets: Tensor) -> Tensor:
+        """The main loss where some findings have three classes."""
+        three = self.policy.where("multiclass", targets)
+        two = masked_bce(output.logits, targets.masked_fill(three, math.nan), self._positive_weight)
+        assert output.uncertain is not None  # the network was built for the policy
+        labels = studies.labels.masked_fill(~three, math.nan)
+        return two + multiclass_loss(output.logits, output.uncertain, labels, studies.uncertain & three)
+
+    def _map_loss(self, branches: Sequence[tuple[Tensor, ...]], studies: StudyBatch) -> Tensor:
+        each = []
+        for view, (_, _, maps, masks) in enumerate(branches):
+            with_truth = studies.has_masks if view == 0 else studies.has_masks & studies.has_lateral
+            cells = map_targets(masks, (maps.shape[-2], maps.shape[-1]))
+            each.append(map_loss(maps.float(), cells, studies.labels, with_truth, self.recipe.map_balance))
+        return torch.stack(each).mean()
+
+    # measuring
+
+    def predict(
+        self, model: nn.Module, records: Sequence[Record], *, compare_lateral: bool = False
+    ) -> Predictions:
+        """Scores of ``model`` on ``records``."""
+        films = self.films(records, next(model.parameters()).device)
+        return predict(model, films, records, self.planes, compare_lateral=compare_lateral)
 
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
-        """AUC of each finding with its interval; on the test part also the calibration of each head."""
-        records = self._part(split)
-        truth = np.array([record.labels for record in records]).reshape(-1, len(CODES))
-        scores = self._scores(model, records)
-        owners = [record.patient_id for record in records]
+        """AUC of each finding with its interval, by data set where there are several.
+
+        On the validation part the mean alone. On the test part also the calibration of each head, and where
+        the truth is known how often the frontal map's peak lies on the finding.
+        """
+        predictions = {name: self.predict(model, self._part_of(name, split)) for name in self._sets}
+        if split != "test":
+            return Evaluation(_mean_auc([_aucs(each, None) for each in predictions.values()]))
         rng = np.random.default_rng(self.recipe.seed)
-        figures = {
-            f"auc_{code}": auc_figure(truth[:, i], scores[:, i], owners, rng) for i, code in enumerate(CODES)
-        }
-        known = [figure.value for figure in figures.values() if not np.isnan(figure.value)]
-        figures = {"mean_auc": Figure(float(np.mean(known)) if known else math.nan, n=len(known)), **figures}
-        extras: dict[str, Any] = {}
-        if split == "test":
-            heads, calibration_figures = self._calibrate(model, truth, scores)
-            extras["heads"] = heads
-            figures |= calibration_figures
+        by_dataset = {name: {**_aucs(each, rng), **_hits(each, rng)} for name, each in predictions.items()}
+        figures = _mean_auc(list(by_dataset.values()))
+        for name, own in by_dataset.items():
+            prefix = f"{name}_" if len(by_dataset) > 1 else ""
+            figures |= {f"{prefix}{key}": figure for key, figure in own.items()}
+        heads, calibration_figures = self._calibrate(model, predictions[self._calibrated_on()])
+        whole = _joined(list(predictions.values()))
         rows = [
             {
                 "film": record.id,
                 "patient": record.patient_id,
                 **dict(zip(CODES, map(float, row), strict=True)),
             }
-            for record, row in zip(records, scores, strict=True)
+            for record, row in zip(whole.records, whole.scores, strict=True)
         ]
-        curves = {code: (truth[:, index], scores[:, index]) for index, code in enumerate(CODES)}
-        return Evaluation(figures, rows, ("Held-out patients; scores are logits.",), extras, curves)
+        curves = {code: (whole.truth[:, i], whole.scores[:, i]) for i, code in enumerate(CODES)}
+        notes = ("Held-out patients; scores are logits.",)
+        return Evaluation({**figures, **calibration_figures}, rows, notes, {"heads": heads}, curves,
+                          by_dataset=by_dataset)  # fmt: skip
 
-    def _calibrate(
-        self, model: nn.Module, truth: Any, scores: Any
-    ) -> tuple[dict[str, Any], dict[str, Figure]]:
+    def _calibrated_on(self) -> str:
+        """The set whose held-out films set the probabilities: real films before computed ones."""
+        real = [name for name in self._sets if name != "phantom"]
+        return (real or list(self._sets))[0]
+
+    def _calibrate(self, model: nn.Module, measured: Predictions) -> tuple[dict[str, Any], dict[str, Figure]]:
         """Each head's calibration, fitted on the validation part, and its error on the test part."""
-        held_out = self._part("validation")
-        held_labels = np.array([record.labels for record in held_out]).reshape(-1, len(CODES))
-        held_scores = self._scores(model, held_out)
-        source = f"{len(held_out)} held-out ChestX-ray14 films"
+        dataset = self._calibrated_on()
+        held = self.predict(model, self._part_of(dataset, "validation"))
+        source = f"{len(held.records)} held-out {dataset} films"
         heads: dict[str, Any] = {}
         figures: dict[str, Figure] = {}
         for index, (code, positives) in enumerate(self._positives().items()):
             trained = positives >= MIN_TRAINING_POSITIVES
-            fitted = (
-                fit_calibration(held_labels[:, index], held_scores[:, index], source) if trained else None
-            )
+            fitted = fit_calibration(held.truth[:, index], held.scores[:, index], source) if trained else None
             calibration = None if fitted is None else fitted.as_json()
             heads[code] = {"trained": trained, "training_positives": positives, "calibration": calibration}
             if fitted is not None:
-                known = ~np.isnan(truth[:, index])
-                probability = np.array([fitted.probability(score) for score in scores[known, index]])
-                error = expected_calibration_error(truth[known, index], probability)
+                known = ~np.isnan(measured.truth[:, index])
+                probability = np.array([fitted.probability(score) for score in measured.scores[known, index]])
+                error = expected_calibration_error(measured.truth[known, index], probability)
                 figures[f"ece_{code}"] = Figure(error, n=int(known.sum()))
         return heads, figures
+
+
+def _aucs(predictions: Predictions, rng: np.random.Generator | None) -> dict[str, Figure]:
+    """``auc_CODE``; without ``rng`` no intervals."""
+    owners = [record.patient_id for record in predictions.records]
+    truth, scores = predictions.truth, predictions.scores
+    if rng is None:
+        return {
+            f"auc_{code}": Figure(auc(truth[:, i], scores[:, i]), n=int((~np.isnan(truth[:, i])).sum()))
+            for i, code in enumerate(CODES)
+        }
+    return {f"auc_{code}": auc_figure(truth[:, i], scores[:, i], owners, rng) for i, code in enumerate(CODES)}
+
+
+def _hits(predictions: Predictions, rng: np.random.Generator) -> dict[str, Figure]:
+    """``hit_CODE`` and ``hit_chance_CODE`` of the findings whose place is known."""
+    owners = [record.patient_id for record in predictions.records]
+    figures: dict[str, Figure] = {}
+    for index, code in enumerate(CODES):
+        if not np.isnan(predictions.hits[:, index]).all():
+            figures[f"hit_{code}"] = mean_figure(predictions.hits[:, index], owners, rng)
+            figures[f"hit_chance_{code}"] = Figure(float(np.nanmean(predictions.areas[:, index])))
+    return figures
+
+
+def _mean_auc(of_sets: Sequence[Mapping[str, Figure]]) -> dict[str, Figure]:
+    """The mean over findings, then over sets; n counts the findings."""
+    values = [
+        [
+            figure.value
+            for key, figure in own.items()
+            if key.startswith("auc_") and not math.isnan(figure.value)
+        ]
+        for own in of_sets
+    ]
+    means = [float(np.mean(own)) for own in values if own]
+    return {"mean_auc": Figure(float(np.mean(means)) if means else math.nan, n=max(map(len, values)))}
+
+
+def _joined(parts: Sequence[Predictions]) -> Predictions:
+    return Predictions(
+        tuple(record for part in parts for record in part.records),
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("truth", "scores", "hits", "areas", "lateral_effect")
+        ),
+    )
+
+
+def _imagenet(path: Path) -> dict[str, Tensor]:
+    """The tensors of timm's ``densenet121``.
+
+    Raises:
+        WeightsError: the file is not that.
+    """
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(
+            f"{path}: is no readable safetensors file ({error}); give timm's densenet121 in that format."
+        ) from error
+    if "features.conv0.weight" not in state or "features.norm5.weight" not in state:
+        raise WeightsError(f"{path}: does not hold timm's densenet121; give that network's weights.")
+    return state

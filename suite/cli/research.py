@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -138,6 +139,48 @@ def evaluate(
 
 
 @click.command()
+@click.option("--data", "sources", multiple=True, required=True, metavar="NAME=DIR", help="May be repeated.")
+@click.option("--out", required=True, type=FOLDER, help="Folder for tables, plots and predictions.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A key of the diagnosis recipe.")
+@click.option("--seeds", type=int, default=5, show_default=True, help="Networks of each configuration.")
+@click.option("--configurations", metavar="A,B", help="Only these; all that the data allow unless given.")
+@click.option("--leave-one-out", is_flag=True, help="Also the full network without each of its inputs.")
+@click.option("--subgroups", metavar="A,B", help="Also by view, age, sex, source.")
+@click.option(
+    "--processes", type=int, default=0, help="Networks trained side by side; one a GPU unless given."
+)
+@click.option("--device", type=DEVICE, default="auto", show_default=True)
+@click.option("--resume", is_flag=True, help="Go on with the ablation in OUT; finished networks are kept.")
+@click.option("--keep-weights", is_flag=True, help="Keep the checkpoint of each network.")
+def ablate(
+    sources: tuple[str, ...],
+    out: Path,
+    settings: tuple[str, ...],
+    configurations: str | None,
+    subgroups: str | None,
+    **options: Any,
+) -> None:
+    """Train the diagnosis network in every configuration and compare: what is each channel worth?
+
+    The paper's four configurations and a placebo; on computed chests also the true bone image and two
+    exposures. Writes table.md, table.csv, comparisons.csv, forest.png and runs/NETWORK/predictions.csv.
+
+    \b
+    Example:
+      radsuite ablate --data phantom=cohort --out ablation --seeds 5 --set size=256 --set lung_source=true
+      radsuite ablate --data nih=nih --out ablation --configurations dual,dual+lungs --subgroups view,sex
+    """
+    from suite.commands.ablation import ablate_network
+
+    names = _words(configurations)
+    ablate_network(sources, settings, out, {**options, "names": names, "subgroups": _words(subgroups)})
+
+
+def _words(text: str | None) -> tuple[str, ...]:
+    return tuple(word.strip() for word in (text or "").split(",") if word.strip())
+
+
+@click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the whole model cards.")
 def models(as_json: bool) -> None:
     """List the shipped weights and what they were measured to do.
@@ -165,4 +208,4 @@ def datasets(as_json: bool) -> None:
     list_datasets(as_json=as_json)
 
 
-COMMANDS = (phantom, train, evaluate, models, datasets)
+COMMANDS = (phantom, train, evaluate, ablate, models, datasets)

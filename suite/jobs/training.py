@@ -59,12 +59,13 @@ class TrainingRequest(BaseModel):
 
     def command(self, kind: JobKind, out: Path, device: str) -> list[str]:
         """The command line that does it."""
-        words = ["train", str(self.recipe), "--device", device] if kind is JobKind.TRAINING else ["ablate"]
+        words = ["train", str(self.recipe)] if kind is JobKind.TRAINING else ["ablate"]
+        words += ["--device", device]
         for name, folder in self.data.items():
             words += ["--data", f"{name}={folder}"]
         for setting in self.settings:
             words += ["--set", setting]
-        if self.resume and kind is JobKind.TRAINING:
+        if self.resume:
             words.append("--resume")
         return [sys.executable, "-m", "suite.cli", *words, "--out", str(out)]
 

@@ -1,4 +1,4 @@
-"""Stages and recipes found by entry points: listed without importing any, a broken one named."""
+"""Stages, recipes and studies found by entry points: listed without importing any, a broken one named."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from suite.errors import GraphError, InputError, RecipeError
 
 STAGES = "suite.stages"
 RECIPES = "suite.recipes"
+STUDIES = "suite.studies"
 
 
 @cache
@@ -54,6 +55,19 @@ def load_recipe(name: str) -> Any:
     points = installed(RECIPES)
     if name not in points:
         raise RecipeError(f"recipe {name!r} is not installed; use one of {', '.join(points) or '(none)'}.")
+    return _load(points[name])
+
+
+def load_study(name: str) -> Any:
+    """The class of the study called ``name``, which trains several networks to compare them.
+
+    Raises:
+        InputError: no such study is installed.
+        GraphError: it is installed but does not import.
+    """
+    points = installed(STUDIES)
+    if name not in points:
+        raise InputError(f"study {name!r} is not installed; use one of {', '.join(points) or '(none)'}.")
     return _load(points[name])
 
 

@@ -73,6 +73,15 @@ def auc_figure(labels: Values, scores: Values, patients: Sequence[str], rng: np.
     return bootstrap(statistic, owners, rng)
 
 
+def auc(labels: Values, scores: Values) -> float:
+    """Area under the ROC curve of labels (N,) in {0, 1, NaN}; NaN when one kind is missing."""
+    known = ~np.isnan(labels)
+    truth = labels[known]
+    if not truth.size or truth.min() == truth.max():
+        return float("nan")
+    return _auc(truth, scores[known])
+
+
 def _auc(truth: Values, score: Values) -> float:
     """The share of rightly ordered pairs (Mann and Whitney), ties one half."""
     positives = truth.sum()

@@ -1,0 +1,227 @@
+"""The ablation of the diagnosis network: what each input channel is worth, by the paper's Table 1.
+
+Four configurations, a placebo, on computed chests the true bone image and two exposures, some seeds each with
+the same initialisation and budget. Films are decoded once. A finished run leaves its predictions, so an
+interrupted ablation goes on where it stopped, and its tables can be made of what there is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from classifiers.ablation_plan import Variant, choose
+from classifiers.ablation_runs import (
+    ATTRIBUTES,
+    Outcome,
+    Plan,
+    Run,
+    all_records,
+    decode_films,
+    device_count,
+    films_key,
+    in_child,
+    open_sources,
+    read_predictions,
+    run_all,
+)
+from classifiers.ablation_statistics import Statistics, summarise
+from classifiers.ablation_tables import write_all
+from suite.devices import resolve_device
+from suite.errors import InputError
+from suite.storage import make_folder, write_text
+
+STATE_FILE = "ablation.json"
+OWN_KEYS = ("configuration", "bone_source", "without", "seed")
+"""Recipe keys that the ablation sets itself."""
+
+Say = Callable[[str], None]
+OnRun = Callable[[int, int, Mapping[str, float]], None]
+"""Called after each run with (runs done, runs in all, figures)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How an ablation is run.
+
+    Attributes:
+        seeds: networks of each kind.
+        names: configurations; empty: all that the data allow.
+        leave_one_out: also the full network without each of its inputs.
+        subgroups: attributes to report by, of view, age, sex, source.
+        processes: networks trained side by side; 0: one on each GPU, one on the processor.
+        device: auto, cpu or cuda.
+        resume: go on with the ablation in the folder.
+        keep_weights: keep each network's checkpoint.
+    """
+
+    seeds: int = 5
+    names: tuple[str, ...] = ()
+    leave_one_out: bool = False
+    subgroups: tuple[str, ...] = ()
+    processes: int = 0
+    device: str = "auto"
+    resume: bool = False
+    keep_weights: bool = False
+
+
+class Ablation:
+    """Found by the command line under ``suite.studies``."""
+
+    name = "ablation"
+
+    def run(
+        self,
+        sources: Mapping[str, Path],
+        settings: Sequence[str],
+        out: Path,
+        options: Mapping[str, Any],
+        *,
+        say: Say,
+        on_run: OnRun | None = None,
+    ) -> str:
+        """Train what is not finished and write the tables; returns the text of ``table.md``.
+
+        Raises:
+            InputError: a configuration, recipe key, subgroup or folder that cannot be used.
+        """
+        return ablate(sources, settings, out, Options(**options), say=say, on_run=on_run)
+
+
+def ablate(
+    sources: Mapping[str, Path],
+    settings: Sequence[str],
+    out: Path,
+    options: Options,
+    *,
+    say: Say,
+    on_run: OnRun | None = None,
+) -> str:
+    """As ``Ablation.run``."""
+    _check(options)
+    device = resolve_device(options.device)
+    plan = Plan(dict(sources), _parsed(settings), out, device, options.keep_weights)
+    manifests = open_sources(sources)
+    variants = choose(options.names, list(manifests.values()), leave_one_out=options.leave_one_out)
+    recipes = [plan.recipe(variant, 0) for variant in variants]
+    _open_folder(plan, recipes[0], options.resume)
+    runs = [Run(variant, seed) for seed in range(options.seeds) for variant in variants]
+    waiting = [run for run in runs if not run.predictions(out).is_file()]
+    head = _head(plan, recipes[0], len(all_records(manifests)))
+    if waiting:
+        say(f"{len(waiting)} of {len(runs)} networks to train; decoding films.")
+        _train(plan, variants, waiting, options, say, on_run, head, len(runs))
+    statistics = _collect(out, runs, options.subgroups)
+    return write_all(out, statistics, head)
+
+
+def _train(
+    plan: Plan,
+    variants: Sequence[Variant],
+    waiting: Sequence[Run],
+    options: Options,
+    say: Say,
+    on_run: OnRun | None,
+    head: Sequence[str],
+    total: int,
+) -> None:
+    key = films_key(plan, variants)
+    decode = (plan, variants, key)
+    count = in_child(decode_films, *decode) if plan.device == "cuda" else decode_films(*decode)
+    say(f"{count} studies decoded.")
+    processes = min(options.processes or device_count(plan.device), len(waiting))
+    done = total - len(waiting)
+    for outcome in run_all(plan, variants, waiting, key, processes):
+        done += 1
+        say(_line(outcome, done, total))
+        if on_run is not None:
+            on_run(done, total, {"mean_auc": outcome.mean_auc})
+        if done % len(variants) == 0 and done < total:
+            finished = [
+                run for run in _all_runs(variants, options.seeds) if run.predictions(plan.out).is_file()
+            ]
+            write_all(
+                plan.out, _collect(plan.out, finished, options.subgroups), [*head, _partial(done, total)]
+            )
+
+
+def _all_runs(variants: Sequence[Variant], seeds: int) -> list[Run]:
+    return [Run(variant, seed) for seed in range(seeds) for variant in variants]
+
+
+def _partial(done: int, total: int) -> str:
+    return f"\n**{done} of {total} networks are trained; these figures are not final.**"
+
+
+def _line(outcome: Outcome, done: int, total: int) -> str:
+    rate = outcome.samples / max(outcome.seconds, 1e-9)
+    return (
+        f"[{done}/{total}] {outcome.run.variant.name}, seed {outcome.run.seed}: mean AUC {outcome.mean_auc:.3f}, "
+        f"{outcome.samples} samples in {outcome.seconds:.0f} s ({rate:.0f} a second)"
+    )
+
+
+def _check(options: Options) -> None:
+    if options.seeds < 1:
+        raise InputError(f"--seeds {options.seeds} trains nothing; give 1 or more.")
+    if options.processes < 0:
+        raise InputError(f"--processes {options.processes} is no number of processes; give 1 or more.")
+    for name in options.subgroups:
+        if name not in ("source", *ATTRIBUTES):
+            raise InputError(f"--subgroups names {name!r}; use some of source, {', '.join(ATTRIBUTES)}.")
+
+
+def _parsed(settings: Sequence[str]) -> dict[str, str]:
+    """``key=value`` settings as a mapping, without those the ablation sets itself."""
+    values: dict[str, str] = {}
+    for setting in settings:
+        key, separator, value = setting.partition("=")
+        if not separator:
+            raise InputError(f"--set {setting!r} is not of the form key=value; for example --set epochs=5.")
+        if key.strip() in OWN_KEYS:
+            raise InputError(
+                f"--set {key.strip()} is what the ablation varies; use --configurations or --seeds."
+            )
+        values[key.strip()] = value.strip()
+    return values
+
+
+def _open_folder(plan: Plan, recipe: Any, resume: bool) -> None:
+    """Make the folder, or see that it holds this ablation.
+
+    Raises:
+        InputError: it holds another one, or one that was not asked to go on.
+    """
+    kept = {key: value for key, value in recipe.model_dump().items() if key not in OWN_KEYS}
+    state = {"recipe": kept, "data": {name: str(folder) for name, folder in sorted(plan.sources.items())}}
+    path = plan.out / STATE_FILE
+    if path.is_file():
+        if not resume:
+            raise InputError(f"{plan.out}: holds an ablation; add --resume to go on, or name another folder.")
+        if json.loads(path.read_text()) != json.loads(json.dumps(state)):
+            raise InputError(
+                f"{plan.out}: holds an ablation with other data or settings; give the same, or another folder."
+            )
+    make_folder(plan.out)
+    write_text(path, json.dumps(state, indent=2) + "\n")
+
+
+def _collect(out: Path, runs: Sequence[Run], subgroups: Sequence[str]) -> Statistics:
+    found: dict[str, list[Any]] = {}
+    for run in runs:
+        found.setdefault(run.variant.name, []).append(read_predictions(run.predictions(out)))
+    return summarise(found, subgroups)
+
+
+def _head(plan: Plan, recipe: Any, studies: int) -> list[str]:
+    """What was trained on what, for the top of the table."""
+    names = ", ".join(sorted(plan.sources))
+    settings = " ".join(f"{key}={value}" for key, value in sorted(plan.settings.items())) or "the defaults"
+    return [
+        f"Data: {studies} studies of {names}, split by patient. Films of {recipe.size} x {recipe.size}, "
+        f"{recipe.epochs * recipe.passes} passes over the training part in batches of {recipe.batch_size}.",
+        f"Recipe: {settings}.",
+    ]

@@ -1,0 +1,214 @@
+"""The words and pictures of an ablation: ``table.md``, ``table.csv``, ``comparisons.csv``, ``forest.png``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from classifiers.ablation_plan import LEAVE_ONE_OUT, VARIANTS
+from classifiers.ablation_statistics import ALL, FREQUENT, Area, Difference, Statistics
+from suite.findings import CODES
+from suite.storage import make_folder, write_text
+
+ROWS = (*CODES, ALL, FREQUENT)
+_MEANINGS = {variant.name: variant.meaning for variant in (*VARIANTS, *LEAVE_ONE_OUT)}
+
+
+def write_all(out: Path, statistics: Statistics, head: Sequence[str]) -> str:
+    """Write every table and plot into ``out``; returns the text of ``table.md``.
+
+    Args:
+        head: lines that say what was trained on what.
+    """
+    make_folder(out)
+    text = markdown(statistics, head)
+    write_text(out / "table.md", text)
+    write_text(out / "table.csv", _table_csv(statistics))
+    write_text(out / "comparisons.csv", _comparisons_csv(statistics.differences))
+    forest_plot(statistics, out / "forest.png")
+    return text
+
+
+def markdown(statistics: Statistics, head: Sequence[str]) -> str:
+    """The whole of ``table.md``."""
+    names = list(statistics.areas)
+    parts = [
+        "\n".join(["# Ablation", "", *head]),
+        _bullets(
+            f"**{name}** ({statistics.seeds[name]} seeds): {_MEANINGS.get(name, name)}" for name in names
+        ),
+        "## Area under the ROC curve\n\nMean over seeds, 95 % interval by bootstrap over patients.\n\n"
+        + _grid(
+            ["finding", "positive", *names],
+            [_area_row(row, statistics.areas) for row in ROWS] + [_deviation_row(statistics.areas)],
+        ),
+    ]
+    if statistics.differences:
+        parts.append(
+            "## Differences\n\nDeLong's paired test, the spread over seeds added; p by Holm over all rows. "
+            "Differences of means: bootstrap over patients and seeds.\n\n"
+            + _grid(
+                ["first - second", "finding", "difference (95 %)", "p", "p (Holm)"],
+                [_difference_row(difference) for difference in statistics.differences],
+            )
+        )
+    if statistics.hits:
+        findings = [code for code in CODES if code in statistics.hits["chance"]]
+        parts.append(
+            "## Does the frontal map point at the finding?\n\nShare of studies in which the map's highest cell "
+            "holds part of the finding, mean over seeds; chance: the share of cells that do.\n\n"
+            + _grid(
+                ["finding", *statistics.hits],
+                [[code, *(_number(own.get(code)) for own in statistics.hits.values())] for code in findings],
+            )
+        )
+    if statistics.subgroups:
+        parts.append(
+            "## Subgroups\n\nMean area over the findings that occur in the group.\n\n"
+            + _grid(
+                ["group", "studies", *names],
+                [
+                    [group, str(count), *(_number(means[name]) for name in names)]
+                    for group, (count, means) in statistics.subgroups.items()
+                ],
+            )
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _grid(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.3f}"
+
+
+def _area_row(row: str, areas: Mapping[str, Mapping[str, Area]]) -> list[str]:
+    first = next(iter(areas.values()))[row]
+    return [row, str(first.positives), *(_area_cell(own[row]) for own in areas.values())]
+
+
+def _area_cell(area: Area) -> str:
+    figure = area.figure
+    if math.isnan(figure.value):
+        return "-"
+    return f"{figure.value:.3f} ({figure.low:.3f} - {figure.high:.3f})"
+
+
+def _deviation_row(areas: Mapping[str, Mapping[str, Area]]) -> list[str]:
+    return [
+        "deviation of the first mean over seeds",
+        "",
+        *(_number(own[ALL].seed_deviation) for own in areas.values()),
+    ]
+
+
+def _difference_row(difference: Difference) -> list[str]:
+    words = f"{difference.value:+.3f} ({difference.low:+.3f} - {difference.high:+.3f})"
+    return [
+        f"{difference.first} - {difference.second}",
+        difference.finding,
+        words,
+        _p(difference.p),
+        _p(difference.p_holm),
+    ]
+
+
+def _p(value: float) -> str:
+    if math.isnan(value):
+        return ""
+    return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return stream.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.6g}"
+    return str(value)
+
+
+def _table_csv(statistics: Statistics) -> str:
+    rows = [
+        (name, row, area.figure.value, area.figure.low, area.figure.high, area.seed_deviation,
+         statistics.seeds[name], area.figure.n, area.positives,
+         statistics.hits.get(name, {}).get(row, math.nan),
+         statistics.hits.get("chance", {}).get(row, math.nan))
+        for name, own in statistics.areas.items()
+        for row, area in own.items()
+    ]  # fmt: skip
+    columns = ("network", "finding", "auc", "low", "high", "seed_deviation", "seeds", "n", "positives",
+               "hit_rate", "hit_rate_by_chance")  # fmt: skip
+    return _csv(columns, rows)
+
+
+def _comparisons_csv(differences: Sequence[Difference]) -> str:
+    rows = [(d.first, d.second, d.finding, d.value, d.low, d.high, d.p, d.p_holm) for d in differences]
+    return _csv(("first", "second", "finding", "difference", "low", "high", "p", "p_holm"), rows)
+
+
+def forest_plot(statistics: Statistics, path: Path) -> None:
+    """Left: each finding's area by network. Right: each comparison's difference, of fracture and of the mean."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13, 9), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    names = list(statistics.areas)
+    shown = [
+        row for row in ROWS if any(not math.isnan(own[row].figure.value) for own in statistics.areas.values())
+    ]
+    for place, name in enumerate(names):
+        offset = 0.7 * (place / max(1, len(names) - 1) - 0.5)
+        figures = [statistics.areas[name][row].figure for row in shown]
+        at = [row + offset for row in range(len(shown))]
+        left.errorbar(
+            [own.value for own in figures],
+            at,
+            xerr=_reach(figures),
+            fmt="o",
+            markersize=4,
+            linewidth=1,
+            label=name,
+        )
+    left.axvline(0.5, color="0.7", linewidth=1)
+    left.set_yticks(range(len(shown)), shown)
+    left.invert_yaxis()
+    left.set(xlabel="area under the ROC curve")
+    left.legend(fontsize=8, loc="lower left")
+    pairs = list(dict.fromkeys((d.first, d.second) for d in statistics.differences))
+    for place, finding in enumerate((ALL, "fracture")):
+        own = [d for d in statistics.differences if d.finding == finding]
+        at = [pairs.index((d.first, d.second)) + 0.3 * (place - 0.5) for d in own]
+        right.errorbar(
+            [d.value for d in own], at, xerr=_reach(own), fmt="s", markersize=4, linewidth=1, label=finding
+        )
+    right.axvline(0.0, color="0.7", linewidth=1)
+    right.set_yticks(range(len(pairs)), [f"{first}\n- {second}" for first, second in pairs], fontsize=8)
+    right.invert_yaxis()
+    right.set(xlabel="difference of areas")
+    right.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+def _reach(figures: Sequence[Any]) -> list[list[float]]:
+    """Distances of the interval's ends, never below zero."""
+    return [
+        [max(0.0, own.value - own.low) for own in figures],
+        [max(0.0, own.high - own.value) for own in figures],
+    ]
