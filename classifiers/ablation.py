@@ -159,8 +159,8 @@ def _partial(done: int, total: int) -> str:
 def _line(outcome: Outcome, done: int, total: int) -> str:
     rate = outcome.samples / max(outcome.seconds, 1e-9)
     return (
-        f"[{done}/{total}] {outcome.run.variant.name}, seed {outcome.run.seed}: mean AUC {outcome.mean_auc:.3f}, "
-        f"{outcome.samples} samples in {outcome.seconds:.0f} s ({rate:.0f} a second)"
+        f"[{done}/{total}] {outcome.run.variant.name}, seed {outcome.run.seed}: "
+        f"mean AUC {outcome.mean_auc:.3f}, {outcome.samples} samples in {outcome.seconds:.0f} s ({rate:.0f} a second)"
     )
 
 
@@ -203,7 +203,7 @@ def _open_folder(plan: Plan, recipe: Any, resume: bool) -> None:
             raise InputError(f"{plan.out}: holds an ablation; add --resume to go on, or name another folder.")
         if json.loads(path.read_text()) != json.loads(json.dumps(state)):
             raise InputError(
-                f"{plan.out}: holds an ablation with other data or settings; give the same, or another folder."
+                f"{plan.out}: is an ablation with other data or settings; give the same, or another folder."
             )
     make_folder(plan.out)
     write_text(path, json.dumps(state, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""Which networks an ablation trains: the paper's configurations, its placebo, its ceiling, and leave-one-out."""
+"""Which networks an ablation trains: the configurations, placebo, ceiling, and leave-one-out."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ COMPARISONS: tuple[tuple[str, str], ...] = (
 def choose(
     names: Sequence[str], manifests: Sequence[Manifest], *, leave_one_out: bool
 ) -> tuple[Variant, ...]:
-    """The variants called ``names``; without names all that the data allow, with the leave-one-out on request.
+    """The variants called ``names``; without names all that the data allow, leave-one-out on request.
 
     Raises:
         InputError: a name that does not exist.

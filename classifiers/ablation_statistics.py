@@ -1,4 +1,4 @@
-"""Figures of an ablation: areas with intervals over patients and seeds, paired tests, hit rates, subgroups."""
+"""Figures of an ablation: areas with intervals, paired tests, hit rates, subgroups."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """First minus second: a finding's areas, or a mean's (``p`` is NaN there: its interval is bootstrapped)."""
+    """First minus second: a finding's areas, or a mean's (its interval bootstrapped, ``p`` NaN)."""
 
     first: str
     second: str

@@ -59,8 +59,8 @@ def markdown(statistics: Statistics, head: Sequence[str]) -> str:
     if statistics.hits:
         findings = [code for code in CODES if code in statistics.hits["chance"]]
         parts.append(
-            "## Does the frontal map point at the finding?\n\nShare of studies in which the map's highest cell "
-            "holds part of the finding, mean over seeds; chance: the share of cells that do.\n\n"
+            "## Does the frontal map point at the finding?\n\nShare of studies in which the map's highest "
+            "cell holds part of the finding, mean over seeds; chance: the share of cells that do.\n\n"
             + _grid(
                 ["finding", *statistics.hits],
                 [[code, *(_number(own.get(code)) for own in statistics.hits.values())] for code in findings],
@@ -164,7 +164,7 @@ def _comparisons_csv(differences: Sequence[Difference]) -> str:
 
 
 def forest_plot(statistics: Statistics, path: Path) -> None:
-    """Left: each finding's area by network. Right: each comparison's difference, of fracture and of the mean."""
+    """Areas by finding and network; beside them the comparisons, of fracture and of the mean."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 9), layout="constrained")

@@ -15,7 +15,7 @@ from suite.training.batch_augment import Geometry, light_appearance, uniform, wa
 
 GEOMETRY = Geometry(degrees=7, shift=0.06, scale=(0.9, 1.15))
 BONE_GAINS = (0.8, 1.25)
-"""Range of the factor on the bone plane in training: other displays and generators give it another strength."""
+"""Factor on the bone plane in training: other displays and generators give it another strength."""
 
 
 class StudyBatch(NamedTuple):

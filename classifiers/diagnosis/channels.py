@@ -26,7 +26,7 @@ PLANES: dict[Configuration, tuple[Plane, ...]] = {
     "dual+lungs": ("x-ray", "lung-segmented"),
     "dual+lungs+bone": NAMES,
 }
-"""The paper's four configurations. The single branch reads the grey film as RGB, as networks from ImageNet do."""
+"""The paper's four; the single branch reads the grey film as RGB, as networks from ImageNet do."""
 
 BONE_PLANES: dict[BoneSource, Plane] = {
     "gan": "bone-subtracted",

@@ -33,6 +33,7 @@ from suite.grid import Grid
 from suite.intake import read_film
 from suite.stages.contract import Artifact
 from suite.stages.plugins import load_stage
+from suite.stages.weights import in_place_of_shipped
 from suite.storage import write_bytes
 from suite.study import FloatImage, Mask, Radiograph
 from suite.training.bank import Bank
@@ -147,8 +148,11 @@ class PlaneReader:
 
 
 def _bone_stage(device: str, weights: str) -> Any:
-    stage = load_stage("bone")
-    return stage(device, Path(weights)) if weights else stage(device)
+    """The installed bone stage, with the generator of the card ``weights`` when one is named."""
+    if not weights:
+        return load_stage("bone")(device)
+    with in_place_of_shipped("bone", Path(weights)):
+        return load_stage("bone")(device)
 
 
 def _uncertain(record: Record) -> Sequence[bool]:

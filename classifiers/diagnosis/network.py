@@ -20,6 +20,7 @@ from classifiers.densenet import (
     BRANCH_CHANNELS,
     TRUNK_CHANNELS,
     branch,
+    imagenet_half,
     standardise,
     trunk,
 )
@@ -164,40 +165,30 @@ class DualBranchDenseNet(nn.Module):
         first = state["branch.conv0.weight"]
         widened = torch.zeros(first.shape[0], self.frontal_channels, *first.shape[2:])
         widened[:, :1] = first
-        self._start(_under(state, "branch."), _under(state, "trunk."), widened, first)
+        half = _under(state, "branch.")
+        self.frontal.load_state_dict({**half, "conv0.weight": widened}, strict=False)
+        self.trunk.load_state_dict(_under(state, "trunk."), strict=False)
+        if self.has_lateral_branch:
+            self.lateral.load_state_dict(half, strict=False)
+            self._join_is_identity()
 
     def start_from_imagenet(self, state: dict[str, Tensor]) -> None:
-        """Initialise from timm's ``densenet121`` (colour films, 1,000 classes).
-
-        A grey film is a colour one with three equal planes, so its kernel is their sum; several planes share
-        it equally.
-        """
-        features = _under(state, "features.")
-        grey = features["conv0.weight"].sum(1, keepdim=True)
-        widened = grey.repeat(1, self.frontal_channels, 1, 1) / self.frontal_channels
-        self._start(features, features, widened, grey)
-
-    def _start(
-        self, half: dict[str, Tensor], rest: dict[str, Tensor], frontal: Tensor, lateral: Tensor
-    ) -> None:
-        """Load what has this network's names: a branch's half, the shared rest, and each view's first kernel."""
-        self.frontal.load_state_dict({**_named_as(half, self.frontal), "conv0.weight": frontal}, strict=False)
-        self.trunk.load_state_dict(_named_as(rest, self.trunk), strict=False)
+        """Initialise both branches and the shared blocks from timm's ``densenet121``."""
+        imagenet_half(state, self.frontal, self.frontal_channels)
+        imagenet_half(state, self.trunk)
         if self.has_lateral_branch:
-            own = {**_named_as(half, self.lateral), "conv0.weight": lateral}
-            self.lateral.load_state_dict(own, strict=False)
-            with torch.no_grad():
-                self.join.weight.zero_()
-                self.join.weight[:, :BRANCH_CHANNELS, 0, 0] = torch.eye(BRANCH_CHANNELS)
+            imagenet_half(state, self.lateral, 1)
+            self._join_is_identity()
+
+    def _join_is_identity(self) -> None:
+        """The shared blocks first see the frontal branch as it is."""
+        with torch.no_grad():
+            self.join.weight.zero_()
+            self.join.weight[:, :BRANCH_CHANNELS, 0, 0] = torch.eye(BRANCH_CHANNELS)
 
 
 def _under(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-
-
-def _named_as(state: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
-    names = module.state_dict().keys()
-    return {key: value for key, value in state.items() if key in names}
 
 
 def same_start(network: nn.Module, reference: nn.Module) -> None:

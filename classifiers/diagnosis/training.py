@@ -1,4 +1,4 @@
-"""Training of the diagnosis network: 13 heads, unknown labels left out, maps taught by the truth where known."""
+"""Training of the diagnosis network: 13 heads, unknown labels left out, maps taught by known truth."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from pydantic import Field
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.utils.data import Dataset
 
 from classifiers.calibration import expected_calibration_error, fit_calibration
+from classifiers.densenet import load_imagenet
 from classifiers.diagnosis.batches import RowSet, StudyBatch, study_batch
 from classifiers.diagnosis.channels import BoneSource, Configuration, planes_of
 from classifiers.diagnosis.films import FilmSettings, LungSource, StudyFilms, check_films
@@ -36,7 +35,7 @@ from classifiers.diagnosis.uncertain import UncertainPolicy
 from classifiers.parameters import decay_groups
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.datasets.registry import KINDS
-from suite.errors import RecipeError, WeightsError
+from suite.errors import RecipeError
 from suite.findings import CODES
 from suite.stages.weights import load_into, load_state, read_card
 from suite.training.evaluation import Evaluation, Figure
@@ -149,7 +148,7 @@ class DiagnosisTask(Task):
         whole = {**self.architecture(), "frontal_channels": 3, "lateral": True}
         same_start(network, DualBranchDenseNet(**whole))
         if recipe.imagenet_weights:
-            network.start_from_imagenet(_imagenet(Path(recipe.imagenet_weights)))
+            network.start_from_imagenet(load_imagenet(Path(recipe.imagenet_weights)))
         if recipe.triage_weights:
             network.start_from_triage(load_state(read_card(Path(recipe.triage_weights))))
         if recipe.start_from:
@@ -411,20 +410,3 @@ def _joined(parts: Sequence[Predictions]) -> Predictions:
             for name in ("truth", "scores", "hits", "areas", "lateral_effect")
         ),
     )
-
-
-def _imagenet(path: Path) -> dict[str, Tensor]:
-    """The tensors of timm's ``densenet121``.
-
-    Raises:
-        WeightsError: the file is not that.
-    """
-    try:
-        state = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(
-            f"{path}: is no readable safetensors file ({error}); give timm's densenet121 in that format."
-        ) from error
-    if "features.conv0.weight" not in state or "features.norm5.weight" not in state:
-        raise WeightsError(f"{path}: does not hold timm's densenet121; give that network's weights.")
-    return state

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from classifiers.densenet import TRUNK_CHANNELS, branch, standardise, trunk
+from classifiers.densenet import TRUNK_CHANNELS, branch, imagenet_half, standardise, trunk
 
 
 class TriageNetwork(nn.Module):
@@ -25,3 +25,8 @@ class TriageNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.trunk(self.branch(standardise(x)))  # (B, 1024, H/32, W/32)
         return self.head(self.dropout(x.mean((-2, -1))))[:, 0]
+
+    def start_from_imagenet(self, state: dict[str, Tensor]) -> None:
+        """Initialise from timm's ``densenet121``; the head stays as it is."""
+        imagenet_half(state, self.branch, 1)
+        imagenet_half(state, self.trunk)

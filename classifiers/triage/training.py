@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,18 +16,25 @@ from torch.optim import AdamW, Optimizer
 from torch.utils.data import Dataset
 
 from classifiers.calibration import expected_calibration_error, fit_calibration
+from classifiers.densenet import load_imagenet
 from classifiers.parameters import decay_groups
 from classifiers.triage.network import TriageNetwork
-from classifiers.triage.stage import triage_score
 from suite.datasets.manifest import Record, SplitName
-from suite.training import augment
+from suite.datasets.registry import KINDS
+from suite.errors import RecipeError
+from suite.framing import frame
+from suite.stages.weights import load_into, read_card
+from suite.training.bank import Bank
+from suite.training.batch_augment import Geometry, light_appearance, warp
 from suite.training.evaluation import Evaluation, Figure
-from suite.training.films import FilmSet, FramedFilms
+from suite.training.films import load_film
 from suite.training.intervals import auc_figure, bootstrap
 from suite.training.recipe import Recipe
 from suite.training.task import Batch, Task
 
 FRACTIONS = (0.65, 0.15, 0.2)
+GEOMETRY = Geometry(degrees=7, shift=0.06, scale=(0.9, 1.15))
+SCORING_BATCH = 32
 
 
 class TriageRecipe(Recipe):
@@ -41,55 +49,96 @@ class TriageRecipe(Recipe):
     validate_every: int = Field(2, ge=1)
     dropout: float = Field(0.2, ge=0, lt=1)
     label_smoothing: float = Field(0.05, ge=0, lt=0.5, description="labels mined from reports are noisy")
+    learn_from: str = Field(
+        "", description="data sets to learn from, comma between; empty: all that are given"
+    )
+    start_from: str = Field("", description="model card of a triage network to go on from")
+    imagenet_weights: str = Field("", description="timm's densenet121 as a safetensors file, to start from")
 
 
 class TriageTask(Task):
-    """Learns from ``nih``: "No Finding" is normal, everything else abnormal."""
+    """Learns from any set that says which films are normal; those that do not say are left out."""
 
     name = "triage"
     recipe_type: ClassVar[type[Recipe]] = TriageRecipe
-    datasets = ("nih",)
-    required = ("nih",)
+    datasets = tuple(kind.name for kind in KINDS)
+    initial_weights = ("start_from", "imagenet_weights")
     monitor = ("auc", "max")
     recipe: TriageRecipe
 
     def build(self) -> None:
-        self.modules["model"] = TriageNetwork(self.recipe.dropout)
-        self._films = FramedFilms(self.recipe.size)
+        network = TriageNetwork(self.recipe.dropout)
+        if self.recipe.imagenet_weights:
+            network.start_from_imagenet(load_imagenet(Path(self.recipe.imagenet_weights)))
+        if self.recipe.start_from:
+            load_into(network, read_card(Path(self.recipe.start_from)))
+        self.modules["model"] = network
+        self._banks: dict[tuple[str, ...], Bank] = {}
 
     def architecture(self) -> dict[str, Any]:
         return {"dropout": self.recipe.dropout}
 
+    def learned_from(self) -> tuple[str, ...]:
+        names = tuple(name.strip() for name in self.recipe.learn_from.split(",") if name.strip())
+        for name in names:
+            if name not in self.data:
+                raise RecipeError(
+                    f"recipe triage learns from {name}, which is not given; add --data {name}=DIR."
+                )
+        return names or tuple(sorted(self.data))
+
     def describe(self) -> dict[str, Any]:
+        sets = self.learned_from()
+        licences = {kind.name: kind.licence for kind in KINDS}
         return {
             "title": "Normal or abnormal frontal chest radiograph",
             "intended_use": "To order a worklist, raising priority only, for research.",
-            "limits": "Learned from about 700 films with labels mined from reports; "
-            "abnormal is what those reports name.",
-            "licence": "research use only: learned from NIH ChestX-ray14 films",
+            "limits": f"Learned from {len(self._part('train'))} films of {', '.join(sets)}; "
+            "abnormal is what their labels call so, and those of reports are wrong now and then.",
+            "licence": "research use only; learned from "
+            + "; ".join(f"{name}: {licences[name]}" for name in sets),
             "sources": ["Huang et al. 2017 (DenseNet)", "Wang et al. 2017 (ChestX-ray14)"],
         }
 
     def optimizers(self) -> dict[str, Optimizer]:
-        groups = decay_groups(self.modules["model"], self.recipe.weight_decay)
-        return {"model": AdamW(groups, lr=self.recipe.learning_rate)}
+        network = self.modules["model"]
+        groups = decay_groups(network, self.recipe.weight_decay)
+        fused = next(network.parameters()).device.type == "cuda"
+        return {"model": AdamW(groups, lr=self.recipe.learning_rate, fused=fused)}
 
     def training_set(self) -> Dataset[Batch]:
-        return FilmSet(
-            self._part("train"), self.recipe.size, labels=lambda r: (r.abnormal,), transform=augment.light()
-        )
+        device = next(self.modules["model"].parameters()).device
+        self._training_bank = self._bank(self._part("train"), device)
+        return self._training_bank
 
     def _part(self, name: SplitName) -> tuple[Record, ...]:
-        records = self.data["nih"].split(self.recipe.split_seed, FRACTIONS)[name]
+        records = tuple(record for each in self.learned_from() for record in self._part_of(each, name))
         return records[: self.recipe.limit] if self.recipe.limit and name == "train" else records
+
+    def _part_of(self, dataset: str, name: SplitName) -> tuple[Record, ...]:
+        records = self.data[dataset].split(self.recipe.split_seed, FRACTIONS)[name]
+        return tuple(record for record in records if not np.isnan(record.abnormal))
+
+    def _bank(self, records: Sequence[Record], device: torch.device) -> Bank:
+        """The framed films of ``records`` and whether each is abnormal, decoded once."""
+        key = (str(device), *(str(record.frontal) for record in records))
+        if key not in self._banks:
+            self._banks[key] = Bank.decode(records, self._read).to(device)
+        return self._banks[key]
+
+    def _read(self, record: Record) -> dict[str, Any]:
+        film = frame(load_film(record.frontal), self.recipe.size).pixels
+        return {"film": film[None], "labels": np.array([record.abnormal], dtype=np.float32)}
 
     def training_step(
         self, fabric: Fabric, wrapped: Mapping[str, Any], optimizers: Mapping[str, Any], batch: Batch
     ) -> dict[str, float]:
-        film = batch["film"].contiguous(memory_format=torch.channels_last)
+        stored = self._training_bank.gather(batch["index"])
+        film = light_appearance(warp(stored["film"], GEOMETRY.grid(stored["film"])))
         smoothing = self.recipe.label_smoothing
-        target = batch["labels"][:, 0] * (1 - smoothing) + smoothing / 2
-        loss = binary_cross_entropy_with_logits(wrapped["model"](film), target)
+        target = stored["labels"][:, 0] * (1 - smoothing) + smoothing / 2
+        logits = wrapped["model"](film.contiguous(memory_format=torch.channels_last))
+        loss = binary_cross_entropy_with_logits(logits, target)
         optimizers["model"].zero_grad()
         fabric.backward(loss)
         optimizers["model"].step()
@@ -97,25 +146,34 @@ class TriageTask(Task):
 
     def _scores(self, model: nn.Module, records: Sequence[Record]) -> Any:
         device = next(model.parameters()).device
-        return np.array(
-            [triage_score(model, self._films(record), device) for record in records], dtype=np.float64
-        )
+        bank = self._bank(records, device)
+        parts = []
+        with torch.inference_mode():
+            for rows in torch.arange(len(records), device=device).split(SCORING_BATCH):
+                film = bank.gather(rows)["film"].contiguous(memory_format=torch.channels_last)
+                parts.append(model(film).float().cpu().numpy())
+        return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
 
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
-        """AUC with its interval; on the test part also calibration, fitted on the validation part."""
-        records = self._part(split)
+        """AUC with its interval; on the test part also calibration, fitted on the validation part.
+
+        Of several sets the real one is measured and calibrated on; the others' areas stand beside it.
+        """
+        rng = np.random.default_rng(self.recipe.seed)
+        chief = self._measured_on()
+        records = self._part_of(chief, split)
         truth = np.array([record.abnormal for record in records])
         scores = self._scores(model, records)
         owners = [record.patient_id for record in records]
-        rng = np.random.default_rng(self.recipe.seed)
         figures = {"auc": auc_figure(truth, scores, owners, rng)}
         extras: dict[str, Any] = {}
         if split == "test":
-            held_out = self._part("validation")
+            figures |= self._beside(model, chief, rng)
+            held_out = self._part_of(chief, "validation")
             calibration = fit_calibration(
                 np.array([record.abnormal for record in held_out]),
                 self._scores(model, held_out),
-                f"{len(held_out)} held-out ChestX-ray14 films",
+                f"{len(held_out)} held-out {chief} films",
             )
             if calibration is not None:
                 probability = np.array([calibration.probability(score) for score in scores])
@@ -133,10 +191,26 @@ class TriageTask(Task):
         return Evaluation(
             figures,
             rows,
-            ("Held-out patients; intervals by bootstrap over patients.",),
+            (f"Held-out patients of {chief}; intervals by bootstrap over patients.",),
             extras,
             {"abnormal": (truth, scores)},
         )
+
+    def _measured_on(self) -> str:
+        """The set whose held-out films count: real films before computed ones."""
+        names = self.learned_from()
+        given = sorted(self.data)
+        real = [name for name in (*names, *given) if name != "phantom"]
+        return (real or list(names))[0]
+
+    def _beside(self, model: nn.Module, chief: str, rng: np.random.Generator) -> dict[str, Figure]:
+        figures = {}
+        for name in sorted(set(self.data) - {chief}):
+            records = self._part_of(name, "test")
+            truth = np.array([record.abnormal for record in records])
+            owners = [record.patient_id for record in records]
+            figures[f"{name}_auc"] = auc_figure(truth, self._scores(model, records), owners, rng)
+        return figures
 
 
 def _decision_figures(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import as_file, files
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from suite.errors import NotShippedError, WeightsError
@@ -80,12 +83,28 @@ def shipped_cards() -> tuple[ModelCard, ...]:
     return tuple(cards)
 
 
+_IN_PLACE: ContextVar[Mapping[str, Path]] = ContextVar("weights_in_place", default=MappingProxyType({}))
+
+
+@contextmanager
+def in_place_of_shipped(name: str, card: Path) -> Iterator[None]:
+    """A stage built in this block loads the weights of ``card`` where it would load the shipped ``name``."""
+    token = _IN_PLACE.set({**_IN_PLACE.get(), name: card})
+    try:
+        yield
+    finally:
+        _IN_PLACE.reset(token)
+
+
 def shipped_card(package: str, name: str) -> ModelCard:
-    """The card of the weights ``name`` in ``package``.
+    """The card of the weights ``name`` in ``package``, or of those that stand in for them.
 
     Raises:
         NotShippedError: the package ships no such weights.
+        WeightsError: the card that stands in cannot be read.
     """
+    if name in _IN_PLACE.get():
+        return read_card(_IN_PLACE.get()[name])
     resource = files(package) / "weights" / f"{name}.json"
     if not resource.is_file():
         raise NotShippedError(
