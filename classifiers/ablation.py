@@ -160,7 +160,8 @@ def _line(outcome: Outcome, done: int, total: int) -> str:
     rate = outcome.samples / max(outcome.seconds, 1e-9)
     return (
         f"[{done}/{total}] {outcome.run.variant.name}, seed {outcome.run.seed}: "
-        f"mean AUC {outcome.mean_auc:.3f}, {outcome.samples} samples in {outcome.seconds:.0f} s ({rate:.0f} a second)"
+        f"mean AUC {outcome.mean_auc:.3f}, {outcome.samples} samples in {outcome.seconds:.0f} s "
+        f"({rate:.0f} a second)"
     )
 
 

@@ -26,22 +26,23 @@ from suite.jobs.models import Job, JobKind
 from suite.jobs.queue import JobQueue
 from suite.jobs.requests import cancel, retry, submit_training
 from suite.jobs.store import open_store
-from suite.jobs.training import ProgressFile, TrainingRequest, TrainingRuns, training_folder, training_request
+from suite.jobs.training import TrainingRequest, TrainingRuns, training_folder, training_request
 from suite.jobs.watching import watch
 from suite.settings import Settings, load_settings
+from suite.training.progress import ProgressFile
 from tests.jobs_fakes import FakeAnalyzer, load_study
 
 WHOLE = """
 import json, sys, pathlib
 out = pathlib.Path(sys.argv[-1])
-from suite.jobs.training import ProgressFile
+from suite.training.progress import ProgressFile
 ProgressFile.of_environment()(4, 4, {"loss": 0.5})
 (out / "metrics.json").write_text(json.dumps({"dice": {"value": 0.9}}))
 (out / "arguments.json").write_text(json.dumps(sys.argv[1:]))
 """
 ENDLESS = """
 import pathlib, sys, time
-from suite.jobs.training import ProgressFile
+from suite.training.progress import ProgressFile
 ProgressFile.of_environment()(1, 100, {"loss": 2.0})
 time.sleep(600)
 """

@@ -19,8 +19,8 @@ def ablate_network(
     Raises:
         InputError: an option, data set or folder that cannot be used.
     """
-    from suite.jobs.training import ProgressFile
     from suite.stages.plugins import load_study
+    from suite.training.progress import ProgressFile
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     data = parse_sources(sources)

@@ -15,8 +15,8 @@ def train_network(
     recipe: str, sources: Sequence[str], settings: Sequence[str], out: Path, *, device: str, resume: bool
 ) -> None:
     """Train and print the figures of the test part."""
-    from suite.jobs.training import ProgressFile
     from suite.training.command import train
+    from suite.training.progress import ProgressFile
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     data = parse_sources(sources)

@@ -14,8 +14,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,11 +25,9 @@ from suite.jobs.children import parent_death_signal
 from suite.jobs.models import JobKind
 from suite.jobs.queue import Claim, JobQueue, Standing
 from suite.settings import Settings
+from suite.training.progress import PROGRESS_VARIABLE
 
 _log = logging.getLogger(__name__)
-
-PROGRESS_VARIABLE = "RADSUITE_PROGRESS_FILE"
-"""Names the file into which a training run that was submitted writes how far it is."""
 
 LOOK_SECONDS = 1.0
 GRACE_SECONDS = 15.0
@@ -141,33 +137,6 @@ class TrainingRuns:
                     return standing, child.poll() or 0
         finally:
             _end(child)
-
-
-class ProgressFile:
-    """Written by the run itself: the step it is at, at most twice a second."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._written = 0.0
-
-    @classmethod
-    def of_environment(cls) -> ProgressFile | None:
-        """The file this run was told to write, if it was submitted as a job."""
-        named = os.environ.get(PROGRESS_VARIABLE)
-        return cls(Path(named)) if named else None
-
-    def __call__(self, step: int, total: int, losses: Mapping[str, float]) -> None:
-        if time.monotonic() - self._written < 0.5 and step < total:
-            return
-        self._written = time.monotonic()
-        content = {
-            "step": step,
-            "total": total,
-            "losses": {key: float(value) for key, value in losses.items()},
-        }
-        temporary = self._path.with_suffix(f".{threading.get_ident()}.tmp")
-        temporary.write_text(json.dumps(content))
-        temporary.replace(self._path)
 
 
 def _start(command: list[str], log: Any, progress: Path) -> subprocess.Popen[bytes]:
