@@ -45,8 +45,11 @@ OPACITIES = {
     "Atelectasis": "atelectasis",
 }
 
-TESTED_ELSEWHERE = {"phantom", "scr", "montgomery", "shenzhen", "siim", "painted-masks"}
-"""Sets without a table, and the computed one."""
+TESTED_ELSEWHERE = {
+    "phantom", "scr", "montgomery", "shenzhen", "siim", "painted-masks",
+    "chexpert", "mimic-cxr", "openi", "padchest", "site",
+}  # fmt: skip
+"""Sets without a table, the computed one, and those of ``tests.made_finding_sets``."""
 
 
 def positives(findings: str) -> set[str]:
@@ -137,7 +140,7 @@ def test_one_film_twice_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_set_or_folder_lists_what_is_known(tmp_path: Path) -> None:
-    assert "data set 'jrst' is not known; use one of jsrt, nih, covid-lungs" in refusal("jrst", tmp_path)
+    assert "data set 'jrst' is not known; use one of jsrt, nih, chexpert" in refusal("jrst", tmp_path)
     assert "no such folder; give the folder that holds index.csv" in refusal("jsrt", tmp_path / "none")
 
 

@@ -44,18 +44,18 @@ def _headline(metrics: dict[str, Any]) -> str:
 
 
 def list_datasets(*, as_json: bool) -> None:
-    """The data sets the suite can read: name, licence, expected layout."""
+    """The data sets the suite can read: name, licence, expected layout, whom to cite."""
     from suite.datasets.registry import KINDS
 
     if as_json:
-        fields = ("name", "title", "licence", "layout")
+        fields = ("name", "title", "licence", "layout", "citation")
         output(json.dumps([{field: getattr(kind, field) for field in fields} for kind in KINDS], indent=2))
         return
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("Name", "What", "Licence", "Layout"):
+    for column in ("Name", "What", "Licence", "Layout", "Cite"):
         table.add_column(column, overflow="fold")
     for kind in KINDS:
-        table.add_row(kind.name, kind.title, kind.licence, kind.layout)
+        table.add_row(kind.name, kind.title, kind.licence, kind.layout, kind.citation)
     output(table)

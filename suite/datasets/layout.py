@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import gzip
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TextIO, cast
 
 from suite.errors import DatasetError
 
@@ -21,6 +24,34 @@ def require_file(folder: Path, name: str, dataset: str, layout: str) -> Path:
     return path
 
 
+def require_match(folder: Path, patterns: Sequence[str], dataset: str, layout: str) -> Path:
+    """The file that matches the first of ``patterns`` any file matches; the last name where several do.
+
+    Raises:
+        DatasetError: there is none.
+    """
+    for pattern in patterns:
+        found = sorted(path for path in folder.glob(pattern) if path.is_file())
+        if found:
+            return found[-1]
+    raise DatasetError(f"{folder}: {patterns[0]} is missing; data set {dataset} needs {layout}.")
+
+
+def require_films(films: Iterable[Path], table: Path) -> None:
+    """Fail unless all films that ``table`` names are there. None is opened.
+
+    Raises:
+        DatasetError: names the first that is missing, and how many are.
+    """
+    missing = [film for film in films if not os.path.isfile(film)]
+    if missing:
+        others = f" and {len(missing) - 1:,} others" if len(missing) > 1 else ""
+        raise DatasetError(
+            f"{table}: names {missing[0]}{others}, which is not there; "
+            "complete the copy, or leave such rows out of the table."
+        )
+
+
 def require_columns(path: Path, columns: Sequence[str] | None, needed: Sequence[str]) -> None:
     """Fail unless the table at ``path`` has all ``needed`` columns.
 
@@ -34,17 +65,28 @@ def require_columns(path: Path, columns: Sequence[str] | None, needed: Sequence[
         )
 
 
-def read_table(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
-    """The rows of a CSV table, each with a value in every ``needed`` column; spaces after commas are skipped.
+def read_table(path: Path, needed: Sequence[str], present: Sequence[str] = ()) -> list[dict[str, str]]:
+    """All rows of ``table_rows``."""
+    return [row for _, row in table_rows(path, needed, present)]
+
+
+def table_rows(
+    path: Path, needed: Sequence[str], present: Sequence[str] = ()
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line and row of a CSV table, plain or gzipped, one after the other; spaces after commas are skipped.
+
+    Args:
+        path: ending in ``.gz`` where it is compressed.
+        needed: columns with a value in every row.
+        present: columns that may be empty in a row but must be there.
 
     Raises:
         DatasetError: the file is no text in UTF-8, or a column or a value is missing.
     """
-    rows = []
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
+        with _open(path) as stream:
             table = csv.DictReader(stream, skipinitialspace=True)
-            require_columns(path, table.fieldnames, needed)
+            require_columns(path, table.fieldnames, (*needed, *present))
             for row in table:
                 empty = [name for name in needed if not row[name]]
                 if empty:
@@ -52,7 +94,12 @@ def read_table(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
                         f"{path}: line {table.line_num} has no {', '.join(empty)}; "
                         "compare the table with the set's own."
                     )
-                rows.append(row)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+                yield table.line_num, row
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{path}: is no readable table ({error}); save it as CSV in UTF-8.") from error
-    return rows
+
+
+def _open(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return cast("TextIO", gzip.open(path, "rt", newline="", encoding="utf-8-sig"))
+    return path.open(newline="", encoding="utf-8-sig")

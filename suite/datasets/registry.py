@@ -8,15 +8,20 @@ from pathlib import Path
 
 from suite.datasets import (
     chestxray14,
+    chexpert,
     covid_lungs,
     frontal_lateral,
     jsrt,
+    mimic_cxr,
     montgomery,
+    openi,
+    padchest,
     painted_masks,
     phantom,
     scr,
     shenzhen,
     siim,
+    site,
 )
 from suite.datasets.manifest import Manifest
 from suite.errors import DatasetError
@@ -24,26 +29,61 @@ from suite.errors import DatasetError
 
 @dataclass(frozen=True, slots=True)
 class DatasetKind:
-    """A known data set: what it is called on the command line, its licence, its layout, and its reader."""
+    """A known data set: what it is called on the command line, its licence, its layout, its reader, and whom
+    to cite."""
 
     name: str
     title: str
     licence: str
     layout: str
     read: Callable[[Path], Manifest]
+    citation: str
 
 
 KINDS: tuple[DatasetKind, ...] = (
     DatasetKind(
-        "jsrt", "JSRT films, SCR outlines, BSE-JSRT bone layers", jsrt.LICENCE, jsrt.LAYOUT, jsrt.read
+        "jsrt",
+        "JSRT films, SCR outlines, BSE-JSRT bone layers",
+        jsrt.LICENCE,
+        jsrt.LAYOUT,
+        jsrt.read,
+        "Shiraishi et al. 2000 (JSRT); van Ginneken et al. 2006 (SCR); Juhász et al. 2010 (BSE-JSRT)",
     ),
-    DatasetKind("nih", "NIH ChestX-ray14", chestxray14.LICENCE, chestxray14.LAYOUT, chestxray14.read),
+    DatasetKind(
+        "nih",
+        "NIH ChestX-ray14",
+        chestxray14.LICENCE,
+        chestxray14.LAYOUT,
+        chestxray14.read,
+        chestxray14.CITATION,
+    ),
+    DatasetKind(
+        chexpert.NAME, "CheXpert", chexpert.LICENCE, chexpert.LAYOUT, chexpert.read, chexpert.CITATION
+    ),
+    DatasetKind(
+        mimic_cxr.NAME,
+        "MIMIC-CXR-JPG",
+        mimic_cxr.LICENCE,
+        mimic_cxr.LAYOUT,
+        mimic_cxr.read,
+        mimic_cxr.CITATION,
+    ),
+    DatasetKind(
+        openi.NAME, "Open-i, Indiana University", openi.LICENCE, openi.LAYOUT, openi.read, openi.CITATION
+    ),
+    DatasetKind(
+        padchest.NAME, "PadChest", padchest.LICENCE, padchest.LAYOUT, padchest.read, padchest.CITATION
+    ),
+    DatasetKind(
+        site.NAME, "A site's own labelled films", site.LICENCE, site.LAYOUT, site.read, site.CITATION
+    ),
     DatasetKind(
         "covid-lungs",
         "Lung masks, films from papers",
         covid_lungs.LICENCE,
         covid_lungs.LAYOUT,
         covid_lungs.read,
+        "Cohen et al. 2020 (films); v7labs (masks)",
     ),
     DatasetKind(
         "frontal-lateral",
@@ -51,28 +91,55 @@ KINDS: tuple[DatasetKind, ...] = (
         frontal_lateral.LICENCE,
         frontal_lateral.LAYOUT,
         frontal_lateral.read,
+        "Cohen et al. 2020",
     ),
     DatasetKind(
-        "phantom", "Computed chests and limbs with every truth", phantom.LICENCE, phantom.LAYOUT, phantom.read
+        "phantom",
+        "Computed chests and limbs with every truth",
+        phantom.LICENCE,
+        phantom.LAYOUT,
+        phantom.read,
+        "this suite",
     ),
-    DatasetKind("scr", "JSRT films and SCR outlines as distributed", scr.LICENCE, scr.LAYOUT, scr.read),
+    DatasetKind(
+        "scr",
+        "JSRT films and SCR outlines as distributed",
+        scr.LICENCE,
+        scr.LAYOUT,
+        scr.read,
+        "Shiraishi et al. 2000; van Ginneken et al. 2006",
+    ),
     DatasetKind(
         "montgomery",
         "Montgomery County films, lung outlines",
         montgomery.LICENCE,
         montgomery.LAYOUT,
         montgomery.read,
+        "Jaeger et al. 2014; Candemir et al. 2014",
     ),
     DatasetKind(
-        "shenzhen", "Shenzhen films, lung outlines", shenzhen.LICENCE, shenzhen.LAYOUT, shenzhen.read
+        "shenzhen",
+        "Shenzhen films, lung outlines",
+        shenzhen.LICENCE,
+        shenzhen.LAYOUT,
+        shenzhen.read,
+        "Jaeger et al. 2014; Stirenko et al. 2018 (outlines)",
     ),
-    DatasetKind("siim", "SIIM-ACR pneumothorax outlines", siim.LICENCE, siim.LAYOUT, siim.read),
+    DatasetKind(
+        "siim",
+        "SIIM-ACR pneumothorax outlines",
+        siim.LICENCE,
+        siim.LAYOUT,
+        siim.read,
+        "SIIM-ACR Pneumothorax Segmentation 2019; Wang et al. 2017 (films)",
+    ),
     DatasetKind(
         painted_masks.NAME,
         "Films with painted tissue masks",
         painted_masks.LICENCE,
         painted_masks.LAYOUT,
         painted_masks.read,
+        "your own",
     ),
 )
 
