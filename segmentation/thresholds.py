@@ -82,6 +82,16 @@ def count_above(films: Iterable[tuple[FloatImage, Mask]], thresholds: Floats = G
     )
 
 
+def stacked(films: Sequence[ThresholdCounts]) -> ThresholdCounts:
+    """The counts of several films, all over the same thresholds, as one."""
+    return ThresholdCounts(
+        films[0].thresholds if films else GRID,
+        np.concatenate([film.claimed for film in films]) if films else np.zeros((0, len(GRID)), np.int64),
+        np.concatenate([film.hits for film in films]) if films else np.zeros((0, len(GRID)), np.int64),
+        np.concatenate([film.true for film in films]) if films else np.zeros(0, np.int64),
+    )
+
+
 def _above(passed: NDArray[np.intp], count: int) -> NDArray[np.intp]:
     """Pixels that passed more than k thresholds, for k = 0 .. count - 1."""
     each = np.bincount(passed.ravel(), minlength=count + 1)

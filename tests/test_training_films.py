@@ -11,7 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from segmentation.lungs.training import LungsTask, lung_planes
+from segmentation.lungs.training import LungsTask
+from suite.datasets.outlines import lung_sides
 from suite.datasets.registry import open_dataset
 from suite.errors import DatasetError, RecipeError, SuiteError, WeightsError
 from suite.framing import frame
@@ -69,7 +70,7 @@ def test_the_letterbox_is_black_and_does_not_darken_the_film() -> None:
 
 def test_items_are_films_masks_and_labels(tmp_path: Path) -> None:
     records = open_dataset("jsrt", made_datasets.jsrt(tmp_path)).records
-    films = FilmSet(records, 48, masks=lung_planes, labels=lambda record: record.labels)
+    films = FilmSet(records, 48, masks=lung_sides, labels=lambda record: record.labels)
     item = films[0]
     assert {name: tuple(value.shape) for name, value in item.items()} == {
         "film": (1, 48, 48),
@@ -85,17 +86,17 @@ def test_items_are_films_masks_and_labels(tmp_path: Path) -> None:
 
 def test_the_patients_right_lung_is_on_the_pictures_left(tmp_path: Path) -> None:
     record = open_dataset("jsrt", made_datasets.jsrt(tmp_path)).records[0]
-    right, left = (np.nonzero(plane)[1].mean() for plane in np.moveaxis(lung_planes(record), -1, 0))
+    right, left = (np.nonzero(plane)[1].mean() for plane in np.moveaxis(lung_sides(record), -1, 0))
     assert right < left
 
 
 def test_an_outline_on_a_finer_matrix_is_brought_to_the_film(tmp_path: Path) -> None:
     folder = made_datasets.jsrt(tmp_path)
     records = open_dataset("jsrt", folder).records
-    plain = FilmSet(records[:1], 48, masks=lung_planes)[0]["mask"]
+    plain = FilmSet(records[:1], 48, masks=lung_sides)[0]["mask"]
     fine = made_datasets.organs().repeat(2, axis=0).repeat(2, axis=1)
     write_png(folder / "organs" / "JPCLN000.png", fine)
-    finer = FilmSet(records[:1], 48, masks=lung_planes)[0]["mask"]
+    finer = FilmSet(records[:1], 48, masks=lung_sides)[0]["mask"]
     assert torch.equal(plain, finer)
 
 
@@ -106,7 +107,7 @@ def test_a_mask_of_another_film_is_refused(shape: tuple[int, int], tmp_path: Pat
     with pytest.raises(
         DatasetError, match=r"^JPCLN001: its mask of .* another aspect ratio than the film of"
     ) as caught:
-        FilmSet(open_dataset("jsrt", folder).records, 48, masks=lung_planes)
+        FilmSet(open_dataset("jsrt", folder).records, 48, masks=lung_sides)
     assert "\n" not in str(caught.value)
 
 

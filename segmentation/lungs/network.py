@@ -20,6 +20,8 @@ from suite.errors import WeightsError
 
 VGG16_STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 OUTPUT_STRIDE = 16
+PLANES = ("right_visible", "left_visible", "right_whole", "left_whole")
+"""What the output planes show: the visible lung fields (SCR), then the lungs with their hidden parts."""
 
 
 class DecoderBlock(nn.Module):
@@ -45,7 +47,7 @@ class VGG16UNet(nn.Module):
     """U-Net with a VGG16 encoder.
 
     Args:
-        planes: output planes, each an independent logit (right lung, left lung).
+        planes: output planes, each an independent logit; the first of ``PLANES``.
         width: factor on all channel counts.
 
     Shape:

@@ -7,13 +7,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor, nn
 
+from segmentation.films import answers
+from segmentation.organs.outlines import Outputs, probabilities
 from segmentation.organs.ratio import heart_size
 from segmentation.scores import dice, iou
 from suite.datasets.manifest import Record
 from suite.datasets.outlines import ORGANS
 from suite.study import Mask
-from suite.training.evaluation import Figure
+from suite.training.bank import Bank
+from suite.training.evaluation import Evaluation, Figure
 from suite.training.intervals import bootstrap, mean_figure
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -34,6 +39,33 @@ NOTES = (
 )
 
 Rows = Sequence[Mapping[str, Any]]
+
+
+def validated(model: nn.Module, bank: Bank, outputs: Outputs) -> Evaluation:
+    """Mean Jaccard of each structure on the network's own grid, before post-processing."""
+    found = torch.cat(
+        [
+            _jaccards(probabilities(logits, outputs), batch["mask"]).cpu()
+            for batch, logits in answers(model, bank)
+        ]
+    )
+    figures = {
+        f"jaccard_{group}": Figure(float(value), n=len(found))
+        for group, value in zip(GROUPS, found.mean(0), strict=True)
+    }
+    return Evaluation({"jaccard": Figure(float(found.mean()), n=len(found)), **figures})
+
+
+def _jaccards(shares: Tensor, organs: Tensor) -> Tensor:
+    """Jaccard (B, 3) of ``GROUPS`` from planes (B, 5, H, W); 1 where both are empty."""
+    columns = []
+    for members in GROUPS.values():
+        chosen = [ORGANS.index(organ) for organ in members]
+        claimed, drawn = ((planes[:, chosen] > 0.5).any(1) for planes in (shares, organs))
+        union = (claimed | drawn).sum((-2, -1)).double()
+        hits = (claimed & drawn).sum((-2, -1)).double()
+        columns.append(torch.where(union > 0, hits / union.clamp_min(1), torch.ones_like(union)))
+    return torch.stack(columns, dim=1)
 
 
 def film_row(record: Record, predicted: Mask, truth: Mask) -> dict[str, Any]:

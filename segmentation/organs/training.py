@@ -15,7 +15,10 @@ from torch import nn
 from torch.optim import Adadelta, AdamW, Optimizer
 from torch.utils.data import Dataset
 
-from segmentation.organs.evaluation import NOTES, OVERLAPS, agreement, film_row, overlap_figures
+from segmentation.dealing import Dealt
+from segmentation.films import framed_planes, over_films
+from segmentation.organs.augmentation import AUGMENTATIONS, Strength
+from segmentation.organs.evaluation import NOTES, OVERLAPS, agreement, film_row, overlap_figures, validated
 from segmentation.organs.loss import organ_loss
 from segmentation.organs.network import NetworkName, OrganNetwork
 from segmentation.organs.outlines import PLANES, Outputs
@@ -25,10 +28,11 @@ from suite.datasets.outlines import organ_planes, with_organs
 from suite.errors import RecipeError
 from suite.stages.weights import load_into, read_card
 from suite.study import FloatImage, Mask
-from suite.training import augment
+from suite.training.bank import Bank
+from suite.training.batch_augment import warp
 from suite.training.cross_table import figures_by_dataset
 from suite.training.evaluation import Evaluation, Figure
-from suite.training.films import FilmSet, load_film
+from suite.training.films import load_film
 from suite.training.gallery import GalleryFilm, Overlay
 from suite.training.recipe import Recipe
 from suite.training.task import Batch, Task
@@ -38,7 +42,7 @@ _RATES = {"adadelta": 1.0, "adamw": 3e-3}
 
 
 class OrgansRecipe(Recipe):
-    """Defaults are for a few cores or a GPU; the card of shipped weights holds the recipe they came from.
+    """Defaults are the recipe of the shipped weights.
 
     The report's own training is ``network=report width=1 outputs=exclusive optimizer=adadelta size=128
     batch_size=32 augmentation=light``; Novikov's is ``network=novikov`` at 128 or 256.
@@ -52,15 +56,16 @@ class OrgansRecipe(Recipe):
         "multilabel", description="organs may overlap, or one a pixel with clavicle over heart over lung"
     )
     size: int = Field(256, ge=32, le=1024, multiple_of=16)
-    epochs: int = Field(90, ge=1)
+    epochs: int = Field(24, ge=1)
+    films_per_epoch: int = Field(2048, ge=0, description="films shown in an epoch; 0: as many as there are")
     batch_size: int = Field(8, ge=1)
-    ema_decay: float = Field(0.99, ge=0, lt=1)
-    validate_every: int = Field(10, ge=1)
+    ema_decay: float = Field(0.998, ge=0, lt=1)
+    validate_every: int = Field(4, ge=1)
     optimizer: Literal["adadelta", "adamw"] = "adamw"
     learning_rate: float = Field(
         0.0, ge=0, description="0 is the optimiser's own: AdaDelta 1 (constant, as in Keras), AdamW 0.003"
     )
-    augmentation: Literal["heavy", "light"] = Field(
+    augmentation: Strength = Field(
         "heavy", description="other machines' films, or one machine's; neither mirrors"
     )
     learn_from: Literal["jsrt", "scr", "phantom", "both"] = Field(
@@ -92,12 +97,18 @@ class OrgansTask(Task):
             raise RecipeError(
                 "data sets jsrt and scr hold the same films, so give recipe organs one of them."
             )
+        self._banks: dict[SplitName, Bank] = {}
+        self._dealt: Dealt | None = None
 
     def build(self) -> None:
         network = OrganNetwork(**self.architecture())
         if self.recipe.start_from:
             load_into(network, read_card(Path(self.recipe.start_from).with_suffix(".json")))
         self.modules["model"] = network
+
+    def start_epoch(self, epoch: int) -> None:
+        if self._dealt is not None:
+            self._dealt.deal(epoch)
 
     def architecture(self) -> dict[str, Any]:
         recipe = self.recipe
@@ -136,8 +147,16 @@ class OrgansTask(Task):
         return super().learning_rate_factor(name, step, total)
 
     def training_set(self) -> Dataset[Batch]:
-        transform = augment.heavy() if self.recipe.augmentation == "heavy" else augment.light()
-        return FilmSet(self._learned("train"), self.recipe.size, masks=organ_planes, transform=transform)
+        bank = self._bank("train")
+        self._dealt = Dealt([range(len(bank))], [1.0], self.recipe.films_per_epoch, self.recipe.seed)
+        return self._dealt
+
+    def _bank(self, name: SplitName) -> Bank:
+        """The films of a part and their organs on the network's input, decoded once."""
+        if name not in self._banks:
+            read = partial(framed_planes, size=self.recipe.size, masks=organ_planes)
+            self._banks[name] = Bank.decode(self._learned(name), read)
+        return self._banks[name]
 
     def _learned(self, name: SplitName) -> tuple[Record, ...]:
         """The part of all sets that are learned from."""
@@ -154,25 +173,29 @@ class OrgansTask(Task):
     def training_step(
         self, fabric: Fabric, wrapped: Mapping[str, Any], optimizers: Mapping[str, Any], batch: Batch
     ) -> dict[str, float]:
-        film = batch["film"].contiguous(memory_format=torch.channels_last)
-        loss = organ_loss(wrapped["model"](film), batch["mask"], self.recipe.outputs)
+        shown = self._bank("train").to(fabric.device).gather(batch["index"])
+        changes = AUGMENTATIONS[self.recipe.augmentation]
+        grid = changes.geometry.grid(shown["film"])
+        film = changes.appearance(warp(shown["film"], grid)).contiguous(memory_format=torch.channels_last)
+        organs = warp(shown["mask"], grid, nearest=True)
+        loss = organ_loss(wrapped["model"](film), organs, self.recipe.outputs)
         optimizers["model"].zero_grad()
         fabric.backward(loss)
         optimizers["model"].step()
         return {"loss": float(loss.detach())}
 
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
-        """Jaccard and Dice of each organ on the outlines' own matrix; the ratio against the outlines'."""
-        rng = np.random.default_rng(self.recipe.seed)
+        """Validation: Jaccard on the network's own grid. Test: on the outlines' matrix, and the ratio."""
         if split != "test":
-            rows = [self._row(model, record) for record in self._learned(split)]
-            return Evaluation(overlap_figures(rows, "", rng), rows)
+            return validated(model, self._bank(split), self.recipe.outputs)
+        rng = np.random.default_rng(self.recipe.seed)
         figures: dict[str, Figure] = {}
         every: list[dict[str, Any]] = []
         gallery: list[GalleryFilm] = []
         for dataset in (each for each in SETS if each in self.data):
             records = self._part_of(dataset, split)
-            rows = [{**self._row(model, record), "dataset": dataset} for record in records]
+            measured = over_films(partial(self._row, model), records)
+            rows = [{**each, "dataset": dataset} for each in measured]
             prefix = f"{dataset}_" if every else ""
             figures |= overlap_figures(rows, prefix, rng) | agreement(rows, prefix, rng)
             gallery += [

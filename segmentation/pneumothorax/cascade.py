@@ -38,6 +38,22 @@ def mask_probability(network: nn.Module, framed: FloatImage, *, tta: bool = Fals
         return probability[0, 0].float().cpu().numpy()
 
 
+def gate_probabilities(network: nn.Module, framed: FloatImage) -> tuple[float, float]:
+    """The gate's output for one framed film: as it is, and the mean with its mirror image."""
+    with torch.inference_mode():
+        film = _batch(framed, network)
+        told = network(torch.cat((film, film.flip(-1)))).sigmoid()
+        return float(told[0]), float(told.mean())
+
+
+def mask_probabilities(network: nn.Module, framed: FloatImage) -> tuple[FloatImage, FloatImage]:
+    """Gas at each pixel of a framed film (size, size): as it is, and the mean with its mirror image."""
+    with torch.inference_mode():
+        film = _batch(framed, network)
+        plain, other = network(torch.cat((film, film.flip(-1)))).sigmoid()[:, 0].float()
+        return plain.cpu().numpy(), ((plain + other.flip(-1)) / 2).cpu().numpy()
+
+
 def _batch(framed: FloatImage, network: nn.Module) -> Tensor:
     device = next(network.parameters()).device
     return torch.from_numpy(framed)[None, None].to(device, memory_format=torch.channels_last)

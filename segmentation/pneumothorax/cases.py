@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 
+import numpy as np
 from pydantic import Field
 
+from segmentation.films import framed_planes
 from segmentation.pneumothorax.augmentation import Appearance
 from suite.datasets import phantom, siim
 from suite.datasets.manifest import Manifest, Record, Split, SplitName
 from suite.errors import RecipeError
 from suite.findings import CODES
 from suite.study import Mask
+from suite.training.bank import Bank, Planes
 from suite.training.recipe import Recipe
 
 CODE = "pneumothorax"
@@ -30,6 +34,7 @@ class PneumothoraxRecipe(Recipe):
     appearance: Appearance = Field(
         "wide", description="the paper's augmentation, or with other machines' looks"
     )
+    films_per_epoch: int = Field(0, ge=0, description="films shown in an epoch; 0: each of them once")
     encoder_weights: str = Field("", description="safetensors file of the backbone: ImageNet's, or a U-Net's")
 
 
@@ -43,6 +48,15 @@ def outline(record: Record) -> Mask:
     if "lung_mask" in record.targets:
         return phantom.finding_mask(record, CODE)
     return siim.pneumothorax_mask(record)
+
+
+def cases(records: Sequence[Record], size: int) -> Bank:
+    """Films (1, size, size) with gas outlined (1, size, size) and their label (1,)."""
+    return Bank.decode(records, partial(_case, size=size))
+
+
+def _case(record: Record, size: int) -> Planes:
+    return {**framed_planes(record, size, outline), "label": np.array([label(record)], np.float32)}
 
 
 def part(data: Mapping[str, Manifest], recipe: PneumothoraxRecipe, name: SplitName) -> tuple[Record, ...]:

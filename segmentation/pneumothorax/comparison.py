@@ -14,18 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segmentation.pneumothorax.reading import Counted, System, read_films
+from segmentation.pneumothorax.reading import HALF, WAYS, Counted, System, read_films
 from segmentation.scores import Overlap, mask_figures
 from segmentation.thresholds import search_threshold
 from suite.datasets.manifest import Record
 from suite.training.evaluation import Figure
 from suite.training.intervals import auc_figure, mean_figure
 
-WAYS = ("argmax", "threshold", "tta")
 SYSTEMS = ("one_case", "positives", "baseline")
-HALF = 0.5
-"""Where the two classes are equally probable: what argmax does with two of them."""
-
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -36,20 +32,14 @@ def rows_of(
     rows: list[dict[str, Any]] = [{"film": record.id, "patient": record.patient_id} for record in test]
     chosen: dict[str, dict[str, float]] = {}
     for name, system in systems.items():
-        plain = read_films(system, test, tta=False, gate_threshold=HALF)
-        read = {
-            "argmax": plain,
-            "threshold": read_films(system, test, tta=False) if system.gate is not None else plain,
-            "tta": read_films(system, test, tta=True),
-        }
+        chosen_by = read_films(system, kept_back)
         thresholds = {"argmax": HALF} | {
-            way: search_threshold(read_films(system, kept_back, tta=way == "tta").counts).threshold
-            for way in ("threshold", "tta")
+            way: search_threshold(chosen_by[way].counts).threshold for way in WAYS if way != "argmax"
         }
         chosen[name] = {f"{way}_threshold": value for way, value in thresholds.items()}
         if system.gate is not None:
             chosen[name]["gate_threshold"] = system.gate_threshold
-        for way, counted in read.items():
+        for way, counted in read_films(system, test).items():
             _fill(rows, name, way, counted, thresholds[way])
     return rows, chosen
 

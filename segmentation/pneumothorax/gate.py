@@ -10,21 +10,27 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from pydantic import Field
-from sklearn.metrics import precision_recall_curve
-from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits
+from sklearn.metrics import precision_recall_curve, roc_auc_score
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_max_pool2d, binary_cross_entropy_with_logits
 from torch.optim import Optimizer, RAdam
 from torch.utils.data import Dataset
 
+from segmentation.dealing import Dealt
+from segmentation.films import answers, over_films
+from segmentation.losses.bce import bce_loss
 from segmentation.losses.soft_f1 import soft_f1_loss
-from segmentation.pneumothorax.augmentation import training_transform
+from segmentation.pneumothorax.augmentation import placed, shown
 from segmentation.pneumothorax.cascade import gate_probability
-from segmentation.pneumothorax.cases import PneumothoraxRecipe, label, part
+from segmentation.pneumothorax.cases import PneumothoraxRecipe, cases, label, part
 from segmentation.pneumothorax.network import GATE_BACKBONES, PneumothoraxGate, load_backbone
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.errors import RecipeError
+from suite.framing import frame
+from suite.training.bank import Bank
+from suite.training.batch_augment import warp
 from suite.training.evaluation import Evaluation, Figure
-from suite.training.films import FilmSet, FramedFilms
+from suite.training.films import load_film
 from suite.training.intervals import auc_figure, bootstrap
 from suite.training.plots import Curve
 from suite.training.recipe import Recipe
@@ -53,6 +59,12 @@ class GateRecipe(PneumothoraxRecipe):
     loss: Literal["soft_f1", "soft_f1+bce"] = Field(
         "soft_f1", description="the paper's, or with cross-entropy, which has a slope without positives too"
     )
+    localised: bool = Field(
+        False, description="learns from outlines too: a map of where, whose surest places count in the answer"
+    )
+    positive_share: float = Field(
+        0.0, ge=0, lt=1, description="share of films with gas in an epoch; 0: as they come"
+    )
     cutout_from: float = Field(
         0.55, ge=0, le=1, description="share of the epochs before Cutout; paper: 70 / 127"
     )
@@ -76,8 +88,9 @@ class GateTask(Task):
                 f"width {recipe.width} leaves resnext50_32x4d no channel in some of its groups; "
                 f"use {SMALLEST_RESNEXT} or more."
             )
-        self._framed = FramedFilms(recipe.size)
-        self._training: FilmSet | None = None
+        self._banks: dict[SplitName, Bank] = {}
+        self._dealt: Dealt | None = None
+        self._late = False
 
     def build(self) -> None:
         network = PneumothoraxGate(**self.architecture())
@@ -86,7 +99,8 @@ class GateTask(Task):
         self.modules["model"] = network
 
     def architecture(self) -> dict[str, Any]:
-        return {"backbone": self.recipe.backbone, "width": self.recipe.width}
+        recipe = self.recipe
+        return {"backbone": recipe.backbone, "width": recipe.width, "localised": recipe.localised}
 
     def describe(self) -> dict[str, Any]:
         learned = " and ".join(name for name in ("phantom", "siim") if name in self.data)
@@ -111,26 +125,37 @@ class GateTask(Task):
         }
 
     def training_set(self) -> Dataset[Batch]:
-        self._training = FilmSet(
-            part(self.data, self.recipe, "train"),
-            self.recipe.size,
-            labels=lambda record: (label(record),),
-            transform=training_transform(self.recipe.appearance),
-        )
-        return self._training
+        truth = _truth(part(self.data, self.recipe, "train"))
+        kinds = [np.flatnonzero(truth == kind).tolist() for kind in (1.0, 0.0)]
+        share = self.recipe.positive_share or float(truth.mean())
+        self._dealt = Dealt(kinds, (share, 1 - share), self.recipe.films_per_epoch, self.recipe.seed)
+        return self._dealt
+
+    def _bank(self, name: SplitName) -> Bank:
+        """The films of a part, decoded once."""
+        if name not in self._banks:
+            self._banks[name] = cases(part(self.data, self.recipe, name), self.recipe.size)
+        return self._banks[name]
 
     def start_epoch(self, epoch: int) -> None:
         """Cutout comes when the network has learned whole films."""
-        if self._training is not None:
-            late = epoch >= self.recipe.cutout_from * self.recipe.epochs
-            self._training.transform = training_transform(self.recipe.appearance, cutout=late)
+        self._late = epoch >= self.recipe.cutout_from * self.recipe.epochs
+        if self._dealt is not None:
+            self._dealt.deal(epoch)
 
     def training_step(
         self, fabric: Fabric, wrapped: Mapping[str, Any], optimizers: Mapping[str, Any], batch: Batch
     ) -> dict[str, float]:
-        film = batch["film"].contiguous(memory_format=torch.channels_last)
-        logits, target = wrapped["model"](film), batch["labels"][:, 0]
-        loss = soft_f1_loss(logits, target)
+        drawn = self._bank("train").to(fabric.device).gather(batch["index"])
+        grid = placed(drawn["film"])
+        film = shown(warp(drawn["film"], grid), self.recipe.appearance, late=self._late)
+        film, target = film.contiguous(memory_format=torch.channels_last), drawn["label"][:, 0]
+        if self.recipe.localised:
+            logits, places = wrapped["model"](film, places=True)
+            loss = place_loss(places, warp(drawn["mask"], grid, nearest=True))
+        else:
+            logits, loss = wrapped["model"](film), torch.zeros((), device=film.device)
+        loss = loss + soft_f1_loss(logits, target)
         if self.recipe.loss == "soft_f1+bce":
             loss = loss + binary_cross_entropy_with_logits(logits.float(), target)
         optimizers["model"].zero_grad()
@@ -138,21 +163,28 @@ class GateTask(Task):
         optimizers["model"].step()
         return {"loss": float(loss.detach())}
 
-    def _told(self, model: nn.Module, records: Sequence[Record], *, tta: bool) -> Numbers:
-        return np.array([gate_probability(model, self._framed(record), tta=tta) for record in records])
+    def _told(self, model: nn.Module, records: Sequence[Record]) -> Numbers:
+        """The output for each film, the mean with its mirror image."""
+
+        def told(record: Record) -> float:
+            return gate_probability(
+                model, frame(load_film(record.frontal), self.recipe.size).pixels, tta=True
+            )
+
+        return np.array(over_films(told, records))
 
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
-        """AUC with its interval; on the test part also at the operating point, and on real films."""
+        """Validation: AUC. Test: with its interval, at the operating point, and on real films."""
+        if split != "test":
+            return _validated(model, self._bank(split))
         rng = np.random.default_rng(self.recipe.seed)
         records = part(self.data, self.recipe, split)
         truth, owners = _truth(records), [record.patient_id for record in records]
-        told = self._told(model, records, tta=split == "test")
+        told = self._told(model, records)
         found = {"auc": auc_figure(truth, told, owners, rng)}
         rows = _rows(records, truth, told)
-        if split != "test":
-            return Evaluation(found, rows)
         kept = part(self.data, self.recipe, "validation")
-        cut, extras = operating_point(_truth(kept), self._told(model, kept, tta=True))
+        cut, extras = operating_point(_truth(kept), self._told(model, kept))
         found |= _decisions(truth, told >= cut, owners, rng)
         curves: dict[str, Curve] = {"pneumothorax": (truth, told)}
         if "nih" in self.data:
@@ -170,8 +202,30 @@ class GateTask(Task):
     ) -> tuple[Figure, list[dict[str, Any]], Curve]:
         records = [record for record in self.data["nih"] if label(record) in (0.0, 1.0)]
         truth, owners = _truth(records), [record.patient_id for record in records]
-        told = self._told(model, records, tta=True)
+        told = self._told(model, records)
         return auc_figure(truth, told, owners, rng), _rows(records, truth, told), (truth, told)
+
+
+def place_loss(places: Tensor, gas: Tensor, weight: float = 5.0) -> Tensor:
+    """Cross-entropy of a coarse map (B, 1, h, w) against gas (B, 1, H, W): a cell with any gas is positive.
+
+    Args:
+        weight: of cells with gas, of which there are few.
+    """
+    cells = adaptive_max_pool2d(gas, places.shape[-2:])
+    return bce_loss(places, cells, positive_weight=weight)
+
+
+def _validated(model: nn.Module, bank: Bank) -> Evaluation:
+    """Area under the ROC curve; NaN where all films are of one kind."""
+    told, truth = [], []
+    for batch, logits in answers(model, bank):
+        told.append(logits.cpu())
+        truth.append(batch["label"][:, 0].cpu())
+    labels = torch.cat(truth).numpy() if truth else np.zeros(0)
+    both = len(np.unique(labels)) == 2
+    auc = float(roc_auc_score(labels, torch.cat(told).numpy())) if both else float("nan")
+    return Evaluation({"auc": Figure(auc, n=len(labels))})
 
 
 def operating_point(truth: Numbers, told: Numbers) -> tuple[float, dict[str, Any]]:

@@ -20,6 +20,7 @@ import timm
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from suite.errors import WeightsError
 
@@ -42,17 +43,48 @@ def _stages(width: float) -> dict[str, Any]:
 class PneumothoraxGate(nn.Module):
     """Whether a film shows a pneumothorax.
 
+    Args:
+        backbone: timm's name.
+        width: factor on the residual stages' channels.
+        localised: also answers where, on a map a sixteenth of the film's side, which can be supervised; the
+            surest places of the map count in the answer. Not published: a gate of labels alone needs more
+            films than there are computed ones, as most pneumothoraces are a small part of the film.
+
     Shape:
         - **input** - (B, 1, H, W) float32 in [0, 1]
-        - **output** - (B,) logit
+        - **output** - (B,) logit; with ``places`` also the map's logits (B, 1, H / 16, W / 16)
     """
 
-    def __init__(self, backbone: str = "resnext50_32x4d", width: float = 1.0) -> None:
+    def __init__(
+        self, backbone: str = "resnext50_32x4d", width: float = 1.0, localised: bool = False
+    ) -> None:
         super().__init__()
         self.backbone = timm.create_model(backbone, in_chans=1, num_classes=1, **_stages(width))
+        self.localised = localised
+        if localised:
+            middle, deep = (stage["num_chs"] for stage in self.backbone.feature_info[-2:])
+            self.place_middle = nn.Conv2d(middle, 1, 1)
+            self.place_deep = nn.Conv2d(deep, 1, 1)
 
-    def forward(self, film: Tensor) -> Tensor:
-        return self.backbone(_standardised(film))[:, 0]
+    def forward(self, film: Tensor, places: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        film = _standardised(film)
+        if not self.localised:
+            return self.backbone(film)[:, 0]
+        trunk = self.backbone
+        x = trunk.maxpool(trunk.act1(trunk.bn1(trunk.conv1(film))))
+        middle = trunk.layer3(trunk.layer2(trunk.layer1(x)))  # (B, C, H / 16, W / 16)
+        deep = trunk.layer4(middle)
+        size = middle.shape[-2:]
+        coarse = interpolate(self.place_deep(deep), size=size, mode="bilinear", align_corners=False)
+        map_ = self.place_middle(middle) + coarse
+        told = trunk.forward_head(deep)[:, 0] + _surest(map_)
+        return (told, map_) if places else told
+
+
+def _surest(map_: Tensor, share: float = 1 / 64) -> Tensor:
+    """Mean of the largest ``share`` of each map (B, 1, h, w): (B,)."""
+    cells = map_.flatten(1)
+    return cells.topk(max(1, round(share * cells.shape[1])), dim=1).values.mean(1)
 
 
 class PneumothoraxUNet(nn.Module):

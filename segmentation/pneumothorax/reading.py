@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import nn
 
-from segmentation.pneumothorax.cascade import gate_probability, mask_probability
+from segmentation.films import over_films
+from segmentation.pneumothorax.cascade import (
+    gate_probabilities,
+    gate_probability,
+    mask_probabilities,
+    mask_probability,
+)
 from segmentation.pneumothorax.cases import outline
 from segmentation.pneumothorax.network import PneumothoraxGate, PneumothoraxUNet
-from segmentation.thresholds import ThresholdCounts, count_above
+from segmentation.thresholds import ThresholdCounts, count_above, stacked
 from suite.datasets.manifest import Record
 from suite.framing import frame
 from suite.stages.weights import read_card, rebuild
 from suite.study import FloatImage, Mask
 from suite.training.films import load_film
+
+WAYS = ("argmax", "threshold", "tta")
+HALF = 0.5
+"""Where the two classes are equally probable: what argmax does with two of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +49,20 @@ class System:
     gate_size: int = 0
     gate_threshold: float = 0.5
 
+    @property
+    def device(self) -> torch.device:
+        """Where its networks are."""
+        return next(self.mask.parameters()).device
+
     @classmethod
-    def load(cls, weights: Path) -> System:
-        """The mask network of a weights file with its card beside it.
+    def load(cls, weights: Path, device: torch.device) -> System:
+        """The mask network of a weights file with its card beside it, on ``device``.
 
         Raises:
             WeightsError: there is none, or it is another network's.
         """
         card = read_card(weights.with_suffix(".json"))
-        return cls(rebuild(PneumothoraxUNet, card), int(card.content["input"]["size"]))
+        return cls(rebuild(PneumothoraxUNet, card).to(device), int(card.content["input"]["size"]))
 
     def behind(self, weights: Path) -> System:
         """This system behind the gate of a weights file, at its operating point.
@@ -54,7 +71,7 @@ class System:
             WeightsError: as for ``load``.
         """
         card = read_card(weights.with_suffix(".json"))
-        gate = rebuild(PneumothoraxGate, card).to(next(self.mask.parameters()).device)
+        gate = rebuild(PneumothoraxGate, card).to(self.device)
         return replace(
             self,
             gate=gate,
@@ -64,7 +81,12 @@ class System:
 
     def outlined(self, pixels: FloatImage, threshold: float) -> Mask:
         """Gas (H, W), 0 or 1: above ``threshold`` with the mirrored film, and where the gate says yes."""
-        probability, _ = _read(self, pixels, True, self.gate_threshold)
+        if self.gate is not None:
+            told = gate_probability(self.gate, frame(pixels, self.gate_size).pixels, tta=True)
+            if told < self.gate_threshold:
+                return np.zeros(pixels.shape, np.uint8)
+        framed = frame(pixels, self.mask_size)
+        probability = framed.grid.invert(mask_probability(self.mask, framed.pixels, tta=True))
         return (probability > np.float32(threshold)).astype(np.uint8)
 
 
@@ -81,37 +103,33 @@ class Counted:
     scores: npt.NDArray[np.float64]
 
 
-def read_films(
-    system: System, records: Sequence[Record], *, tta: bool, gate_threshold: float | None = None
-) -> Counted:
-    """Count the pixels of every film at its own resolution.
+def read_films(system: System, records: Sequence[Record]) -> dict[str, Counted]:
+    """Count the pixels of every film at its own resolution, each film read once for all ``WAYS``.
 
-    Args:
-        system: what reads them.
-        records: films of a set with outlines.
-        tta: mean with the mirrored film, in both networks.
-        gate_threshold: instead of the system's own.
+    Returns:
+        by way: ``argmax`` - the gate lets pass what it holds for as likely as not; ``threshold`` - at its own
+        operating point; ``tta`` - the same with the mean of the film and its mirror image, in both networks.
     """
-    cut = system.gate_threshold if gate_threshold is None else gate_threshold
-    scores: list[float] = []
-
-    def films() -> Iterator[tuple[FloatImage, Mask]]:
-        for record in records:
-            probability, score = _read(system, load_film(record.frontal), tta, cut)
-            scores.append(score)
-            yield probability, outline(record)
-
-    counts = count_above(films())
-    return Counted(counts, np.array(scores))
+    films = over_films(partial(_read, system), records)
+    return {
+        way: Counted(stacked([film[way][0] for film in films]), np.array([film[way][1] for film in films]))
+        for way in WAYS
+    }
 
 
-def _read(system: System, pixels: FloatImage, tta: bool, cut: float) -> tuple[FloatImage, float]:
-    """Probability of gas (H, W), nil where the gate says no; and the detection score."""
-    told = None
+def _read(system: System, record: Record) -> dict[str, tuple[ThresholdCounts, float]]:
+    """Counts and detection score of one film by way; nothing is claimed where the gate says no."""
+    pixels, truth = load_film(record.frontal), outline(record)
+    told: tuple[float, float] | None = None
     if system.gate is not None:
-        told = gate_probability(system.gate, frame(pixels, system.gate_size).pixels, tta=tta)
-        if told < cut:
-            return np.zeros_like(pixels), told
+        told = gate_probabilities(system.gate, frame(pixels, system.gate_size).pixels)
     framed = frame(pixels, system.mask_size)
-    probability = framed.grid.invert(mask_probability(system.mask, framed.pixels, tta=tta))
-    return probability, float(probability.sum()) if told is None else told
+    shares = [framed.grid.invert(each) for each in mask_probabilities(system.mask, framed.pixels)]
+    found = {}
+    for way, looks, cut in (("argmax", 0, HALF), ("threshold", 0, None), ("tta", 1, None)):
+        share = shares[looks]
+        score = float(share.sum()) if told is None else told[looks]
+        if told is not None and score < (system.gate_threshold if cut is None else cut):
+            share = np.zeros_like(share)
+        found[way] = (count_above([(share, truth)]), score)
+    return found

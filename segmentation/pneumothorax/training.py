@@ -18,10 +18,13 @@ from torch import nn
 from torch.optim import Adam, Optimizer
 from torch.utils.data import Dataset
 
+from segmentation.dealing import Dealt
+from segmentation.films import answers, plane_dice
+from segmentation.losses.bce import bce_loss
 from segmentation.losses.jaccard import jaccard_loss
-from segmentation.pneumothorax.augmentation import training_transform
-from segmentation.pneumothorax.cases import PneumothoraxRecipe, label, outline, part
-from segmentation.pneumothorax.comparison import HALF, dices, figures, rows_of
+from segmentation.pneumothorax.augmentation import placed, shown
+from segmentation.pneumothorax.cases import PneumothoraxRecipe, cases, label, outline, part
+from segmentation.pneumothorax.comparison import dices, figures, rows_of
 from segmentation.pneumothorax.network import (
     DECODER,
     MASK_ENCODERS,
@@ -29,11 +32,13 @@ from segmentation.pneumothorax.network import (
     load_backbone,
     unfreeze,
 )
-from segmentation.pneumothorax.reading import System, read_films
+from segmentation.pneumothorax.reading import System
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.errors import RecipeError
+from suite.training.bank import Bank
+from suite.training.batch_augment import warp
 from suite.training.evaluation import Evaluation, Figure
-from suite.training.films import FilmSet, load_film
+from suite.training.films import load_film
 from suite.training.gallery import GalleryFilm, Overlay
 from suite.training.recipe import Recipe
 from suite.training.schedule import OneCycle
@@ -57,6 +62,9 @@ class MaskRecipe(PneumothoraxRecipe):
     encoder: Literal[MASK_ENCODERS] = "resnet34"  # type: ignore[valid-type]
     decoder: tuple[int, ...] = Field(
         DECODER, min_length=5, max_length=5, description="channels, deepest first"
+    )
+    loss: Literal["jaccard", "jaccard+bce"] = Field(
+        "jaccard", description="the paper's, or with cross-entropy, which finds small masks sooner"
     )
     frozen_epochs: int = Field(0, ge=0, description="first epochs in which the encoder is held; paper: 6")
     learn_from: Literal["positives", "all"] = Field("positives", description="all: the baseline")
@@ -86,6 +94,8 @@ class MaskTask(Task):
 
     def __init__(self, recipe: MaskRecipe, data: Mapping[str, Manifest]) -> None:
         super().__init__(recipe, data)
+        self._banks: dict[SplitName, Bank] = {}
+        self._dealt: Dealt | None = None
         if not self._part("train"):
             raise RecipeError("the data has no film with a pneumothorax to learn from; give other data.")
         for key in self.companion_weights:
@@ -143,28 +153,41 @@ class MaskTask(Task):
 
     def start_epoch(self, epoch: int) -> None:
         unfreeze(self.modules["model"], epoch >= self.recipe.frozen_epochs)
+        if self._dealt is not None:
+            self._dealt.deal(epoch)
 
     def training_set(self) -> Dataset[Batch]:
-        transform = training_transform(self.recipe.appearance)
-        return FilmSet(self._part("train"), self.recipe.size, masks=outline, transform=transform)
+        rows = range(len(self._bank("train")))
+        self._dealt = Dealt([rows], [1.0], self.recipe.films_per_epoch, self.recipe.seed)
+        return self._dealt
+
+    def _bank(self, name: SplitName) -> Bank:
+        """The films of a part that are learned from, decoded once."""
+        if name not in self._banks:
+            self._banks[name] = cases(self._part(name), self.recipe.size)
+        return self._banks[name]
 
     def training_step(
         self, fabric: Fabric, wrapped: Mapping[str, Any], optimizers: Mapping[str, Any], batch: Batch
     ) -> dict[str, float]:
-        film = batch["film"].contiguous(memory_format=torch.channels_last)
-        loss = jaccard_loss(wrapped["model"](film), batch["mask"])
+        drawn = self._bank("train").to(fabric.device).gather(batch["index"])
+        grid = placed(drawn["film"])
+        film = shown(warp(drawn["film"], grid), self.recipe.appearance)
+        gas = warp(drawn["mask"], grid, nearest=True)
+        logits = wrapped["model"](film.contiguous(memory_format=torch.channels_last))
+        loss = jaccard_loss(logits, gas)
+        if self.recipe.loss == "jaccard+bce":
+            loss = loss + bce_loss(logits, gas)
         optimizers["model"].zero_grad()
         fabric.backward(loss)
         optimizers["model"].step()
         return {"loss": float(loss.detach())}
 
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
-        """Validation: Dice at 0.5 on the films learned from. Test: every figure of ``comparison.figures``."""
-        own = System(model, self.recipe.size)
+        """Validation: Dice at 0.5 on the network's own grid. Test: every figure of ``comparison.figures``."""
         if split != "test":
-            counts = read_films(own, self._part(split), tta=False).counts
-            dice = counts.curve()[int(np.argmin(np.abs(counts.thresholds - HALF)))]
-            return Evaluation({"dice": Figure(float(dice), n=len(counts.true))})
+            return self._validated(model, self._bank(split))
+        own = System(model, self.recipe.size)
         systems = self._systems(own)
         test = self._part("test", every=True)
         rows, chosen = rows_of(systems, self._part("validation", every=True), test)
@@ -179,6 +202,14 @@ class MaskTask(Task):
         ]
         return Evaluation(found, rows, NOTES, {"operating_point": chosen[name]}, gallery=gallery)
 
+    def _validated(self, model: nn.Module, bank: Bank) -> Evaluation:
+        """Dice per film of a kind that is learned from; 1 for an empty mask of a film without gas."""
+        found = [
+            plane_dice(logits > 0, batch["mask"] > 0.5)[:, 0].cpu() for batch, logits in answers(model, bank)
+        ]
+        dice = torch.cat(found) if found else torch.full((1,), torch.nan)
+        return Evaluation({"dice": Figure(float(dice.mean()), n=len(bank))})
+
     def _systems(self, own: System) -> dict[str, System]:
         """This network, as what it was trained for, and those it is compared with."""
         recipe = self.recipe
@@ -187,7 +218,7 @@ class MaskTask(Task):
         gate = recipe.gate_weights
         systems = {"one_case": own.behind(Path(gate))} if gate else {"positives": own}
         if recipe.baseline_weights:
-            systems["baseline"] = System.load(Path(recipe.baseline_weights))
+            systems["baseline"] = System.load(Path(recipe.baseline_weights), own.device)
         return systems
 
 

@@ -8,19 +8,30 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn.functional import cross_entropy as mean_cross_entropy
 
+from segmentation.films import answers, over_films
 from segmentation.tissues import calibration
 from segmentation.tissues.network import CLASSES
 from segmentation.tissues.parts import part_of
-from segmentation.tissues.pixels import Counts, PixelCounts, areas_under_curve, shares, weighted
+from segmentation.tissues.pixels import (
+    Counts,
+    PixelCounts,
+    areas_under_curve,
+    confusion_of,
+    shares,
+    weighted,
+)
 from segmentation.tissues.stage import tissue_probabilities
 from segmentation.tissues.thresholds import called
 from segmentation.tissues.truth import tissue_classes
 from suite.datasets.manifest import Record
 from suite.study import FloatImage, Mask
-from suite.training.evaluation import Figure
+from suite.training.bank import Bank
+from suite.training.evaluation import Evaluation, Figure
 from suite.training.films import load_film
 from suite.training.gallery import GalleryFilm, Overlay
 from suite.training.intervals import bootstrap
@@ -84,15 +95,38 @@ def measure(
     network: nn.Module, records: Sequence[Record], size: int, soft_thresholds: dict[str, float] | None = None
 ) -> Films:
     """Run a network over films and count. ``soft_thresholds`` go by body part; 0 where there is none."""
-    counts, losses, controlled = [], [], []
-    for record in records:
+    thresholds = soft_thresholds or {}
+
+    def count(record: Record) -> tuple[PixelCounts, float, Counts]:
         probabilities, _ = tissue_probabilities(network, load_film(record.frontal), size)
         truth = tissue_classes(record)
-        counts.append(PixelCounts.of(probabilities, truth))
-        losses.append(cross_entropy(probabilities, truth))
-        calls = called(probabilities, (soft_thresholds or {}).get(part_of(record), 0.0))
-        controlled.append(PixelCounts.of(probabilities, truth, calls).confusion)
+        counts = PixelCounts.of(probabilities, truth)
+        calls = called(probabilities, thresholds.get(part_of(record), 0.0))
+        controlled = confusion_of(truth, calls) if thresholds else counts.confusion
+        return counts, cross_entropy(probabilities, truth), controlled
+
+    counts, losses, controlled = zip(*over_films(count, records), strict=True)
     return Films(records, PixelCounts.stack(counts), np.array(losses), np.stack(controlled))
+
+
+def validated(network: nn.Module, bank: Bank) -> Evaluation:
+    """Loss and F1 on the network's own grid, between epochs: every film weighs the same in the loss.
+
+    Args:
+        network: one of ``segmentation.tissues.network.NETWORKS``.
+        bank: ``film`` (1, size, size) and its classes ``mask`` (1, size, size).
+    """
+    loss, confusion = 0.0, torch.zeros(len(CLASSES) ** 2, dtype=torch.int64)
+    for batch, logits in answers(network, bank):
+        truth = batch["mask"][:, 0].long()
+        loss += float(mean_cross_entropy(logits, truth)) * len(truth)
+        places = (truth * len(CLASSES) + logits.argmax(1)).flatten()
+        confusion += torch.bincount(places, minlength=len(CLASSES) ** 2).cpu()
+    table = confusion.view(len(CLASSES), len(CLASSES)).numpy()
+    f1 = shares(table)["f1"]
+    found = {"loss": loss / len(bank), "f1": weighted(f1, table)}
+    found |= {f"f1_{name}": float(value) for name, value in zip(CLASSES, f1, strict=True)}
+    return Evaluation({name: Figure(value, n=len(bank)) for name, value in found.items()})
 
 
 def cross_entropy(probabilities: FloatImage, truth: Mask) -> float:
@@ -145,15 +179,6 @@ def figures(films: Films, rng: np.random.Generator) -> dict[str, Figure]:
 
 def _over(counts: PixelCounts, statistic: Statistic) -> Callable[[NDArray[np.intp]], float]:
     return lambda rows: statistic(counts.total(rows))
-
-
-def values(films: Films) -> dict[str, Figure]:
-    """The same figures without intervals, for validation between epochs."""
-    total = films.counts.total()
-    found = {"loss": Figure(float(films.losses.mean()), n=len(films.records))}
-    return found | {
-        name: Figure(statistic(total), n=len(films.records)) for name, statistic in statistics().items()
-    }
 
 
 def differences(first: Films, second: Films, rng: np.random.Generator) -> dict[str, Figure]:

@@ -16,6 +16,20 @@ def part_of(record: Record) -> str:
     return record.attributes.get("part", UNNAMED)
 
 
+def at_most(manifest: Manifest, count: int) -> Manifest:
+    """The first ``count`` films of each body part, 0: all, so that no part outweighs the others.
+
+    Which they are depends on the films' names, not on their order.
+    """
+    if not count:
+        return manifest
+    kept: set[str] = set()
+    for part in {part_of(record) for record in manifest}:
+        names = [record.id for record in manifest if part_of(record) == part]
+        kept.update(sorted(names, key=lambda name: _draw(0, manifest.name, name))[:count])
+    return Manifest(manifest.name, tuple(record for record in manifest if record.id in kept))
+
+
 def split_by_part(manifest: Manifest, seed: int = 0, shares: tuple[float, float] = (0.1, 0.2)) -> Split:
     """Train, validation and test parts of a set, drawn within each body part.
 

@@ -37,18 +37,17 @@ class PixelCounts:
     correct: Counts
 
     @classmethod
-    def of(cls, probabilities: FloatImage, truth: Mask, called: Mask | None = None) -> Self:
+    def of(cls, probabilities: FloatImage, truth: Mask) -> Self:
         """Counts of one film.
 
         Args:
             probabilities: (3, H, W), adding up to 1.
             truth: (H, W), 0 open beam, 1 soft tissue, 2 bone.
-            called: the class given to each pixel; the most probable one unless stated.
         """
         classes = len(CLASSES)
         planes = probabilities.reshape(classes, -1)
         true = truth.ravel().astype(np.int64)
-        call = (planes.argmax(axis=0) if called is None else called.ravel()).astype(np.int64)
+        call = planes.argmax(axis=0)
         steps = np.clip((planes * BINS).astype(np.int64), 0, BINS - 1)
         own = steps[call, np.arange(call.size)]
         place = call * BINS + own
@@ -57,7 +56,7 @@ class PixelCounts:
             for index in range(classes)
         ]
         return cls(
-            np.bincount(true * classes + call, minlength=classes**2).reshape(classes, classes),
+            confusion_of(true, call),
             np.stack(histograms),
             np.bincount(place, minlength=classes * BINS).reshape(classes, BINS),
             np.bincount(place[call == true], minlength=classes * BINS).reshape(classes, BINS),
@@ -76,6 +75,13 @@ class PixelCounts:
             return PixelCounts(*(field.sum(axis=0) for field in fields))
         times = np.bincount(rows, minlength=len(self.confusion))
         return PixelCounts(*(np.tensordot(times, field, axes=1) for field in fields))
+
+
+def confusion_of(truth: Mask, called: Mask) -> Counts:
+    """Pixels by true class (rows) and called class (columns), (3, 3), of two maps (H, W)."""
+    classes = len(CLASSES)
+    places = truth.ravel().astype(np.int64) * classes + called.ravel()
+    return np.bincount(places, minlength=classes**2).reshape(classes, classes)
 
 
 def shares(confusion: Counts) -> dict[str, Numbers]:

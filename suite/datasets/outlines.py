@@ -46,7 +46,7 @@ def has_organs(record: Record) -> bool:
 
 def has_lungs(record: Record) -> bool:
     """Whether the film's lungs are outlined, side by side or together."""
-    return has_sides(record) or "lungs" in record.targets
+    return has_sides(record) or "lungs" in record.targets or "lung_mask" in record.targets
 
 
 def has_sides(record: Record) -> bool:

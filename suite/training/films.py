@@ -94,7 +94,7 @@ class FilmSet(Dataset[Mapping[str, Tensor]]):
             framed = frame(pixels, size)
             self.films.append(torch.from_numpy(np.rint(framed.pixels * 65535).astype(np.uint16)))
             if masks is not None and self.masks is not None:
-                planes = _on_film(masks(record), pixels.shape, record)
+                planes = planes_on_film(masks(record), pixels.shape, record)
                 framed_planes = [
                     framed.grid.apply(planes[..., index], "nearest") for index in range(planes.shape[-1])
                 ]
@@ -116,7 +116,7 @@ class FilmSet(Dataset[Mapping[str, Tensor]]):
         return plain
 
 
-def _on_film(planes: Mask, shape: tuple[int, ...], record: Record) -> Mask:
+def planes_on_film(planes: Mask, shape: tuple[int, ...], record: Record) -> Mask:
     """Planes at the film's shape; outlines drawn on another matrix of the same film are resized."""
     planes = planes if planes.ndim == 3 else planes[..., None]
     rows, columns = shape

@@ -40,7 +40,9 @@ def bootstrap(
     replicates = []
     for _ in range(draws):
         chosen = rng.integers(0, len(groups), len(groups))
-        replicates.append(statistic(np.concatenate([groups[index] for index in chosen])))
+        # one film a patient: no need to put their rows together
+        rows = order[chosen] if len(groups) == len(owners) else np.concatenate([groups[c] for c in chosen])
+        replicates.append(statistic(rows))
     kept = np.asarray(replicates)[~np.isnan(replicates)]
     low, high = np.percentile(kept, (2.5, 97.5)) if kept.size else (np.nan, np.nan)
     return Figure(statistic(np.arange(len(owners))), float(low), float(high), len(owners))

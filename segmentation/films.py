@@ -1,0 +1,68 @@
+"""Films with their outlines as a network sees them, many at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from suite.datasets.manifest import Record
+from suite.framing import frame
+from suite.study import Mask
+from suite.training.bank import Bank, Planes
+from suite.training.films import load_film, planes_on_film
+
+Measured = TypeVar("Measured")
+
+THREADS = 8
+"""Most films that are read at a time: reading one leaves the interpreter free for about half of the time."""
+
+BATCH = 16
+"""Films a network sees at a time when it is measured on its own grid."""
+
+
+def framed_planes(record: Record, size: int, masks: Callable[[Record], Mask]) -> Planes:
+    """The film and its masks on a network's input.
+
+    Args:
+        record: a study with outlines.
+        size: side of the input.
+        masks: reads the outlines (H, W, M) or (H, W), any small numbers.
+
+    Returns:
+        ``film`` float32 (1, size, size) in [0, 1]; ``mask`` uint8 (M, size, size), as read.
+    """
+    pixels = load_film(record.frontal)
+    framed = frame(pixels, size)
+    planes = planes_on_film(masks(record), pixels.shape, record)
+    on_input = [framed.grid.apply(planes[..., index], "nearest") for index in range(planes.shape[-1])]
+    return {"film": framed.pixels[None], "mask": np.stack(on_input)}
+
+
+def over_films(measure: Callable[[Record], Measured], records: Sequence[Record]) -> list[Measured]:
+    """``measure`` of every record, in their order, several read at a time."""
+    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
+        return list(pool.map(measure, records))
+
+
+def answers(model: nn.Module, bank: Bank) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+    """What a network says of a bank's ``film`` planes: batches as gathered, and logits in float32."""
+    device = next(model.parameters()).device
+    bank.to(device)
+    for first in range(0, len(bank), BATCH):
+        batch = bank.gather(torch.arange(first, min(first + BATCH, len(bank)), device=device))
+        with torch.inference_mode():
+            film = batch["film"].contiguous(memory_format=torch.channels_last)
+            yield batch, model(film).float()
+
+
+def plane_dice(predicted: Tensor, truth: Tensor) -> Tensor:
+    """Dice of boolean planes (B, M, H, W), per film and plane (B, M); 1 where both are empty."""
+    hits = (predicted & truth).sum((-2, -1)).double()
+    total = predicted.sum((-2, -1)).double() + truth.sum((-2, -1)).double()
+    return torch.where(total > 0, 2 * hits / total.clamp_min(1), torch.ones_like(total))

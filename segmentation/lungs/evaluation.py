@@ -1,0 +1,221 @@
+"""How lung outlines are measured: overlap and distance by side, and how much of a hidden lung is found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from segmentation.films import answers, over_films, plane_dice
+from segmentation.lungs.stage import SIDES, Lungs, read_lungs
+from segmentation.lungs.truth import knows_whole, lung_planes
+from segmentation.scores import dice, outline_distances
+from suite.datasets.manifest import Record
+from suite.datasets.outlines import has_sides, lung_union
+from suite.datasets.phantom import finding_mask
+from suite.findings import CODES
+from suite.study import Mask
+from suite.training.bank import Bank
+from suite.training.cross_table import figures_by_dataset
+from suite.training.evaluation import Evaluation, Figure
+from suite.training.films import load_film
+from suite.training.gallery import GalleryFilm, Overlay
+from suite.training.intervals import mean_figure
+
+POOR_DICE = 0.8
+"""Below this an outline is of no use; the share of such films says more than a mean."""
+
+OPAQUE = ("pleural_effusion", "consolidation", "atelectasis")
+"""Findings that hide a lung: its outline is cut short where a network takes what is white for no lung."""
+
+JSRT_MILLIMETRES = 2048 * 0.175
+"""Side of a JSRT film: 2048 pixels of 0.175 mm."""
+
+NOTES = (
+    "Dice per film at the outlines' own resolution, hd95 the 95th-percentile Hausdorff distance in mm at "
+    "the detector; intervals by bootstrap over patients.",
+    "covid_lungs: sides are parted at the midline between the lungs; its left outlines include the lung "
+    "behind the heart, so that right lungs are compared; left_whole is the left one with its hidden part.",
+    "found_*: share of the lung under a finding that the visible outline has; found_hidden: share of the "
+    "lung behind heart and diaphragm that the whole outline has. Both on computed films.",
+)
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def validated(model: nn.Module, bank: Bank) -> Evaluation:
+    """Mean Dice of the visible fields on the network's own grid, real and computed films weighing the same.
+
+    The two kinds are told apart by what is known of them.
+    """
+    scores, kinds = [], []
+    for batch, logits in answers(model, bank):
+        scores.append(plane_dice(logits > 0, batch["mask"] > 0.5).cpu())
+        kinds.append(batch["known"][:, -1].cpu() > 0)
+    every, whole = torch.cat(scores), torch.cat(kinds)
+    visible = every[:, :2].mean(1)
+    parts = [float(visible[kind].mean()) for kind in (whole, ~whole) if kind.any()]
+    figures = {"dice": Figure(sum(parts) / len(parts), n=len(every))}
+    if whole.any() and every.shape[1] > 2:
+        figures["dice_whole"] = Figure(float(every[whole][:, 2:].mean()), n=int(whole.sum()))
+    return Evaluation(figures)
+
+
+def measured_on(
+    model: nn.Module, size: int, films: Mapping[str, tuple[Record, ...]], seed: int
+) -> Evaluation:
+    """Figures of every data set, the first one's without a prefix.
+
+    Args:
+        model: the network.
+        size: side of its input.
+        films: the records of each set.
+        seed: of the bootstrap.
+    """
+    rng = np.random.default_rng(seed)
+    figures: dict[str, Figure] = {}
+    every: list[dict[str, Any]] = []
+    gallery: list[GalleryFilm] = []
+    for dataset, records in films.items():
+        row = _sided_row if all(map(has_sides, records)) else _parted_row
+        rows = [{"dataset": dataset, **each} for each in over_films(partial(row, model, size), records)]
+        prefix = f"{dataset.replace('-', '_')}_" if every or dataset != "jsrt" else ""
+        figures |= _figures(rows, prefix, rng)
+        gallery += [
+            GalleryFilm(f"{dataset} {record.id}", _telling(each), partial(_overlay, model, size, record))
+            for record, each in zip(records, rows, strict=True)
+        ]
+        every += rows
+    scores = ("dice", "right", "left")
+    return Evaluation(
+        figures,
+        every,
+        NOTES,
+        spread=scores,
+        gallery=gallery,
+        by_dataset=figures_by_dataset(every, scores, rng),
+    )
+
+
+def _figures(rows: Rows, prefix: str, rng: np.random.Generator) -> dict[str, Figure]:
+    """Means over the films that have each figure; a figure no film has is left out."""
+    owners = [str(row["patient"]) for row in rows]
+    columns = dict.fromkeys(key for row in rows for key in row if key not in ("dataset", "film", "patient"))
+    values = {key: np.array([float(row.get(key, math.nan)) for row in rows]) for key in columns}
+    known = {key: each for key, each in values.items() if not np.isnan(each).all()}
+    found = {f"{prefix}{key}": mean_figure(each, owners, rng) for key, each in known.items()}
+    poor = (values["right"] < POOR_DICE).astype(np.float64)
+    return {**found, f"{prefix}share_below_{POOR_DICE:.2f}_right": mean_figure(poor, owners, rng)}
+
+
+def _telling(row: Mapping[str, Any]) -> float:
+    """The score by which a film gets into the gallery."""
+    return float(row["right"] if "left_whole" in row else row["dice"])
+
+
+def _predict(model: nn.Module, size: int, record: Record) -> Lungs:
+    return read_lungs(model, load_film(record.frontal), size, next(model.parameters()).device)
+
+
+def _sided_row(model: nn.Module, size: int, record: Record) -> dict[str, Any]:
+    """What is measured on a film whose sides are told apart."""
+    truth, lungs = lung_planes(record), _predict(model, size, record)
+    rows, columns = truth.shape[:2]
+    visible = at_shape(lungs.visible, (rows, columns))
+    row: dict[str, Any] = {
+        "film": record.id,
+        "patient": record.patient_id,
+        "dice": dice((visible > 0).astype(np.uint8), truth[..., :2].max(axis=-1)),
+    }
+    spacing = _spacing(record, rows, columns)
+    for plane, (side, value) in enumerate(SIDES.items()):
+        own = (visible == value).astype(np.uint8)
+        row[side] = dice(own, truth[..., plane])
+        if spacing is not None:
+            row[f"hd95_{side}_mm"] = outline_distances(own, truth[..., plane], spacing).hd95
+    if knows_whole(record):
+        row |= _hidden(record, truth, visible, lungs.whole)
+    return row
+
+
+def _hidden(record: Record, truth: Mask, visible: Mask, whole: Mask | None) -> dict[str, float]:
+    """How much of what a film hides is found, on a computed film that knows it."""
+    field, lung = truth[..., :2].max(axis=-1) > 0, truth[..., 2:].max(axis=-1) > 0
+    found = {}
+    for code in OPAQUE:
+        if record.labels[CODES.index(code)] == 1.0:
+            found[f"found_{code}"] = _share(visible > 0, field & (finding_mask(record, code) > 0))
+    if whole is not None:
+        row = at_shape(whole, (truth.shape[0], truth.shape[1]))
+        found["whole"] = dice((row > 0).astype(np.uint8), lung.astype(np.uint8))
+        found["found_hidden"] = _share(row > 0, lung & ~field)
+    return found
+
+
+def _share(found: npt.NDArray[np.bool_], there: npt.NDArray[np.bool_]) -> float:
+    total = np.count_nonzero(there)
+    return np.count_nonzero(found & there) / total if total else math.nan
+
+
+def _parted_row(model: nn.Module, size: int, record: Record) -> dict[str, Any]:
+    """Right and left Dice where the truth does not tell the sides apart: each half is judged by the midline.
+
+    The midline is halfway between the two lungs of the human outline.
+    """
+    truth, lungs = _union(record), _predict(model, size, record)
+    shape = (truth.shape[0], truth.shape[1])
+    visible = (at_shape(lungs.visible, shape) > 0).astype(np.uint8)
+    middle = _midline(truth)
+    row = {
+        "film": record.id,
+        "patient": record.patient_id,
+        "dice": dice(visible, truth),
+        "right": dice(visible[:, :middle], truth[:, :middle]),
+        "left": dice(visible[:, middle:], truth[:, middle:]),
+        "left_whole": math.nan,
+    }
+    if lungs.whole is not None:
+        whole = (at_shape(lungs.whole, shape) > 0).astype(np.uint8)
+        row["left_whole"] = dice(whole[:, middle:], truth[:, middle:])
+    return row
+
+
+def _union(record: Record) -> Mask:
+    return (lung_union(record) > 0).astype(np.uint8)
+
+
+def _midline(truth: Mask) -> int:
+    """Column with the fewest lung pixels in the middle third of the lungs' width."""
+    columns = np.flatnonzero(truth.any(axis=0))
+    first, last = int(columns[0]), int(columns[-1])
+    third = (last - first) // 3
+    counts = truth[:, first + third : last - third].sum(axis=0)
+    lowest = np.flatnonzero(counts == counts.min())
+    return first + third + int(lowest[len(lowest) // 2])
+
+
+def _spacing(record: Record, rows: int, columns: int) -> tuple[float, float] | None:
+    """Row and column spacing of the outlines in mm at the detector, where the data set knows it."""
+    if "organs" in record.targets or "right_clavicle" in record.targets:
+        return JSRT_MILLIMETRES / rows, JSRT_MILLIMETRES / columns
+    stated = record.attributes.get("spacing_mm")
+    return (float(stated), float(stated)) if stated else None
+
+
+def at_shape(mask: Mask, shape: tuple[int, int]) -> Mask:
+    """A mask on the film's matrix brought to the outline's, which may be finer (JSRT: 224 and 512)."""
+    if mask.shape == shape:
+        return mask
+    return np.asarray(cv2.resize(mask, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST_EXACT))
+
+
+def _overlay(model: nn.Module, size: int, record: Record) -> Overlay:
+    truth = lung_planes(record)[..., :2] if has_sides(record) else _union(record)
+    return Overlay(load_film(record.frontal), truth, _predict(model, size, record).visible)
