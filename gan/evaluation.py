@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from gan.breaks import break_scores, breaks_of, healed_by_kind, is_fractured, unbroken_pair
 from gan.contact import ContactFilm, draw_contact_sheet
 from gan.hardware import hardware_scores
 from gan.pairs import AS_TRUE, BonePair, pair_of
@@ -77,6 +78,8 @@ def measured_on_test(model: nn.Module, parts: Parts, validation: Parts, recipe: 
     for dataset, records in parts.items():
         kept = records[: recipe.test_films or None]
         own = list(_rows(model, kept, dataset, recipe))
+        if dataset == "phantom":
+            _add_breaks(model, kept, own, recipe)
         by_dataset[dataset] = _figures(own, rng)
         figures |= {_prefix(dataset, parts) + name: figure for name, figure in by_dataset[dataset].items()}
         pictures[f"films_{dataset}.png"] = partial(_draw, model, kept, own, recipe)
@@ -144,6 +147,20 @@ def _computed_scores(record: Record, pair: BonePair, layer: FloatImage) -> Row:
     if "low" in record.targets and "high" in record.targets:
         row |= hardware_scores(record, pair, layer)
     return row
+
+
+def _add_breaks(model: nn.Module, records: Sequence[Record], rows: Sequence[Row], recipe: BoneRecipe) -> None:
+    """Complete the rows of fractured chests; each has to be computed again without its fractures."""
+    fractured = [index for index, record in enumerate(records) if is_fractured(record)]
+    for index in fractured[: recipe.break_films]:
+        record = records[index]
+        broken, whole = pair_of(record), unbroken_pair(record.frontal)
+        layers = [predicted_layer(model, pair, recipe) for pair in (broken, whole)]
+        spacing = float(record.attributes["spacing_mm"])
+        breaks = breaks_of(record)
+        scores = break_scores(broken, layers[0], whole, layers[1], spacing)
+        rows[index].update({"break_step_mm": breaks.step_mm, **scores})
+        rows[index].update(healed_by_kind(breaks, scores["break_contrast"]))
 
 
 def _figures(rows: Sequence[Row], rng: np.random.Generator) -> dict[str, Figure]:
