@@ -80,18 +80,15 @@ def breaks_of(record: Record) -> Breaks:
     return Breaks(max(one["step_mm"] for one in broken), any(one["callus"] > 0 for one in broken))
 
 
-def is_fractured(record: Record) -> bool:
-    """Whether a fracture shows on a computed chest's film."""
-    return "finding_fracture" in record.targets
-
-
 @lru_cache(maxsize=256)
 def _settings(folder: Path) -> CohortSettings:
     path = folder / "cohort.json"
     try:
         content: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise DatasetError(f"{path}: cannot be read; make the cohort again with `radsuite phantom`.") from error
+        raise DatasetError(
+            f"{path}: cannot be read; make the cohort again with `radsuite phantom`."
+        ) from error
     if content.get("radsuite") != __version__:
         raise DatasetError(
             f"{path}: the cohort was made by version {content.get('radsuite')}, which drew other patients; "
@@ -207,4 +204,3 @@ def healed_by_kind(breaks: Breaks, contrast: float) -> dict[str, float]:
         return {}
     gone = float(contrast < HEALED)
     return {"healed": gone, f"healed_{breaks.kind}": gone, f"break_contrast_{breaks.kind}": contrast}
-

@@ -1,4 +1,4 @@
-"""A contact sheet: film, true soft-tissue image, predicted one, both layers, and what is left of the bones."""
+"""A contact sheet: film, soft tissue and layer, true and predicted, and what is left of the bones."""
 
 from __future__ import annotations
 

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from gan.breaks import break_scores, breaks_of, healed_by_kind, is_fractured, unbroken_pair
+from gan.breaks import break_scores, breaks_of, healed_by_kind, unbroken_pair
 from gan.contact import ContactFilm, draw_contact_sheet
 from gan.hardware import hardware_scores
-from gan.pairs import AS_TRUE, BonePair, pair_of
+from gan.pairs import AS_TRUE, BonePair, is_fractured, kept_pair
 from gan.recipe import BoneRecipe
 from gan.residual import Limits, residual_energy
-from gan.scores import edge_residual, lesion_scores, ms_ssim, psnr, suppression_scores
+from gan.scores import edge_residual, lesion_scores, psnr, suppression_scores
 from gan.suppression import bone_layer
 from suite.datasets import phantom
 from suite.datasets.manifest import Record
@@ -52,7 +52,7 @@ def measured_on_validation(model: nn.Module, parts: Parts, recipe: BoneRecipe) -
     rows: list[Row] = []
     for dataset, records in parts.items():
         for record in records[: recipe.validation_films]:
-            pair = pair_of(record)
+            pair = kept_pair(record)
             inside = pair.lungs > 0
             own = psnr((pair.bone - predicted_layer(model, pair, recipe))[inside])
             rows.append({"dataset": dataset, "psnr": own, "psnr_gain": own - psnr(pair.bone[inside])})
@@ -76,21 +76,22 @@ def measured_on_test(model: nn.Module, parts: Parts, validation: Parts, recipe: 
     by_dataset: dict[str, Mapping[str, Figure]] = {}
     pictures: dict[str, Callable[[Path], None]] = {}
     for dataset, records in parts.items():
-        kept = records[: recipe.test_films or None]
-        own = list(_rows(model, kept, dataset, recipe))
+        shown = records[: recipe.test_films or None]
+        own = list(_rows(model, shown, dataset, recipe))
         if dataset == "phantom":
-            _add_breaks(model, kept, own, recipe)
+            _add_breaks(model, shown, own, recipe)
         by_dataset[dataset] = _figures(own, rng)
         figures |= {_prefix(dataset, parts) + name: figure for name, figure in by_dataset[dataset].items()}
-        pictures[f"films_{dataset}.png"] = partial(_draw, model, kept, own, recipe)
+        pictures[f"films_{dataset}.png"] = partial(_draw, model, shown, own, recipe)
         rows += own
     notes = (
         "Bone-suppressed image against the true one, peak 1, inside the lungs unless the name says whole; "
         "identity: the film itself. edge_residual: what is left of bone edges, 1 in the film itself.",
     )
+    kept = [record for records in validation.values() for record in records[: recipe.validation_films]]
     limits = Limits.of(
         residual_energy(predicted_layer(model, pair, recipe), pair.film, pair.lungs)
-        for pair in (pair_of(record) for records in validation.values() for record in records[: recipe.validation_films])
+        for pair in map(kept_pair, kept)
     )
     return Evaluation(
         figures,
@@ -112,7 +113,7 @@ def _rows(model: nn.Module, records: Sequence[Record], dataset: str, recipe: Bon
 
     def predicted() -> Iterator[tuple[Record, BonePair, FloatImage]]:
         for record in records:
-            pair = pair_of(record)
+            pair = kept_pair(record)
             yield record, pair, predicted_layer(model, pair, recipe)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -124,14 +125,10 @@ def _rows(model: nn.Module, records: Sequence[Record], dataset: str, recipe: Bon
 def row_of(record: Record, dataset: str, pair: BonePair, layer: FloatImage) -> Row:
     """All scores of one film, those of doing nothing beside them."""
     truth = np.clip(pair.film - pair.bone, 0.0, 1.0)
-    whole = np.ones_like(pair.lungs)
     row: Row = {"film": record.id, "patient": record.patient_id, "dataset": dataset}
     for prefix, soft in (("", pair.film - layer), ("identity_", pair.film)):
-        inside = suppression_scores(pair.film, truth, soft, pair.lungs)
-        outside = suppression_scores(pair.film, truth, soft, whole)
-        row |= {prefix + key: value for key, value in inside.items()}
-        row |= {f"{prefix}whole_{key}": outside[key] for key in ("psnr", "ssim", "mae")}
-        row[f"{prefix}ms_ssim"] = ms_ssim(truth, soft)
+        scores = suppression_scores(pair.film, truth, soft, pair.lungs)
+        row |= {prefix + key: value for key, value in scores.items()}
     row["psnr_gain"] = row["psnr"] - row["identity_psnr"]
     row["edge_residual"] = edge_residual(pair.bone, layer, pair.lungs)
     if dataset == "phantom":
@@ -154,7 +151,7 @@ def _add_breaks(model: nn.Module, records: Sequence[Record], rows: Sequence[Row]
     fractured = [index for index, record in enumerate(records) if is_fractured(record)]
     for index in fractured[: recipe.break_films]:
         record = records[index]
-        broken, whole = pair_of(record), unbroken_pair(record.frontal)
+        broken, whole = kept_pair(record), unbroken_pair(record.frontal)
         layers = [predicted_layer(model, pair, recipe) for pair in (broken, whole)]
         spacing = float(record.attributes["spacing_mm"])
         breaks = breaks_of(record)
@@ -178,7 +175,7 @@ def _draw(
     places = np.unique(np.linspace(0, len(order) - 1, min(SHEET_FILMS, len(order))).round().astype(int))
     films = []
     for index in order[places]:
-        pair = pair_of(records[index])
+        pair = kept_pair(records[index])
         caption = f"{rows[index]['film']}: {rows[index]['psnr_gain']:+.1f} dB"
         films.append(ContactFilm(caption, pair.film, pair.bone, predicted_layer(model, pair, recipe)))
     draw_contact_sheet(films, path)

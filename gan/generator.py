@@ -114,9 +114,7 @@ class MultiScaleGenerator(nn.Module):
         skips = [0, *reversed(widths[:-1])]
         outs = [8 * base] * (depth - 4) + [4 * base, 2 * base, base, base // 2]
         ins = [widths[-1], *outs[:-1]]
-        self.downs = nn.ModuleList(
-            _down(a, b, norm) for a, b in zip([1, *widths[:-1]], widths, strict=True)
-        )
+        self.downs = nn.ModuleList(_down(a, b, norm) for a, b in zip([1, *widths[:-1]], widths, strict=True))
         self.ups = nn.ModuleList(
             _up(channels + skip, out, norm) for channels, skip, out in zip(ins, skips, outs, strict=True)
         )

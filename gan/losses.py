@@ -1,4 +1,4 @@
-"""Losses: hinge (SAGAN), least squares (MCA-Net) or logistic (pix2pix), and an L1 that looks where bone is."""
+"""Hinge (SAGAN), least squares (MCA-Net) or logistic loss (pix2pix), and an L1 that looks where bone is."""
 
 from __future__ import annotations
 

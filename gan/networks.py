@@ -23,6 +23,11 @@ def build_generator(network: NetworkName = "mca", **arguments: Any) -> nn.Module
     return ResNetUNet(**arguments) if network == "resnet34-unet" else PlainUNet(**arguments)
 
 
+def least_size(network: NetworkName, depth: int = DEPTH) -> int:
+    """The smallest side of a network's input: instance normalisation needs two pixels at the bottom."""
+    return stride_of(network, depth) * (2 if network == "mca" else 1)
+
+
 def stride_of(network: NetworkName, depth: int = DEPTH) -> int:
     """What both sides of a network's input must divide by."""
     if network == "mca":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -72,6 +73,11 @@ def phantom_pair(record: Record) -> BonePair:
     return BonePair(film, bone - floor, lungs, AS_TRUE, phantom.finding_mask(record, "fracture"))
 
 
+def is_fractured(record: Record) -> bool:
+    """Whether a fracture shows on a computed chest's film."""
+    return "finding_fracture" in record.targets
+
+
 def haze(bone: FloatImage, bony: NDArray[np.bool_]) -> FloatImage:
     """The layer's smooth floor (H, W): its mean over nearby pixels that no bone covers.
 
@@ -100,8 +106,33 @@ def pair_of(record: Record) -> BonePair:
     return jsrt_pair(record) if "organs" in record.targets else phantom_pair(record)
 
 
+_KEPT: dict[Path, BonePair] = {}
+MOST_KEPT = 400
+
+
+def kept_pair(record: Record) -> BonePair:
+    """``pair_of``, read once: validation and test look at the same films again and again."""
+    if record.frontal not in _KEPT:
+        if len(_KEPT) >= MOST_KEPT:
+            _KEPT.clear()
+        _KEPT[record.frontal] = pair_of(record)
+    return _KEPT[record.frontal]
+
+
+_BANKS: dict[tuple[tuple[Path, ...], int], Bank] = {}
+
+
+def kept_bank(records: Sequence[Record], size: int) -> Bank:
+    """``pair_bank``, shared by runs of one process that learn from the same films at the same size."""
+    key = (tuple(record.frontal for record in records), size)
+    if key not in _BANKS:
+        _BANKS.clear()
+        _BANKS[key] = pair_bank(records, size)
+    return _BANKS[key]
+
+
 def pair_bank(records: Sequence[Record], size: int, threads: int | None = None) -> Bank:
-    """Pairs framed at ``size`` and kept for training; decoded by ``threads`` threads, as many as there are cores.
+    """Pairs framed at ``size`` and kept for training, decoded by ``threads`` threads.
 
     Its planes: ``pair`` (2, size, size), film and layer on the network's levels; ``regions`` uint8
     (2, size, size), 255 in the lungs and around breaks; ``convention`` (1,).
@@ -118,7 +149,9 @@ def framed_pair(pair: BonePair, size: int) -> Planes:
     framed = frame(pair.film, size)
     layer = framed.grid.apply(pair.bone) / np.float32(framed.levels.width)
     breaks = pair.breaks if pair.breaks.size else np.zeros_like(pair.lungs)
-    regions = [framed.grid.apply((mask > 0).astype(np.uint8) * np.uint8(255)) for mask in (pair.lungs, breaks)]
+    regions = [
+        framed.grid.apply((mask > 0).astype(np.uint8) * np.uint8(255)) for mask in (pair.lungs, breaks)
+    ]
     return {
         "pair": np.stack((framed.pixels, layer)).astype(np.float32),
         "regions": np.stack(regions).astype(np.uint8),
@@ -127,19 +160,27 @@ def framed_pair(pair: BonePair, size: int) -> Planes:
 
 
 class MixedPairs(Dataset[Mapping[str, Tensor]]):
-    """Indices into a bank, drawn anew in every epoch with a fixed share of each convention.
+    """Rows of a bank, drawn anew in every epoch with a fixed share of each convention.
 
     Args:
         conventions: of each record of the bank.
-        length: draws in an epoch; 0: as many as there are records.
+        allowed: rows that may be drawn; all where left out.
+        length: draws in an epoch; 0: as many as there are records to draw.
         true_share: share of the draws that are pairs with a true layer, where there are pairs of both kinds.
     """
 
-    def __init__(self, conventions: Sequence[int], length: int = 0, true_share: float = 0.5) -> None:
+    def __init__(
+        self,
+        conventions: Sequence[int],
+        allowed: Sequence[int] | None = None,
+        length: int = 0,
+        true_share: float = 0.5,
+    ) -> None:
         kinds = np.asarray(conventions, dtype=np.int64)
-        groups = {kind: torch.from_numpy(np.flatnonzero(kinds == kind)) for kind in (AS_BSE, AS_TRUE)}
-        self.groups = {kind: rows for kind, rows in groups.items() if len(rows)}
-        self.length = length or len(kinds)
+        rows = np.arange(len(kinds)) if allowed is None else np.asarray(allowed, dtype=np.int64)
+        groups = {kind: torch.from_numpy(rows[kinds[rows] == kind]) for kind in (AS_BSE, AS_TRUE)}
+        self.groups = {kind: members for kind, members in groups.items() if len(members)}
+        self.length = length or len(rows)
         self.true_share = true_share
 
     def __len__(self) -> int:

@@ -19,7 +19,7 @@ class Progression:
 
     Attributes:
         size: the full size.
-        first: the smallest size; doubled as often as it goes into ``size``.
+        first: no size is smaller; it must be one the network can take.
         coarse_share: share of the run below the full size, divided equally.
         blend_share: share of a scale's own time in which it is blended in; the first scale is not.
         stride: all sizes are multiples of it.
@@ -35,7 +35,7 @@ class Progression:
     def coarse_sizes(self) -> tuple[int, ...]:
         sizes = []
         size = self.size // 2 // self.stride * self.stride
-        while size >= max(self.first, 2 * self.stride) and self.coarse_share > 0:
+        while size >= max(self.first, 1) and self.coarse_share > 0:
             sizes.append(size)
             size = size // 2 // self.stride * self.stride
         return tuple(reversed(sizes))

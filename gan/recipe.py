@@ -8,7 +8,7 @@ from pydantic import Field
 
 from gan.generator import DEPTH, NormKind
 from gan.losses import Adversarial
-from gan.networks import NetworkName, stride_of
+from gan.networks import NetworkName, least_size, stride_of
 from gan.pairs import AS_BSE, AS_TRUE
 from gan.progression import Progression
 from suite.errors import RecipeError
@@ -79,10 +79,10 @@ class BoneRecipe(Recipe):
         """
         recipe = super().checked(values)
         for name, side in (("size", recipe.size), ("patch", recipe.patch)):
-            if side % recipe.stride or 0 < side < 2 * recipe.stride:
+            if side % recipe.stride or 0 < side < recipe.least_size:
                 raise RecipeError(
                     f"recipe key {name!r} has the value {side}: network {recipe.network} takes multiples of "
-                    f"{recipe.stride}, {2 * recipe.stride} at least; correct it."
+                    f"{recipe.stride}, {recipe.least_size} at least; correct it."
                 )
         return recipe
 
@@ -102,12 +102,16 @@ class BoneRecipe(Recipe):
         return stride_of(self.network, self.depth)
 
     @property
+    def least_size(self) -> int:
+        return least_size(self.network, self.depth)
+
+    @property
     def progression(self) -> Progression:
-        return Progression(self.size, self.first_size, self.coarse_share, self.blend_share, self.stride)
+        return Progression(
+            self.size, max(self.first_size, self.least_size), self.coarse_share, self.blend_share, self.stride
+        )
 
     @property
     def has_discriminator(self) -> bool:
         """Whether the run has an adversarial part at all."""
-        return (
-            self.network in DISCRIMINATED and self.adversarial_weight > 0 and self.pretraining_share < 1.0
-        )
+        return self.network in DISCRIMINATED and self.adversarial_weight > 0 and self.pretraining_share < 1.0

@@ -15,7 +15,7 @@ from gan.discriminator import GradientDiscriminator, PatchDiscriminator
 from gan.evaluation import measured_on_test, measured_on_validation
 from gan.losses import BoneL1, discriminator_loss, generator_loss
 from gan.networks import build_generator
-from gan.pairs import AS_TRUE, OUTSIDE_TRUST, MixedPairs, pair_bank
+from gan.pairs import AS_TRUE, OUTSIDE_TRUST, MixedPairs, is_fractured, kept_bank
 from gan.recipe import BoneRecipe
 from gan.variation import Variation, at_scale, blended
 from suite.datasets.manifest import Record, SplitName
@@ -25,6 +25,9 @@ from suite.training.evaluation import Evaluation
 from suite.training.recipe import Recipe
 from suite.training.schedule import learning_rate_factor
 from suite.training.task import Batch, Task
+
+MEASURING = ("validation_films", "test_films", "break_films")
+"""Recipe keys that no weight depends on."""
 
 LOG_EVERY = 10
 """Steps between two readings of the losses: each makes the processor wait for the GPU."""
@@ -83,6 +86,10 @@ class BoneTask(Task):
             ],
         }
 
+    def trained_by(self) -> dict[str, Any]:
+        """The recipe without how much is measured."""
+        return {key: value for key, value in super().trained_by().items() if key not in MEASURING}
+
     def learned_from(self) -> tuple[str, ...]:
         return tuple(sorted(self.recipe.sources))
 
@@ -119,12 +126,12 @@ class BoneTask(Task):
 
     def training_set(self) -> Dataset[Batch]:
         recipe = self.recipe
-        self._bank: Bank = pair_bank(self._part("train"), recipe.size)
-        conventions = [] if not len(self._bank) else self._bank.stored["convention"][:, 0].int().tolist()
-        self._drawn = MixedPairs(conventions, recipe.epoch_samples, recipe.phantom_share)
-        self._variation = Variation(
-            tone=recipe.tone, strength=(1.0 - recipe.strength, 1.0 + recipe.strength)
-        )
+        records = self._part("train")
+        self._bank: Bank = kept_bank(records, recipe.size)
+        conventions = [] if not records else self._bank.stored["convention"][:, 0].int().tolist()
+        allowed = [row for row, record in enumerate(records) if recipe.fractured or not is_fractured(record)]
+        self._drawn = MixedPairs(conventions, allowed, recipe.epoch_samples, recipe.phantom_share)
+        self._variation = Variation(tone=recipe.tone, strength=(1.0 - recipe.strength, 1.0 + recipe.strength))
         return self._drawn
 
     def _part(self, name: SplitName) -> tuple[Record, ...]:
@@ -132,8 +139,6 @@ class BoneTask(Task):
         records = [record for each in self.recipe.sources for record in self.part_of(each, name)]
         if name != "train":
             return tuple(records)
-        if not self.recipe.fractured:
-            records = [record for record in records if "finding_fracture" not in record.targets]
         return tuple(records[: self.recipe.limit] if self.recipe.limit else records)
 
     def part_of(self, dataset: str, name: SplitName) -> tuple[Record, ...]:
@@ -161,7 +166,7 @@ class BoneTask(Task):
         convention = stored["convention"][:, 0].long()
         outside = torch.where(convention == AS_TRUE, self.recipe.outside_weight, OUTSIDE_TRUST)
         trust = outside.view(-1, 1, 1, 1) * (1.0 - lungs) + lungs
-        # outside the lungs BSE-JSRT's layer is empty by design: hidden, or that alone would tell the two apart
+        # BSE-JSRT's layer is empty outside the lungs by design: hidden, or that alone would tell
         seen = torch.where((convention == AS_TRUE).view(-1, 1, 1, 1), 1.0, lungs)
         trust = trust * (1.0 + self.recipe.break_weight * breaks)
         return {"film": film, "bone": bone, "trust": trust, "seen": seen, "convention": convention}

@@ -13,6 +13,8 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from suite.training.batch_augment import Geometry, chance, uniform, warp
 
+GEOMETRY = Geometry(degrees=12.0, shift=0.06, scale=(0.85, 1.25), shear=6.0, elastic=0.01)
+
 
 @dataclass(frozen=True, slots=True)
 class Variation:
@@ -26,7 +28,7 @@ class Variation:
         noise: largest standard deviation of the noise added to the film alone.
     """
 
-    geometry: Geometry = Geometry(degrees=12.0, shift=0.06, scale=(0.85, 1.25), shear=6.0, elastic=0.01)
+    geometry: Geometry = GEOMETRY
     tone: float = 0.7
     strength: tuple[float, float] = (0.5, 1.5)
     noise: float = 0.015
