@@ -1,7 +1,7 @@
-"""The discriminator: MCA-Net's gradient-conditional PatchGAN (Zhou et al. 2018), spectrally normalised.
+"""The discriminators: MCA-Net's gradient-conditional PatchGAN (Zhou et al. 2018), and pix2pix's own.
 
-It judges patches of 46 x 46 pixels from six planes: the bone layer with its two Sobel gradients, and the film
-with its two. With neither attention nor normalisation it has the published 2,760,129 parameters.
+MCA-Net's judges patches of 46 x 46 pixels from six planes: the bone layer with its two Sobel gradients, and
+the film with its two. With neither attention nor normalisation it has the published 2,760,129 parameters.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from torch.nn.functional import conv2d
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gan.attention import SelfAttention
+
+BONE_GAIN = 4.0
+"""Factor on the bone layer, whose contrast is a fraction of the film's."""
 
 
 class SobelPlanes(nn.Module):
@@ -36,7 +39,7 @@ class GradientDiscriminator(nn.Module):
         gradients: give the Sobel planes; without them each image comes alone.
         attention: self-attention on the 1/8 map.
         normalise: spectral normalisation on every convolution.
-        gain: factor on the bone layer, whose contrast is a fraction of the film's.
+        gain: factor on the bone layer.
 
     Shape:
         - **bone**, **film** - (B, 1, H, W)
@@ -49,7 +52,7 @@ class GradientDiscriminator(nn.Module):
         gradients: bool = True,
         attention: bool = True,
         normalise: bool = True,
-        gain: float = 4.0,
+        gain: float = BONE_GAIN,
     ) -> None:
         super().__init__()
         self.gain = gain
@@ -75,3 +78,30 @@ class GradientDiscriminator(nn.Module):
 
     def forward(self, bone: Tensor, film: Tensor) -> Tensor:
         return self.layers(torch.cat((self.planes(self.gain * bone), self.planes(film)), dim=1))
+
+
+class PatchDiscriminator(nn.Module):
+    """pix2pix's discriminator of 70 x 70 patches (Isola et al. 2017): film and layer, batch normalisation.
+
+    With ``base=64`` and three channels each it has the published 2,768,705 parameters.
+
+    Shape:
+        - **bone**, **film** - (B, C, H, W)
+        - **output** - (B, 1, h, w) logits, high for real
+    """
+
+    def __init__(self, base: int = 64, channels: int = 1, gain: float = BONE_GAIN) -> None:
+        super().__init__()
+        self.gain = gain
+        layers: list[nn.Module] = [nn.Conv2d(2 * channels, base, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        for width, stride in ((2, 2), (4, 2), (8, 1)):
+            layers += [
+                nn.Conv2d(base * width // 2, base * width, 4, stride=stride, padding=1, bias=False),
+                nn.BatchNorm2d(base * width),
+                nn.LeakyReLU(0.2),
+            ]
+        layers.append(nn.Conv2d(8 * base, 1, 4, padding=1))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, bone: Tensor, film: Tensor) -> Tensor:
+        return self.layers(torch.cat((self.gain * bone, film), dim=1))

@@ -1,4 +1,4 @@
-"""Losses of the bone GAN: hinge (SAGAN) or least squares (MCA-Net), and an L1 that looks where bone is."""
+"""Hinge (SAGAN), least squares (MCA-Net) or logistic loss (pix2pix), and an L1 that looks where bone is."""
 
 from __future__ import annotations
 
@@ -6,27 +6,33 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import relu
+from torch.nn.functional import relu, softplus
 
 from gan.discriminator import SobelPlanes
 
-Adversarial = Literal["hinge", "least_squares"]
+Adversarial = Literal["hinge", "least_squares", "logistic"]
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, kind: Adversarial) -> Tensor:
     """Loss of the discriminator on patch logits of any shape."""
     if kind == "hinge":
         return relu(1.0 - real).mean() + relu(1.0 + fake).mean()
+    if kind == "logistic":
+        return softplus(-real).mean() + softplus(fake).mean()
     return 0.5 * ((real - 1.0) ** 2).mean() + 0.5 * (fake**2).mean()
 
 
 def generator_loss(fake: Tensor, kind: Adversarial) -> Tensor:
     """Adversarial loss of the generator on patch logits of any shape."""
-    return -fake.mean() if kind == "hinge" else ((fake - 1.0) ** 2).mean()
+    if kind == "hinge":
+        return -fake.mean()
+    return softplus(-fake).mean() if kind == "logistic" else ((fake - 1.0) ** 2).mean()
 
 
 class BoneL1(torch.nn.Module):
     """Mean absolute error of the bone layer and of its Sobel gradients, weighted by trust.
+
+    Each film counts the same, however much of it is trusted.
 
     Args:
         edge_weight: weight of the gradients' error; fractures and suppression ghosts live at bone edges.
@@ -41,6 +47,6 @@ class BoneL1(torch.nn.Module):
         self.planes = SobelPlanes()
 
     def forward(self, predicted: Tensor, target: Tensor, trust: Tensor) -> Tensor:
-        error = (self.planes(predicted) - self.planes(target)).abs() * trust  # (B, 3, H, W)
-        horizontal, vertical, plain = error.sum((0, 2, 3)) / trust.sum().clamp_min(1.0)
+        error = self.planes(predicted - target).abs() * trust  # (B, 3, H, W)
+        horizontal, vertical, plain = (error.sum((2, 3)) / trust.sum((2, 3)).clamp_min(1.0)).mean(0)
         return plain + self.edge_weight * (horizontal + vertical)

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import interpolate
 from torch.utils.data import Dataset
-from torchvision.transforms import v2
-from torchvision.transforms.v2 import functional
 
 from suite.datasets import phantom
 from suite.datasets.jsrt import BONE_OFFSET, BONE_WHITE, ORGAN_BITS
 from suite.datasets.manifest import Record
 from suite.framing import frame
+from suite.phantom.encoding import WHITE, read_png
 from suite.study import FloatImage, Mask
-from suite.training.films import load_film, read_mask
+from suite.training.bank import Bank, Planes
+from suite.training.films import read_mask
 
 HAZE_WIDTH = 0.03
 """Standard deviation of the mean that finds a computed layer's haze, as a share of the film: 1 to 1.5 cm."""
+
+AS_BSE, AS_TRUE = 0, 1
+"""The conventions of a layer: BSE-JSRT's, which is what one asks for unless one says otherwise, and all that
+bone adds to a film."""
 
 OUTSIDE_TRUST = 0.05
 """Weight outside the lungs, where BSE-JSRT's layer carries artefacts of the source and is zero by design."""
@@ -33,20 +37,23 @@ OUTSIDE_TRUST = 0.05
 class BonePair:
     """A film, its bone layer and its lungs, all (H, W); film and layer on the film's [0, 1] scale.
 
-    ``whole_film``: the layer may be believed outside the lungs too.
+    Attributes:
+        convention: ``AS_BSE`` or ``AS_TRUE``; a true layer may be believed outside the lungs too.
+        breaks: 1 around broken bone, empty where there is none.
     """
 
     film: FloatImage
     bone: FloatImage
     lungs: Mask
-    whole_film: bool = False
+    convention: int = AS_BSE
+    breaks: Mask = field(default_factory=lambda: np.zeros((0, 0), np.uint8))
 
 
 def jsrt_pair(record: Record) -> BonePair:
-    """The pair of a JSRT record with 12 bits."""
-    film = load_film(record.frontal)
+    """The pair of a JSRT record with 12 bits; the film on the layer's scale, whatever part of it it uses."""
+    film = read_mask(record.frontal).astype(np.float32) / np.float32(BONE_WHITE)
     stored = read_mask(record.targets["bone"]).astype(np.float32)
-    bone = (stored - BONE_OFFSET) / BONE_WHITE
+    bone = (stored - BONE_OFFSET) / np.float32(BONE_WHITE)
     lungs = (read_mask(record.targets["organs"]) & (ORGAN_BITS["right_lung"] | ORGAN_BITS["left_lung"])) > 0
     shape = (film.shape[1], film.shape[0])
     mask = cv2.resize(lungs.astype(np.uint8), shape, interpolation=cv2.INTER_NEAREST_EXACT)
@@ -59,11 +66,16 @@ def phantom_pair(record: Record) -> BonePair:
     The layer is what bones add to their surroundings: the haze that their scatter and the display's local
     contrast spread over tissue without bone stays with the soft tissue, as it does in BSE-JSRT.
     """
-    film = load_film(record.frontal)
+    film = read_png(record.frontal).astype(np.float32) / np.float32(WHITE)
     lungs = phantom.lung_planes(record).max(axis=-1)
     bone = phantom.bone_layer(record)
     floor = haze(bone, read_mask(record.targets["bone_mask"]) > 0)
-    return BonePair(film, bone - floor, lungs, whole_film=True)
+    return BonePair(film, bone - floor, lungs, AS_TRUE, phantom.finding_mask(record, "fracture"))
+
+
+def is_fractured(record: Record) -> bool:
+    """Whether a fracture shows on a computed chest's film."""
+    return "finding_fracture" in record.targets
 
 
 def haze(bone: FloatImage, bony: NDArray[np.bool_]) -> FloatImage:
@@ -90,70 +102,95 @@ def _blur(plane: FloatImage, sigma: float) -> FloatImage:
 
 
 def pair_of(record: Record) -> BonePair:
-    """The pair of a JSRT or phantom record."""
+    """The pair of a record of JSRT or of a computed cohort."""
     return jsrt_pair(record) if "organs" in record.targets else phantom_pair(record)
 
 
-class PairSet(Dataset[Mapping[str, Tensor]]):
-    """Pairs at one scale: ``film``, ``bone``, ``trust``, each (1, size, size) on the network's levels.
+_KEPT: dict[Path, BonePair] = {}
+MOST_KEPT = 400
 
-    A change of the film's tone curve changes film and soft tissue alike; the layer is their difference, so
-    that film = bone + soft tissue still holds.
+
+def kept_pair(record: Record) -> BonePair:
+    """``pair_of``, read once: validation and test look at the same films again and again."""
+    if record.frontal not in _KEPT:
+        if len(_KEPT) >= MOST_KEPT:
+            _KEPT.clear()
+        _KEPT[record.frontal] = pair_of(record)
+    return _KEPT[record.frontal]
+
+
+_BANKS: dict[tuple[tuple[Path, ...], int], Bank] = {}
+
+
+def kept_bank(records: Sequence[Record], size: int) -> Bank:
+    """``pair_bank``, shared by runs of one process that learn from the same films at the same size."""
+    key = (tuple(record.frontal for record in records), size)
+    if key not in _BANKS:
+        _BANKS.clear()
+        _BANKS[key] = pair_bank(records, size)
+    return _BANKS[key]
+
+
+def pair_bank(records: Sequence[Record], size: int, threads: int | None = None) -> Bank:
+    """Pairs framed at ``size`` and kept for training, decoded by ``threads`` threads.
+
+    Its planes: ``pair`` (2, size, size), film and layer on the network's levels; ``regions`` uint8
+    (2, size, size), 255 in the lungs and around breaks; ``convention`` (1,).
     """
 
-    def __init__(self, records: Sequence[Record], size: int, *, augmented: bool) -> None:
-        self.size = size
-        self.augmented = augmented
-        self.items: list[Tensor] = [_stack(pair_of(record), size) for record in records]
+    def read(record: Record) -> Planes:
+        return framed_pair(pair_of(record), size)
+
+    return Bank.decode(records, read, threads=threads)
+
+
+def framed_pair(pair: BonePair, size: int) -> Planes:
+    """One record of a ``pair_bank``."""
+    framed = frame(pair.film, size)
+    layer = framed.grid.apply(pair.bone) / np.float32(framed.levels.width)
+    breaks = pair.breaks if pair.breaks.size else np.zeros_like(pair.lungs)
+    regions = [
+        framed.grid.apply((mask > 0).astype(np.uint8) * np.uint8(255)) for mask in (pair.lungs, breaks)
+    ]
+    return {
+        "pair": np.stack((framed.pixels, layer)).astype(np.float32),
+        "regions": np.stack(regions).astype(np.uint8),
+        "convention": np.array([pair.convention], np.float32),
+    }
+
+
+class MixedPairs(Dataset[Mapping[str, Tensor]]):
+    """Rows of a bank, drawn anew in every epoch with a fixed share of each convention.
+
+    Args:
+        conventions: of each record of the bank.
+        allowed: rows that may be drawn; all where left out.
+        length: draws in an epoch; 0: as many as there are records to draw.
+        true_share: share of the draws that are pairs with a true layer, where there are pairs of both kinds.
+    """
+
+    def __init__(
+        self,
+        conventions: Sequence[int],
+        allowed: Sequence[int] | None = None,
+        length: int = 0,
+        true_share: float = 0.5,
+    ) -> None:
+        kinds = np.asarray(conventions, dtype=np.int64)
+        rows = np.arange(len(kinds)) if allowed is None else np.asarray(allowed, dtype=np.int64)
+        groups = {kind: torch.from_numpy(rows[kinds[rows] == kind]) for kind in (AS_BSE, AS_TRUE)}
+        self.groups = {kind: members for kind, members in groups.items() if len(members)}
+        self.length = length or len(rows)
+        self.true_share = true_share
 
     def __len__(self) -> int:
-        return len(self.items)
+        return self.length if self.groups else 0
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        planes = self.items[index]
-        if self.augmented:
-            planes = _vary(planes)
-        film, bone, trust = interpolate(planes[None], size=(self.size, self.size), mode="area")[0].split(1)
-        return {"film": film, "bone": bone, "trust": OUTSIDE_TRUST + (1 - OUTSIDE_TRUST) * trust}
-
-
-def _stack(pair: BonePair, size: int) -> Tensor:
-    framed = frame(pair.film, size)
-    bone = framed.grid.apply(pair.bone) / np.float32(framed.levels.width)
-    trusted = np.ones_like(pair.film) if pair.whole_film else pair.lungs.astype(np.float32)
-    lungs = framed.grid.apply(trusted)
-    return torch.from_numpy(np.stack([framed.pixels, bone, lungs]).astype(np.float32))
-
-
-def _uniform(low: float, high: float) -> float:
-    return float(torch.empty(()).uniform_(low, high))
-
-
-def _vary(planes: Tensor) -> Tensor:
-    """Rotation by 10 degrees, scale, shift, mirroring together; tone curve of both; noise on the film alone.
-
-    Mirroring is allowed here, and only here: the layer of a mirrored film is the mirrored layer.
-    """
-    angle, scale = _uniform(-10, 10), _uniform(0.9, 1.2)
-    shift = [int(_uniform(-0.05, 0.05) * side) for side in planes.shape[-2:]]
-    planes = functional.affine(
-        planes, angle, shift, scale, [0.0, 0.0], interpolation=v2.InterpolationMode.BILINEAR
-    )
-    if _uniform(0, 1) < 0.5:
-        planes = planes.flip(-1)
-    # far down: JSRT's lungs are shown near 0.7 of the range, those of other displays near 0.4
-    gamma = 2.0 ** _uniform(-1.3, 0.5)
-    film, bone = other_tone(planes[:1], planes[1:2], gamma, _uniform(0.75, 1.1), _uniform(-0.05, 0.1))
-    film = (film + _uniform(0, 0.015) * torch.randn_like(film)).clamp(0.0, 1.0)
-    return torch.cat((film, bone, planes[2:]))
-
-
-def other_tone(
-    film: Tensor, bone: Tensor, gamma: float, slope: float, offset: float
-) -> tuple[Tensor, Tensor]:
-    """Film and layer (1, H, W) as another display would show them; their difference is its soft tissue."""
-
-    def shown(tissue: Tensor) -> Tensor:
-        return tissue.clamp(0.0, 1.0) ** gamma * slope + offset
-
-    return shown(film), shown(film) - shown(film - bone)
+        if not 0 <= index < len(self):
+            raise IndexError(f"draw {index} of {len(self)}")
+        kind = next(iter(self.groups))
+        if len(self.groups) > 1:
+            kind = AS_TRUE if float(torch.rand(())) < self.true_share else AS_BSE
+        rows = self.groups[kind]
+        return {"index": rows[torch.randint(len(rows), ())]}

@@ -1,0 +1,69 @@
+"""What a reader should know before believing a bone image: one sentence each."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gan.residual import Limits, ResidualEnergy
+from suite.stages.artifacts import GateResult, Measured
+from suite.study import FloatImage, Mask, Radiograph
+
+WHITE = 0.999
+CLIPPED_SHARE = 0.02
+"""A film that is plain white in more than this share of the box around its lungs has lost what lay there."""
+
+VIEW_CHECKS = frozenset({"chest", "view", "whole_chest", "projection", "body_part"})
+"""The gate's tests that say what a film shows."""
+
+OVER, UNDER = 1.25, 0.5
+"""How far beyond the validation films' own range something has to lie: they are few."""
+
+
+def doubts_about(
+    film: Radiograph, lungs: Mask, taken: ResidualEnergy, limits: Limits, gate: GateResult | None = None
+) -> tuple[str, ...]:
+    """Sentences about a film, its lungs (H, W) and what was taken from it; none where all is as expected.
+
+    Args:
+        limits: what was seen on validation films.
+        gate: the gate's result, where a gate ran.
+    """
+    doubts = []
+    if film.projection.is_lateral:
+        doubts.append("The headers call this a lateral film; bone was learned from frontal chests only.")
+    elif gate is not None and any(c.name in VIEW_CHECKS and not c.passed for c in gate.checks):
+        doubts.append(
+            "This does not look like a whole frontal chest; bone was learned from frontal chests only."
+        )
+    if not (lungs > 0).any():
+        return (*doubts, "No lungs were found, so no bone was taken from the film.")
+    if clipped_share(film.pixels, lungs) > CLIPPED_SHARE:
+        doubts.append(
+            "Parts of the chest are plain white: what was clipped there is missing from both bone images."
+        )
+    if taken.structure > OVER * limits.most_structure or taken.energy > OVER * limits.most_energy:
+        doubts.append(
+            "More was taken from the lungs than from any validation film; "
+            "compare the bone image with the film."
+        )
+    elif taken.energy < UNDER * limits.least_energy:
+        doubts.append("Hardly any bone was found inside the lungs: the film may be bone-suppressed already.")
+    return tuple(doubts)
+
+
+def clipped_share(pixels: FloatImage, lungs: Mask) -> float:
+    """Share of plain white in the box around the lungs (H, W)."""
+    rows, columns = np.flatnonzero((lungs > 0).any(axis=1)), np.flatnonzero((lungs > 0).any(axis=0))
+    box = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return float((box >= WHITE).mean())
+
+
+def measured(taken: ResidualEnergy) -> Measured:
+    """The residual's energies as shares of the film's used range; ``None`` without lungs."""
+    known = bool(np.isfinite(taken.energy))
+    return Measured(
+        {
+            "bone_residual_energy": round(taken.energy, 5) if known else None,
+            "bone_residual_structure": round(taken.structure, 5) if known else None,
+        }
+    )

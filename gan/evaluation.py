@@ -1,0 +1,181 @@
+"""Figures of a bone network on films with known bone: one row a film, intervals, pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from gan.breaks import break_scores, breaks_of, healed_by_kind, unbroken_pair
+from gan.contact import ContactFilm, draw_contact_sheet
+from gan.hardware import hardware_scores
+from gan.pairs import AS_TRUE, BonePair, is_fractured, kept_pair
+from gan.recipe import BoneRecipe
+from gan.residual import Limits, residual_energy
+from gan.scores import edge_residual, lesion_scores, psnr, suppression_scores
+from gan.suppression import bone_layer
+from suite.datasets import phantom
+from suite.datasets.manifest import Record
+from suite.study import FloatImage
+from suite.training.evaluation import Evaluation, Figure
+from suite.training.intervals import mean_figure
+
+Parts = Mapping[str, Sequence[Record]]
+"""Records by the name of their data set."""
+
+Row = dict[str, Any]
+
+MAIN = "jsrt"
+"""The set whose figures have no prefix; another's, where it is the only one, have none either."""
+
+WORDS = ("film", "patient", "dataset")
+SHEET_FILMS = 6
+
+
+def predicted_layer(model: nn.Module, pair: BonePair, recipe: BoneRecipe) -> FloatImage:
+    """The layer (H, W) of a pair, in the convention of its true one as far as the network knows it."""
+    device = next(model.parameters()).device
+    known = recipe.conventions
+    convention = known.index(pair.convention) if pair.convention in known else 0
+    lungs = None if pair.convention == known[convention] == AS_TRUE else pair.lungs
+    return bone_layer(model, pair.film, recipe.size, device, lungs, convention)[0]
+
+
+def measured_on_validation(model: nn.Module, parts: Parts, recipe: BoneRecipe) -> Evaluation:
+    """PSNR inside the lungs and its gain over doing nothing, on a few films of each set: quick."""
+    rows: list[Row] = []
+    for dataset, records in parts.items():
+        for record in records[: recipe.validation_films]:
+            pair = kept_pair(record)
+            inside = pair.lungs > 0
+            own = psnr((pair.bone - predicted_layer(model, pair, recipe))[inside])
+            rows.append({"dataset": dataset, "psnr": own, "psnr_gain": own - psnr(pair.bone[inside])})
+    figures = {}
+    for dataset in parts:
+        prefix = _prefix(dataset, parts)
+        for key in ("psnr", "psnr_gain"):
+            values = [row[key] for row in rows if row["dataset"] == dataset]
+            figures[prefix + key] = Figure(float(np.mean(values)) if values else float("nan"), n=len(values))
+    return Evaluation(figures, rows)
+
+
+def measured_on_test(model: nn.Module, parts: Parts, validation: Parts, recipe: BoneRecipe) -> Evaluation:
+    """All figures of every set in ``parts``, at the films' own resolution.
+
+    ``validation`` gives the limits of the residual that the stage warns beyond.
+    """
+    rng = np.random.default_rng(recipe.seed)
+    figures: dict[str, Figure] = {}
+    rows: list[Row] = []
+    by_dataset: dict[str, Mapping[str, Figure]] = {}
+    pictures: dict[str, Callable[[Path], None]] = {}
+    for dataset, records in parts.items():
+        shown = records[: recipe.test_films or None]
+        own = list(_rows(model, shown, dataset, recipe))
+        if dataset == "phantom":
+            _add_breaks(model, shown, own, recipe)
+        by_dataset[dataset] = _figures(own, rng)
+        figures |= {_prefix(dataset, parts) + name: figure for name, figure in by_dataset[dataset].items()}
+        pictures[f"films_{dataset}.png"] = partial(_draw, model, shown, own, recipe)
+        rows += own
+    notes = (
+        "Bone-suppressed image against the true one, peak 1, inside the lungs unless the name says whole; "
+        "identity: the film itself. edge_residual: what is left of bone edges, 1 in the film itself.",
+    )
+    kept = [record for records in validation.values() for record in records[: recipe.validation_films]]
+    limits = Limits.of(
+        residual_energy(predicted_layer(model, pair, recipe), pair.film, pair.lungs)
+        for pair in map(kept_pair, kept)
+    )
+    return Evaluation(
+        figures,
+        rows,
+        notes,
+        extras={"residual": limits.as_json(), "conventions": list(recipe.conventions)},
+        spread=("psnr", "identity_psnr"),
+        pictures=pictures,
+        by_dataset=by_dataset,
+    )
+
+
+def _prefix(dataset: str, parts: Parts) -> str:
+    return "" if dataset == MAIN or len(parts) == 1 else f"{dataset}_"
+
+
+def _rows(model: nn.Module, records: Sequence[Record], dataset: str, recipe: BoneRecipe) -> Iterator[Row]:
+    """One row a film: predicted one after another, scored side by side."""
+
+    def predicted() -> Iterator[tuple[Record, BonePair, FloatImage]]:
+        for record in records:
+            pair = kept_pair(record)
+            yield record, pair, predicted_layer(model, pair, recipe)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        waiting = [pool.submit(row_of, record, dataset, pair, layer) for record, pair, layer in predicted()]
+        for each in waiting:
+            yield each.result()
+
+
+def row_of(record: Record, dataset: str, pair: BonePair, layer: FloatImage) -> Row:
+    """All scores of one film, those of doing nothing beside them."""
+    truth = np.clip(pair.film - pair.bone, 0.0, 1.0)
+    row: Row = {"film": record.id, "patient": record.patient_id, "dataset": dataset}
+    for prefix, soft in (("", pair.film - layer), ("identity_", pair.film)):
+        scores = suppression_scores(pair.film, truth, soft, pair.lungs)
+        row |= {prefix + key: value for key, value in scores.items()}
+    row["psnr_gain"] = row["psnr"] - row["identity_psnr"]
+    row["edge_residual"] = edge_residual(pair.bone, layer, pair.lungs)
+    if dataset == "phantom":
+        row |= _computed_scores(record, pair, layer)
+    return row
+
+
+def _computed_scores(record: Record, pair: BonePair, layer: FloatImage) -> Row:
+    """What only a computed chest can tell: lesions, and what hardware would have made of it."""
+    row: Row = {}
+    if "finding_lung_lesion" in record.targets:
+        row |= lesion_scores(pair.film, pair.bone, layer, phantom.finding_mask(record, "lung_lesion"))
+    if "low" in record.targets and "high" in record.targets:
+        row |= hardware_scores(record, pair, layer)
+    return row
+
+
+def _add_breaks(model: nn.Module, records: Sequence[Record], rows: Sequence[Row], recipe: BoneRecipe) -> None:
+    """Complete the rows of fractured chests; each has to be computed again without its fractures."""
+    fractured = [index for index, record in enumerate(records) if is_fractured(record)]
+    for index in fractured[: recipe.break_films]:
+        record = records[index]
+        broken, whole = kept_pair(record), unbroken_pair(record.frontal)
+        layers = [predicted_layer(model, pair, recipe) for pair in (broken, whole)]
+        spacing = float(record.attributes["spacing_mm"])
+        breaks = breaks_of(record)
+        scores = break_scores(broken, layers[0], whole, layers[1], spacing)
+        rows[index].update({"break_step_mm": breaks.step_mm, **scores})
+        rows[index].update(healed_by_kind(breaks, scores["break_contrast"]))
+
+
+def _figures(rows: Sequence[Row], rng: np.random.Generator) -> dict[str, Figure]:
+    keys = dict.fromkeys(key for row in rows for key in row if key not in WORDS)
+    owners = [row["patient"] for row in rows]
+    columns = {key: np.array([row.get(key, np.nan) for row in rows], dtype=np.float64) for key in keys}
+    return {key: mean_figure(values, owners, rng) for key, values in columns.items()}
+
+
+def _draw(
+    model: nn.Module, records: Sequence[Record], rows: Sequence[Row], recipe: BoneRecipe, path: Path
+) -> None:
+    """The films with the least gain, the middle and the most: film, truth, prediction, what is left."""
+    order = np.argsort([row["psnr_gain"] for row in rows])
+    places = np.unique(np.linspace(0, len(order) - 1, min(SHEET_FILMS, len(order))).round().astype(int))
+    films = []
+    for index in order[places]:
+        pair = kept_pair(records[index])
+        caption = f"{rows[index]['film']}: {rows[index]['psnr_gain']:+.1f} dB"
+        films.append(ContactFilm(caption, pair.film, pair.bone, predicted_layer(model, pair, recipe)))
+    draw_contact_sheet(films, path)

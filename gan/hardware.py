@@ -1,0 +1,76 @@
+"""Dual-energy subtraction as hardware does it, on a computed chest's two exposures: the competitor.
+
+The pair is subtracted on its logarithmic scale, where bone cancels in ``H - w L`` with the ratio of its
+attenuation in the two beams. The result is brought to the standard film's density where no bone is, and
+displayed as the standard film was, so that it can be compared with the true soft-tissue image.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+
+from gan.pairs import BonePair
+from gan.scores import border_error
+from suite.datasets import phantom
+from suite.datasets.manifest import Record
+from suite.phantom import display
+from suite.phantom.encoding import WHITE, exposure_signal, read_png
+from suite.phantom.study import dual_energy
+from suite.study import FloatImage, Mask
+
+BORDER_MM = 6.0
+"""Half the width of the band along the heart's border."""
+
+SMOOTH = 2.0
+"""Pixels of the Gaussian under which densities are compared: a fit to noise would be too flat."""
+
+
+def hardware_soft(record: Record) -> FloatImage:
+    """The soft-tissue image (H, W) in [0, 1] that subtraction of the two exposures gives.
+
+    Raises:
+        DatasetError: an exposure or ``truth.json`` cannot be read.
+    """
+    exposures = {name: exposure_signal(read_png(record.targets[name])) for name in ("low", "high", "raw")}
+    technique: dict[str, Any] = phantom.read_truth(record)["patient"]["technique"]
+    subtracted = dual_energy(SimpleNamespace(**exposures))["soft"]  # type: ignore[arg-type]
+    standard = display.log_film(exposures["raw"])
+    free = (read_png(record.targets["bone_mask"]) == 0) & (standard > 0.3)
+    density = _fitted(subtracted, standard, free)
+    how = display.choose(standard, technique["vendor"], technique["gamma"], technique["level"])
+    return how.apply(density)
+
+
+def _fitted(values: FloatImage, wanted: FloatImage, where: Any) -> FloatImage:
+    """``values`` (H, W) by the parabola that takes them nearest to ``wanted`` at the pixels ``where``."""
+    smooth, aim = (cv2.GaussianBlur(plane, (0, 0), SMOOTH)[where] for plane in (values, wanted))
+    curve = np.polynomial.Polynomial.fit(smooth[::7].astype(np.float64), aim[::7].astype(np.float64), 2)
+    return np.asarray(curve(values.astype(np.float64)), dtype=np.float32)
+
+
+def heart_border(record: Record, lungs: Mask) -> Mask:
+    """A band (H, W) along the heart's border with the lungs, 0 or 1."""
+    heart = (read_png(record.targets["heart"]) > 0).astype(np.uint8)
+    width = max(1, round(BORDER_MM / float(record.attributes.get("spacing_mm", 0.7))))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
+    band = (cv2.dilate(heart, kernel) > 0) & (cv2.erode(heart, kernel) == 0)
+    return (band & (cv2.dilate((lungs > 0).astype(np.uint8), kernel) > 0)).astype(np.uint8)
+
+
+def hardware_scores(record: Record, pair: BonePair, layer: FloatImage) -> dict[str, float]:
+    """Error at the heart's border, of the network's soft-tissue image and of the hardware's.
+
+    Only what varies over less than the band's width counts: moved borders do, tones do not.
+    """
+    band = heart_border(record, pair.lungs)
+    true_soft = read_png(record.targets["soft"]).astype(np.float32) / np.float32(WHITE)
+    width = BORDER_MM / float(record.attributes.get("spacing_mm", 0.7))
+    return {
+        "heart_border_error": border_error(pair.film - pair.bone, pair.film - layer, band, width),
+        "hardware_heart_border_error": border_error(true_soft, hardware_soft(record), band, width),
+        "identity_heart_border_error": border_error(pair.film - pair.bone, pair.film, band, width),
+    }

@@ -1,0 +1,95 @@
+"""Pairs varied on the training device, a batch at a time and each film by parameters of its own.
+
+What changes the film changes the layer so that film = bone + soft tissue still holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate
+
+from suite.training.batch_augment import Geometry, chance, uniform, warp
+
+GEOMETRY = Geometry(degrees=12.0, shift=0.06, scale=(0.85, 1.25), shear=6.0, elastic=0.01)
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """How far pairs are varied.
+
+    Attributes:
+        geometry: of film, layer and regions together.
+        tone: share of the films that are shown as another display would.
+        strength: smallest and largest factor on the bones of a film, the soft tissue unchanged: how strong a
+            bone is must be read from the film, not remembered from the few patients there are.
+        noise: largest standard deviation of the noise added to the film alone.
+    """
+
+    geometry: Geometry = GEOMETRY
+    tone: float = 0.7
+    strength: tuple[float, float] = (0.5, 1.5)
+    noise: float = 0.015
+
+    def __call__(self, pair: Tensor, regions: Tensor, side: int = 0) -> tuple[Tensor, Tensor]:
+        """Film and layer (B, 2, H, W), and their regions (B, M, H, W), varied.
+
+        Mirroring is allowed here, and only here: the layer of a mirrored film is the mirrored layer.
+
+        Args:
+            side: of a square cut out at random from the varied films; 0 leaves them whole.
+        """
+        grid = self.geometry.grid(pair)
+        mirrored = 1.0 - 2.0 * chance(pair, 0.5)
+        grid = torch.cat((grid[..., :1] * mirrored, grid[..., 1:]), dim=-1)
+        planes = warp(torch.cat((pair, regions), dim=1), _cut(grid, side))
+        film, bone, regions = planes[:, :1], planes[:, 1:2], planes[:, 2:]
+        factor = uniform(film, *self.strength)
+        film, bone = film + (factor - 1.0) * bone, factor * bone
+        # far down: JSRT's lungs are shown near 0.7 of the range, those of other displays near 0.4
+        changed = chance(film, self.tone)
+        gamma = 2.0 ** (changed * uniform(film, -1.3, 0.5))
+        slope = 1.0 + changed * uniform(film, -0.25, 0.1)
+        film, bone = other_tone(film, bone, gamma, slope, changed * uniform(film, -0.05, 0.1))
+        film = (film + uniform(film, 0.0, self.noise) * torch.randn_like(film)).clamp(0.0, 1.0)
+        return torch.cat((film, bone), dim=1), regions
+
+
+def _cut(grid: Tensor, side: int) -> Tensor:
+    """A square of the grid (B, H, W, 2), at one random place for the batch."""
+    rows, columns = grid.shape[1:3]
+    if not 0 < side < min(rows, columns):
+        return grid
+    top = int(torch.randint(rows - side + 1, ()))
+    left = int(torch.randint(columns - side + 1, ()))
+    return grid[:, top : top + side, left : left + side]
+
+
+def other_tone(
+    film: Tensor, bone: Tensor, gamma: Tensor | float, slope: Tensor | float, offset: Tensor | float
+) -> tuple[Tensor, Tensor]:
+    """Film and layer as another display would show them; their difference is its soft tissue."""
+
+    def shown(tissue: Tensor) -> Tensor:
+        return tissue.clamp(0.0, 1.0) ** gamma * slope + offset
+
+    return shown(film), shown(film) - shown(film - bone)
+
+
+def at_scale(planes: Tensor, size: int) -> Tensor:
+    """Planes (B, C, H, W) averaged down to ``size``."""
+    return planes if planes.shape[-1] == size else interpolate(planes, size=(size, size), mode="area")
+
+
+def blended(planes: Tensor, share: float) -> Tensor:
+    """Planes (B, C, H, W) between their copy at half the resolution (0) and themselves (1).
+
+    The first films of a new scale hold no more detail than those before it (progressive growing,
+    Karras et al. 2018).
+    """
+    if share >= 1.0:
+        return planes
+    coarse = interpolate(avg_pool2d(planes, 2), scale_factor=2, mode="bilinear", align_corners=False)
+    return coarse + share * (planes - coarse)
