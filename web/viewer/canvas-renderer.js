@@ -49,8 +49,10 @@ export class CanvasRenderer {
       context.clip();
     }
     context.globalAlpha = alpha;
-    context.fillStyle = "#000";
-    context.fillRect(0, 0, this.canvas.width, this.canvas.height);
+    if (alpha === 1) {
+      context.fillStyle = "#000"; // beside the film; below a blended film it is black already
+      context.fillRect(0, 0, this.canvas.width, this.canvas.height);
+    }
     const [a, b, c, d] = place.turn.map((value) => value * place.scale);
     context.setTransform(a, b, c, d, place.left, place.top);
     context.imageSmoothingEnabled = true;

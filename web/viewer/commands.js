@@ -66,6 +66,7 @@ export function commandsOf({ viewer, findings, reviews, ribs, reset, help }) {
     compare("flicker", "Flicker: one and the other in turn", "x", () => viewer.compare("flicker")),
     compare("side", "Side by side", "d", () => viewer.compare("side")),
     compare("share", "Move the edge, or the blend", "< >", (index) => viewer.moveCompare(index ? 0.05 : -0.05)),
+    compare("prior", "The frontal film beside the earlier one", "P", () => viewer.togglePrior()),
     compare("bones", "Fracture review: bone beside film", "r", () => ribs.toggle()),
     compare("stop", "Previous, next place along the ribs", ", .", (index) => ribs.step(index ? 1 : -1)),
     review("finding", "Next, previous finding", "j k", (index) => findings.step(index ? -1 : 1)),

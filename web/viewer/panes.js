@@ -9,7 +9,7 @@ const PLAIN_PROJECTIONS = new Set(["", "FRONTAL", "LATERAL", "UNKNOWN"]);
 const HANGING = ["frontal", "lateral", "prior", "prior_lateral"];
 
 /**
- * @param layout "all", "alone", "side" or "bones"
+ * @param layout "all", "alone", "side", "prior" or "bones"
  * @param views names of the views there are
  * @param active the view that is worked on
  * @param other the layer that is compared with, for "side"
@@ -18,6 +18,7 @@ const HANGING = ["frontal", "lateral", "prior", "prior_lateral"];
 export function panesOf(layout, views, active, other) {
   if (layout === "alone") return [{ view: active, layer: null }];
   if (layout === "side") return [{ view: active, layer: null }, { view: active, layer: other }];
+  if (layout === "prior") return [{ view: "frontal", layer: null }, { view: "prior", layer: null }];
   if (layout === "bones") return [{ view: active, layer: "bone_subtracted" }, { view: active, layer: "film" }];
   return HANGING.filter((view) => views.includes(view)).map((view) => ({ view, layer: null }));
 }

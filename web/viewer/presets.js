@@ -23,10 +23,17 @@ const BY_REGION = {
   bone: ({ body }) => between(body.at(0.35), body.at(0.998)),
 };
 const ROOM = 0.06;
+/** A residual of next to nothing must not be blown up to look like something: 3 % of the scale at least. */
+const NARROWEST_DIFFERENCE = 0.03 * 65535;
 
 export function autoWindow(film) {
   const greys = greysOf(film);
   return between(greys.at(0.01), greys.at(0.99));
+}
+
+/** Of a layer that holds a difference: nothing is black, and almost the most there is is white. */
+export function differenceWindow(film) {
+  return between(0, Math.max(greysOf(film).at(0.997), NARROWEST_DIFFERENCE));
 }
 
 /**

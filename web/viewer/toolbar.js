@@ -123,6 +123,11 @@ export class Toolbar {
 
   /** Names with their keys, as they are now. */
   #title() {
+    for (const option of this.find("presets").options) {
+      const preset = PRESETS.find(({ name }) => name === option.value);
+      const command = preset && this.map.commands.find(({ id }) => id === preset.name);
+      if (preset) option.textContent = `${preset.label} (${keyInWords(this.map.keysOf(command)[0])})`;
+    }
     for (const element of document.querySelectorAll("[data-command][data-tells]")) {
       const command = this.map.commands.find(({ id }) => id === element.dataset.command);
       const key = this.map.keysOf(command)[Number(element.dataset.index ?? 0)];
@@ -144,6 +149,9 @@ export class Toolbar {
     press('.rail [data-command="magnifier"]', viewer.lensOn);
     press('.rail [data-command="invert"]', sight.inverted);
     press('.rail [data-command="bones"]', viewer.layout === "bones");
+    press('.rail [data-command="prior"]', viewer.layout === "prior");
+    document.querySelector('.rail [data-command="prior"]').hidden = !viewer.sights.has("prior");
+    document.querySelector('.rail [data-command="alone"]').hidden = viewer.views.length < 2;
     press('.rail [data-command="alone"]', viewer.layout === "alone");
     press('.rail [data-command="mirror"]', sight.place.turn[0] * sight.place.turn[3] - sight.place.turn[1] * sight.place.turn[2] < 0);
     for (const box of document.querySelectorAll("[data-outline]")) box.checked = viewer.outlineKeys.has(box.dataset.outline);

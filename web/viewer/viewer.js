@@ -6,12 +6,14 @@ import { Measures } from "./measures.js";
 import { Overlay } from "./overlay.js";
 import { Pane, panesOf } from "./panes.js";
 import * as placement from "./placement.js";
-import { autoWindow, presetWindow } from "./presets.js";
+import { differenceWindow, presetWindow } from "./presets.js";
 import { Sight } from "./sight.js";
 import { WebGLRenderer } from "./webgl-renderer.js";
 import { dragged } from "./window-level.js";
 
-const LENS_RADIUS = 110;
+/** What a layer is compared with at first. */
+const SECOND_LAYERS = ["bone_suppressed", "film", "bone_subtracted", "residual"];
+const LENS_RADIUS = 95;
 const LENS_FACTOR = 2.5;
 const RIB_ZOOM = 2.2;
 
@@ -97,7 +99,7 @@ export class Viewer extends EventTarget {
     if (!this.films.get(url) || this.films.isFirstLook(url)) this.root.dataset.state = "loading";
     try {
       const film = await this.films.load(url, (old) => this.renderer.forget(old));
-      if (sight.needsWindow(layer)) sight.setWindow(layer, autoWindow(film));
+      if (sight.needsWindow(layer)) sight.setWindow(layer, differenceWindow(film));
       if (this.wanted !== wanted) return false;
       this.say("");
       this.root.dataset.state = "ready";
@@ -137,7 +139,7 @@ export class Viewer extends EventTarget {
     if (view === this.active || !this.sights.has(view)) return;
     this.leaveBones();
     this.active = view;
-    if (this.layout === "side") this.#leaveToAll();
+    if (this.layout === "side" || (this.layout === "prior" && !this.panes.some((pane) => pane.view === view))) this.#leaveToAll();
     else if (this.layout === "alone") this.#hang();
     this.changed();
   }
@@ -154,8 +156,21 @@ export class Viewer extends EventTarget {
   }
 
   toggleAlone() {
-    if (this.layout === "bones" || this.layout === "side") return;
+    if (this.layout !== "all" && this.layout !== "alone") return;
     this.setLayout(this.layout === "alone" ? "all" : "alone");
+  }
+
+  /** The frontal film beside the earlier one, both large. */
+  togglePrior() {
+    if (this.layout === "prior") return this.setLayout("all");
+    if (!this.sights.has("prior") || !this.sights.has("frontal")) {
+      this.say("There is no earlier film of this patient here.", true);
+      return;
+    }
+    this.leaveBones();
+    this.comparison.end();
+    this.active = "frontal";
+    this.setLayout("prior");
   }
 
   /** Films of an earlier study, hung below. */
@@ -189,7 +204,7 @@ export class Viewer extends EventTarget {
     const other = comparison.other && comparison.other !== this.layer ? comparison.other : this.#otherLayer();
     if (!(await this.need(view, other))) return this.changed();
     comparison.start(mode, other);
-    this.setLayout(mode === "side" ? "side" : this.layout === "side" ? "all" : this.layout);
+    this.setLayout(mode === "side" ? "side" : this.layout === "alone" ? "alone" : "all");
   }
 
   async compareWith(layer) {
@@ -210,8 +225,7 @@ export class Viewer extends EventTarget {
   }
 
   #otherLayer() {
-    const names = Object.keys(this.sight.facts.layers);
-    return names.find((name) => name !== this.layer && name !== "film" && this.layer === "film") ?? names.find((name) => name !== this.layer);
+    return SECOND_LAYERS.find((name) => name !== this.layer && this.sight.has(name));
   }
 
   // Looking along the ribs
@@ -246,7 +260,7 @@ export class Viewer extends EventTarget {
   goTo(stop) {
     this.stop = stop;
     this.sight.place = placement.aimedAt(this.sight.place, stop.column, stop.row, RIB_ZOOM);
-    this.pointer = { view: this.active, column: stop.column, row: stop.row, isKey: true };
+    this.pointer = null;
     this.changed();
   }
 
@@ -300,8 +314,7 @@ export class Viewer extends EventTarget {
 
   pan(dx, dy, pane = this.pane) {
     const sight = this.sights.get(pane.view);
-    sight.place = placement.moved(sight.place, pane.rect, sight.facts, dx, dy);
-    this.changed();
+    this.#setPlace(pane, placement.moved(this.#sightIn(pane, sight), pane.rect, sight.facts, dx, dy));
   }
 
   /** Zoom around a stage position, or around the middle of the active pane. */
@@ -310,8 +323,7 @@ export class Viewer extends EventTarget {
     const { left, top, width, height } = pane.rect;
     const x = at?.x ?? left + width / 2;
     const y = at?.y ?? top + height / 2;
-    sight.place = placement.zoomed(sight.place, factor, pane.rect, sight.facts, x, y);
-    this.changed();
+    this.#setPlace(pane, placement.zoomed(this.#sightIn(pane, sight), factor, pane.rect, sight.facts, x, y));
   }
 
   /** Windows, places and layers as they were when the page opened; measurements stay. */
@@ -391,7 +403,24 @@ export class Viewer extends EventTarget {
 
   placeIn(pane) {
     const sight = this.sights.get(pane.view);
-    return placement.placeOf(sight.place, pane.rect, sight.facts);
+    return placement.placeOf(this.#sightIn(pane, sight), pane.rect, sight.facts);
+  }
+
+  /** Panes of one view have one scale once it is not fitted: zoom counts from the first pane's fitted size. */
+  #sightIn(pane, sight) {
+    const first = this.panes.find(({ view }) => view === pane.view);
+    if (pane === first || sight.place.mode !== "free") return sight.place;
+    const [wanted, own] = [first, pane].map(({ rect }) => placement.fitScale(rect, sight.facts, sight.place.turn));
+    return { ...sight.place, zoom: (sight.place.zoom * wanted) / own };
+  }
+
+  /** A place that a pane asked for, as all panes of the view have it. */
+  #setPlace(pane, place) {
+    const sight = this.sights.get(pane.view);
+    const first = this.panes.find(({ view }) => view === pane.view);
+    const [own, wanted] = [pane, first].map(({ rect }) => placement.fitScale(rect, sight.facts, place.turn));
+    sight.place = place.mode === "free" ? { ...place, zoom: (place.zoom * own) / wanted } : place;
+    this.changed();
   }
 
   filmPoint(pane, x, y) {
@@ -540,9 +569,9 @@ export class Viewer extends EventTarget {
       pane.caption(sight, {
         compared: this.#isCompared(pane) ? this.comparison.inWords(sight) : null,
         finding: this.#findingInWords(pane),
-        scale: placement.scaleOf(sight.place, pane.rect, sight.facts),
+        scale: this.placeIn(pane).scale,
         pixel: this.#pixelInWords(pane),
-        isActive: pane === this.pane && this.panes.length > 1 && this.layout === "all",
+        isActive: pane === this.pane && ["all", "prior"].includes(this.layout) && this.panes.length > 1,
         isFirstLook: this.films.isFirstLook(url),
       });
     }
@@ -557,7 +586,7 @@ export class Viewer extends EventTarget {
 
   #pixelInWords(pane) {
     const { pointer } = this;
-    if (!pointer || pointer.isKey || pointer.view !== pane.view) return "";
+    if (!pointer || pointer.view !== pane.view) return "";
     const sight = this.sights.get(pane.view);
     const layer = pane.layerName(sight);
     const film = this.film(pane.view, layer);
