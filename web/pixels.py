@@ -2,7 +2,7 @@
 
 ``/studies/<id>/pixels/<layer>.u16`` gives little-endian unsigned 16-bit values row by row, ``.u8`` bytes;
 both gzipped, with ``X-Rows`` and ``X-Columns``. Grey layers share one scale: 0 is the film's black, 65535 its
-white.
+white. ``?halvings=N`` sends the film reduced to a half N times, for a first look at a large one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ blueprint = Blueprint("pixels", __name__)
 FILM_LAYERS = {"film": "frontal", "film_lateral": "lateral"}
 DERIVED_LAYERS = ("bone_suppressed", "bone_subtracted", "residual")
 DIFFERENCE_LAYERS = ("bone_subtracted", "residual")
-MASK_LAYERS = ("lung_mask",)
+MOST_HALVINGS = 5
 THUMBNAIL_PIXELS = 144
 _FULL_SCALE = 65535.0
 _GZIP_LEVEL = 1
@@ -39,13 +39,14 @@ AnyImage = npt.NDArray[np.generic]
 
 @blueprint.get("/studies/<study_id>/pixels/<layer>.<any(u16, u8):depth>")
 def layer(study_id: str, layer: str, depth: str) -> Response:
-    """One layer's pixels. 404 when the study or the layer does not exist."""
+    """One layer's pixels, or a small copy of it. 404 when the study or the layer does not exist."""
     report, reading = _report(study_id)
     path = services().store.file(study_id, reading, _relative_path(report, layer, depth))
-    etag = _etag(reading, layer, depth)
+    halvings = min(max(request.args.get("halvings", 0, type=int), 0), MOST_HALVINGS)
+    etag = _etag(reading, layer, depth, str(halvings))
     if request.if_none_match.contains(etag):
         return _cached(Response(status=304), etag)
-    pixels = _decode(path)
+    pixels = _halved(_decode(path), halvings)
     if layer in DERIVED_LAYERS:
         pixels = _on_film_scale(pixels, layer, report)
     body = _as_depth(pixels, depth).tobytes()
@@ -85,6 +86,12 @@ def stored_images(report: Mapping[str, Any]) -> dict[str, str]:
     return films | (report.get("images") or {})
 
 
+def mask_layers(report: Mapping[str, Any]) -> list[str]:
+    """Names of the pictures that are masks on the frontal film."""
+    grey = {*FILM_LAYERS, *DERIVED_LAYERS}
+    return [name for name in stored_images(report) if name not in grey and not name.startswith("heatmap_")]
+
+
 def heatmap_layers(report: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """Per finding code and view, the path of its heatmap: ``{"edema": {"frontal": "..."}}``."""
     return {
@@ -104,7 +111,7 @@ def _report(study_id: str) -> tuple[dict[str, Any], str]:
 def _relative_path(report: Mapping[str, Any], layer: str, depth: str) -> str:
     images = stored_images(report)
     path: str | None = None
-    stored = {"u16": (*FILM_LAYERS, *DERIVED_LAYERS), "u8": MASK_LAYERS}[depth]
+    stored = (*FILM_LAYERS, *DERIVED_LAYERS) if depth == "u16" else mask_layers(report)
     if layer in stored:
         path = images.get(layer)
     elif depth == "u8" and layer.startswith("heatmap-"):
@@ -125,6 +132,17 @@ def _decode(path: Path) -> AnyImage:
         abort(500)
     decoded: AnyImage = pixels
     return decoded
+
+
+def _halved(pixels: AnyImage, times: int) -> AnyImage:
+    """Means of squares; an odd rest at the lower and right edge is left out, as the viewer does itself."""
+    side = 1 << times
+    rows, columns = (length // side for length in pixels.shape)
+    if times == 0 or not rows or not columns:
+        return pixels
+    whole = np.ascontiguousarray(pixels[: rows * side, : columns * side])
+    small: AnyImage = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
+    return small
 
 
 def _as_depth(pixels: AnyImage, depth: str) -> AnyImage:

@@ -34,7 +34,6 @@ LAYER_WORDS = {
     "bone_subtracted": "Bone-subtracted",
     "residual": "Residual",
 }
-_ORDER = {"suggested": 0, "uncertain": 1, "not_suggested": 2, "not_trained": 3}
 _MEASUREMENT_WORDS = {
     "lung_area_px": ("Visible lung field", "px"),
     "right_lung_area_px": ("Right lung field", "px"),
@@ -69,21 +68,6 @@ class Bar:
     def span(self) -> float:
         """Width of the interval, wide enough to be seen."""
         return max(self.high - self.low, 0.8)
-
-
-@dataclass(frozen=True, slots=True)
-class FindingRow:
-    """One finding as the panel shows it. ``number`` is a dash where nothing was measured."""
-
-    code: str
-    name: str
-    state: str
-    words: str
-    number: str
-    detail: str
-    bar: Bar | None
-    zones: tuple[str, ...]
-    has_heatmap: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +123,7 @@ def triage_card(report: Mapping[str, Any]) -> TriageCard | None:
     if not triage:
         return None
     state = triage["state"]
-    return TriageCard(state, STATE_WORDS.get(state, state), _number(triage), _detail(triage), _bar(triage))
-
-
-def finding_rows(report: Mapping[str, Any]) -> list[FindingRow]:
-    """All findings: suggested, uncertain, not suggested, by falling probability; not trained last."""
-    findings = list(report.get("findings") or ())
-    findings.sort(key=lambda item: (_ORDER.get(item["state"], 2), -(_best(item) or 0.0)))
-    return [_finding_row(finding) for finding in findings]
+    return TriageCard(state, STATE_WORDS.get(state, state), number(triage), detail(triage), bar(triage))
 
 
 def measurement_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -156,8 +133,8 @@ def measurement_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
         name, unit = _MEASUREMENT_WORDS.get(key, (key.replace("_", " ").capitalize(), ""))
-        number = f"{value:,}".replace(",", " ") if isinstance(value, int) else f"{value:,.2f}"
-        rows.append((name, f"{number} {unit}".strip()))
+        shown = f"{value:,}".replace(",", " ") if isinstance(value, int) else f"{value:,.2f}"
+        rows.append((name, f"{shown} {unit}".strip()))
     return rows
 
 
@@ -169,37 +146,15 @@ def check_rows(checks: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, bool,
     ]
 
 
-def _finding_row(finding: Mapping[str, Any]) -> FindingRow:
-    state = finding["state"]
-    trained = state != "not_trained"
-    zones = [region["zone"] for region in finding.get("regions") or () if region.get("zone")]
-    return FindingRow(
-        code=finding["code"],
-        name=finding["name"],
-        state=state,
-        words=STATE_WORDS.get(state, state),
-        number=_number(finding) if trained else "–",
-        detail=_detail(finding) if trained else "This finding was not trained; nothing is known about it.",
-        bar=_bar(finding) if trained else None,
-        zones=tuple(dict.fromkeys(zones)) if state in ("suggested", "uncertain") else (),
-        has_heatmap=trained and bool(finding.get("heatmap")),
-    )
-
-
-def _best(item: Mapping[str, Any]) -> float | None:
-    probability = item.get("probability")
-    value = probability if probability is not None else item.get("score")
-    return float(value) if value is not None else None
-
-
-def _number(item: Mapping[str, Any]) -> str:
+def number(item: Mapping[str, Any]) -> str:
     """A calibrated probability in percent; a score that was not calibrated is called a score."""
     if item.get("probability") is not None:
         return percent(item["probability"])
     return f"score {item['score']:.2f}" if item.get("score") is not None else "–"
 
 
-def _detail(item: Mapping[str, Any]) -> str:
+def detail(item: Mapping[str, Any]) -> str:
+    """Interval and operating point of a triage or finding entry in words."""
     if item.get("probability") is None:
         return "A score, not a probability: it was not calibrated."
     parts = []
@@ -211,7 +166,8 @@ def _detail(item: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _bar(item: Mapping[str, Any]) -> Bar | None:
+def bar(item: Mapping[str, Any]) -> Bar | None:
+    """The interval bar of a triage or finding entry; ``None`` without a calibrated probability."""
     probability = item.get("probability")
     if probability is None:
         return None

@@ -15,9 +15,8 @@ from suite.intake import safe_id
 from suite.jobs.catalogue import StudyView
 from suite.jobs.store import REPORT, receive
 from suite.jobs.submission import Outcome, Upload
-from web import presentation
 from web.failures import wants_page
-from web.pixels import DERIVED_LAYERS, FILM_LAYERS, MASK_LAYERS, heatmap_layers, stored_images
+from web.reading_page import reading_page
 from web.services import services
 
 blueprint = Blueprint("studies", __name__)
@@ -82,7 +81,7 @@ def show(study_id: str) -> str:
     if report is None:
         return render_template("studies/waiting.html", study=study, **_worker_state())
     return render_template(
-        "studies/study.html", study=study, **_worker_state(), **_reading_page(study, report)
+        "studies/study.html", study=study, **_worker_state(), **reading_page(study, report)
     )
 
 
@@ -139,53 +138,6 @@ def _study(study_id: str) -> StudyView:
     if study is None:
         abort(404)
     return study
-
-
-def _reading_page(study: StudyView, report: dict[str, Any]) -> dict[str, Any]:
-    gate = report.get("gate") or {}
-    return {
-        "report": report,
-        "gate": gate,
-        "views": [(name.capitalize(), view) for name, view in report["study"]["views"].items()],
-        "checks": presentation.check_rows(gate.get("checks") or {}),
-        "triage": presentation.triage_card(report),
-        "findings": presentation.finding_rows(report),
-        "measurements": presentation.measurement_rows(report),
-        "viewer": _viewer_data(study, report),
-    }
-
-
-def _viewer_data(study: StudyView, report: dict[str, Any]) -> dict[str, Any]:
-    """What the viewer's script needs to know: sizes, addresses of layers, heatmaps and regions."""
-    images = stored_images(report)
-
-    def address(layer: str, depth: str) -> str:
-        return url_for("pixels.layer", study_id=study.id, layer=layer, depth=depth)
-
-    views: dict[str, Any] = {}
-    for film, view in FILM_LAYERS.items():
-        if film not in images:
-            continue
-        names = [film, *(name for name in DERIVED_LAYERS if view == "frontal" and name in images)]
-        masks = [name for name in MASK_LAYERS if view == "frontal" and name in images]
-        views[view] = {
-            "projection": (report["study"]["views"].get(view) or {}).get("projection", ""),
-            "layers": {
-                "film" if name == film else name: {
-                    "label": presentation.LAYER_WORDS[name],
-                    "url": address(name, "u16"),
-                    "derived": name != film,
-                }
-                for name in names
-            },
-            "outline": address(masks[0], "u8") if masks else None,
-        }
-    heatmaps = {
-        code: {view: address(f"heatmap-{code}-{view}", "u8") for view in paths if view in views}
-        for code, paths in heatmap_layers(report).items()
-    }
-    regions = {finding["code"]: finding.get("regions") or [] for finding in report.get("findings") or ()}
-    return {"views": views, "heatmaps": heatmaps, "regions": regions}
 
 
 def _received(item: FileStorage, folder: Path) -> Upload:

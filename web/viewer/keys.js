@@ -1,67 +1,108 @@
-/** Every key, what it does, and the help that lists them: one table. */
+/** Which key does what: the commands' own keys, changed by each reader for themselves and kept in this browser. */
 
-const PAN_STEP = 40;
-const WINDOW_STEP = 12;
+const NAMES = {
+  ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Backspace: "⌫", Escape: "Esc", " ": "Space", Enter: "Enter", Delete: "Del",
+};
+/** Keys that move the focus or belong to the browser. */
+const NOT_OURS = new Set(["Tab", "Shift", "Control", "Alt", "AltGraph", "Meta", "CapsLock", "Dead", "Unidentified", "F5", "F11", "F12"]);
 
-/** Rows of {keys, does, run}; rows without ``run`` tell what the mouse does. */
-export function keyTable(viewer, panel) {
-  const step = PAN_STEP * devicePixelRatio;
-  return [
-    { keys: ["drag"], does: "Window: left and right its width, up and down its level" },
-    { keys: ["wheel"], does: "Zoom at the pointer" },
-    { keys: ["Shift drag"], does: "Move the film; so does the right or middle button" },
-    { keys: ["double click"], does: "Fit" },
-    { keys: ["1"], does: "Film", run: () => viewer.show("film") },
-    { keys: ["2"], does: "Bone-suppressed: soft tissue alone", run: () => viewer.show("bone_suppressed") },
-    { keys: ["3"], does: "Bone-subtracted: the skeleton alone", run: () => viewer.show("bone_subtracted") },
-    { keys: ["4"], does: "Residual: what was taken away", run: () => viewer.show("residual") },
-    { keys: ["l"], does: "Frontal or lateral", run: () => panel.nextView() },
-    { keys: ["o"], does: "Lung outline", run: () => viewer.toggleOutline() },
-    { keys: ["h"], does: "Heatmap on or off", run: () => panel.toggleHeatmap() },
-    { keys: ["j", "k"], does: "Next or previous finding", run: (key) => panel.stepFinding(key === "j" ? 1 : -1) },
-    { keys: ["[", "]"], does: "Heatmap weaker or stronger", run: (key) => panel.stepOpacity(key === "]" ? 5 : -5) },
-    { keys: ["i"], does: "Invert", run: () => viewer.toggleInvert() },
-    { keys: ["a"], does: "Window from the picture's own greys", run: () => viewer.auto() },
-    { keys: ["f"], does: "Fit", run: () => viewer.fit() },
-    { keys: ["z"], does: "1:1, one film pixel per screen pixel", run: () => viewer.one() },
-    { keys: ["+", "-"], does: "Zoom", run: (key) => viewer.zoom(key === "-" ? 1 / 1.25 : 1.25) },
-    {
-      keys: ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"],
-      shown: "arrows",
-      does: "Move the film; with Shift: window",
-      run: (key, shift) => {
-        const dx = { ArrowLeft: -1, ArrowRight: 1 }[key] ?? 0;
-        const dy = { ArrowUp: -1, ArrowDown: 1 }[key] ?? 0;
-        if (shift) viewer.dragWindow(dx * WINDOW_STEP, dy * WINDOW_STEP);
-        else viewer.pan(-dx * step, -dy * step);
-      },
-    },
-    { keys: ["r"], does: "Reset window, zoom and layers", run: () => panel.reset() },
-    { keys: ["?"], does: "This list", run: () => panel.help() },
-  ];
+export function keyInWords(key) {
+  if (NAMES[key]) return NAMES[key];
+  return /^[A-Z]$/.test(key) ? `Shift ${key}` : key;
+}
+
+export class KeyMap extends EventTarget {
+  /** @param reader whose keys these are */
+  constructor(commands, reader) {
+    super();
+    this.commands = commands;
+    this.place = `radsuite.keys.${reader}`;
+    this.changes = this.#kept();
+  }
+
+  keysOf(command) {
+    const kept = this.changes[command.id];
+    return kept?.length === command.keys.length ? kept : command.keys;
+  }
+
+  /** What a key does: {command, index}, or null. Letters do the same with Caps Lock unless Shift has its own meaning. */
+  find(key) {
+    return this.#exactly(key) ?? (key === "=" ? this.#exactly("+") : this.#exactly(key.toLowerCase()));
+  }
+
+  /** Whether a key may be chosen. */
+  static mayBe(key) {
+    return !NOT_OURS.has(key);
+  }
+
+  /**
+   * Gives a command another key. The command that had it, if any, gets the old one in exchange.
+   * @returns the command that had it, or null
+   */
+  set(command, index, key) {
+    const before = this.#exactly(key);
+    const old = this.keysOf(command)[index];
+    if (before) this.#put(before.command, before.index, old);
+    this.#put(command, index, key);
+    this.#keep();
+    return before && before.command !== command ? before.command : null;
+  }
+
+  restore() {
+    this.changes = {};
+    this.#keep();
+  }
+
+  #put(command, index, key) {
+    this.changes[command.id] = this.keysOf(command).map((known, at) => (at === index ? key : known));
+  }
+
+  #exactly(key) {
+    for (const command of this.commands) {
+      const index = this.keysOf(command).indexOf(key);
+      if (index >= 0) return { command, index };
+    }
+    return null;
+  }
+
+  #kept() {
+    try {
+      const kept = JSON.parse(localStorage.getItem(this.place) ?? "{}");
+      const isKeys = (keys) => Array.isArray(keys) && keys.every((key) => typeof key === "string");
+      return Object.fromEntries(Object.entries(kept ?? {}).filter(([, keys]) => isKeys(keys)));
+    } catch {
+      return {}; // storage may be switched off or hold something else; the usual keys work
+    }
+  }
+
+  #keep() {
+    try {
+      localStorage.setItem(this.place, JSON.stringify(this.changes));
+    } catch {
+      // Without storage they hold until the page is closed.
+    }
+    this.dispatchEvent(new Event("change"));
+  }
 }
 
 /** Listens on the page; keys typed into a field or with Ctrl, Alt or Meta are the browser's. */
-export function listenToKeys(table) {
-  const runs = new Map(table.flatMap((row) => (row.run ? row.keys.map((key) => [key, row.run]) : [])));
-  runs.set("=", runs.get("+"));
+export function listenToKeys(map) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
-    const field = event.target.closest("input, select, textarea");
-    if (field && !(field.type === "range" && !event.key.startsWith("Arrow"))) return;
-    const run = runs.get(event.key) ?? runs.get(event.key.toLowerCase());
-    if (!run) return;
+    if (isForTheElement(event)) return;
+    const found = map.find(event.key);
+    if (!found) return;
     event.preventDefault();
-    run(event.key, event.shiftKey);
+    found.command.run(found.index, event.shiftKey);
   });
 }
 
-export function fillHelp(list, table) {
-  for (const row of table) {
-    const keys = document.createElement("dt");
-    keys.textContent = row.shown ?? row.keys.join("  ");
-    const does = document.createElement("dd");
-    does.textContent = row.does;
-    list.append(keys, does);
+/** Fields take what is typed, sliders the arrows, buttons and links Enter and Space. */
+function isForTheElement({ target, key }) {
+  const field = target.closest("input, select, textarea, [role='separator']");
+  if (field) {
+    const isSlider = field.matches("input[type='range'], [role='separator']");
+    return isSlider ? key.startsWith("Arrow") : !(field.matches("input[type='checkbox'], input[type='radio']") && key !== " ");
   }
+  return Boolean(target.closest("button, a, summary")) && (key === "Enter" || key === " ");
 }

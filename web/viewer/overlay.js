@@ -1,65 +1,10 @@
-/** What lies over the film: lung outline, heatmap, boxes. Drawn in film coordinates, so it cannot slip. */
+/** What lies over the films: heatmap, outlines, boxes, measurements, marks. Placed as the films are, so it cannot slip. */
+import { valueInWords } from "./measures.js";
+import { toScreen } from "./placement.js";
 
-/** Dark violet to pale yellow: rising lightness, told apart with any colour vision (inferno, by van der Walt and Smith). */
-const RAMP = [
-  [27, 12, 65], [74, 12, 107], [120, 28, 109], [165, 44, 96], [207, 68, 70], [237, 105, 37], [251, 155, 6], [247, 209, 61], [252, 255, 164],
-];
-const OUTLINE = { 128: "#6fd6ff", 255: "#8df0c0" };
-
-export function rampColour(share) {
-  const at = Math.min(Math.max(share, 0), 1) * (RAMP.length - 1);
-  const left = Math.min(Math.floor(at), RAMP.length - 2);
-  return RAMP[left].map((value, channel) => Math.round(value + (RAMP[left + 1][channel] - value) * (at - left)));
-}
-
-/** A heatmap as a picture: colour and opacity both rise with the value, so that nothing stays nothing. */
-export function heatPicture(map) {
-  const picture = document.createElement("canvas");
-  picture.width = map.columns;
-  picture.height = map.rows;
-  const table = new Uint32Array(256);
-  for (let value = 0; value < 256; value += 1) {
-    const [red, green, blue] = rampColour(value / 255);
-    const alpha = Math.round(255 * Math.min(1, value / 96));
-    table[value] = (alpha << 24) | (blue << 16) | (green << 8) | red;
-  }
-  const context = picture.getContext("2d");
-  const image = context.createImageData(map.columns, map.rows);
-  const words = new Uint32Array(image.data.buffer);
-  for (let index = 0; index < words.length; index += 1) words[index] = table[map.values[index]];
-  context.putImageData(image, 0, 0);
-  return picture;
-}
-
-/** The borders between a mask's values as paths along pixel edges, one for each value; straight runs are one line. */
-export function outlines({ rows, columns, values }) {
-  const paths = new Map(Object.keys(OUTLINE).map((value) => [Number(value), new Path2D()]));
-  const line = (value, x0, y0, x1, y1) => {
-    const path = paths.get(value);
-    path?.moveTo(x0, y0);
-    path?.lineTo(x1, y1);
-  };
-  const trace = (count, length, before, after, draw) => {
-    for (let edge = 0; edge <= count; edge += 1) {
-      let value = 0;
-      let start = 0;
-      for (let along = 0; along <= length; along += 1) {
-        const first = edge > 0 && along < length ? values[before(edge, along)] : 0;
-        const second = edge < count && along < length ? values[after(edge, along)] : 0;
-        const here = first === second ? 0 : second || first;
-        if (here === value) continue;
-        if (value) draw(value, edge, start, along);
-        value = here;
-        start = along;
-      }
-    }
-  };
-  trace(rows, columns, (row, column) => (row - 1) * columns + column, (row, column) => row * columns + column,
-    (value, row, from, to) => line(value, from, row, to, row));
-  trace(columns, rows, (column, row) => row * columns + column - 1, (column, row) => row * columns + column,
-    (value, column, from, to) => line(value, column, from, column, to));
-  return [...paths].map(([value, path]) => ({ path, colour: OUTLINE[value] }));
-}
+const BOX_COLOUR = "#ffd9a3";
+const MEASURE_COLOUR = "#ffe14d";
+const MARK_COLOUR = "#7fd3e0";
 
 export class Overlay {
   constructor(canvas) {
@@ -67,32 +12,128 @@ export class Overlay {
     this.context = canvas.getContext("2d");
   }
 
-  /** @param parts {outlines, heat, opacity, boxes}; each may be missing. */
-  draw(place, { outlines: lines, heat, opacity, boxes }) {
+  begin() {
+    this.context.setTransform(1, 0, 0, 1, 0, 0);
+    this.context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+  }
+
+  /**
+   * @param place from placement.js
+   * @param rect of the pane
+   * @param parts {heat, opacity, contours, outlines, boxes, measures, spacing, mark, lens}; each may be missing
+   */
+  draw(place, rect, parts) {
     const { context } = this;
-    context.setTransform(1, 0, 0, 1, 0, 0);
-    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    context.setTransform(place.scale, 0, 0, place.scale, place.x, place.y);
-    if (heat) {
-      context.globalAlpha = opacity;
-      context.imageSmoothingEnabled = place.scale < 4;
-      context.drawImage(heat, 0, 0);
-      context.globalAlpha = 1;
-    }
+    context.save();
+    context.beginPath();
+    context.rect(rect.left, rect.top, rect.width, rect.height);
+    context.clip();
+    const [a, b, c, d] = place.turn.map((value) => value * place.scale);
+    context.setTransform(a, b, c, d, place.left, place.top);
     const hair = devicePixelRatio / place.scale;
-    for (const { path, colour } of lines ?? []) {
-      context.lineWidth = 1.5 * hair;
-      context.lineCap = "square";
-      context.strokeStyle = colour;
-      context.stroke(path);
+    if (parts.heat) this.#heat(parts.heat, parts.opacity, place.scale);
+    for (const line of parts.contours ?? []) this.#line(line.path, line.colour, line.width * hair);
+    for (const line of parts.outlines ?? []) this.#line(line.path, line.colour, 1.5 * hair);
+    for (const box of parts.boxes ?? []) this.#box(box, hair);
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    if (parts.mark) this.#mark(toScreen(place, parts.mark.column, parts.mark.row));
+    for (const measure of parts.measures ?? []) this.#measure(measure, place, parts.spacing);
+    if (parts.lens) this.#lens(parts.lens);
+    context.restore();
+  }
+
+  #heat({ picture, columns, rows }, opacity, scale) {
+    const { context } = this;
+    context.globalAlpha = opacity;
+    context.imageSmoothingEnabled = scale < 4;
+    context.drawImage(picture, 0, 0, columns, rows);
+    context.globalAlpha = 1;
+  }
+
+  #line(path, colour, width) {
+    const { context } = this;
+    context.lineWidth = width;
+    context.lineCap = "square";
+    context.strokeStyle = colour;
+    context.stroke(path);
+  }
+
+  #box([x0, y0, x1, y1], hair) {
+    const { context } = this;
+    const room = 6 * hair;
+    context.lineWidth = 1.25 * hair;
+    context.setLineDash([5 * hair, 4 * hair]);
+    context.strokeStyle = BOX_COLOUR;
+    context.strokeRect(x0 - room, y0 - room, x1 - x0 + 2 * room, y1 - y0 + 2 * room);
+    context.setLineDash([]);
+  }
+
+  /** Four corners around a place, open in the middle so that nothing is hidden. */
+  #mark({ x, y }) {
+    const { context } = this;
+    const [far, arm] = [26 * devicePixelRatio, 9 * devicePixelRatio];
+    context.beginPath();
+    for (const [sx, sy] of [[-1, -1], [1, -1], [1, 1], [-1, 1]]) {
+      context.moveTo(x + sx * far, y + sy * (far - arm));
+      context.lineTo(x + sx * far, y + sy * far);
+      context.lineTo(x + sx * (far - arm), y + sy * far);
     }
-    for (const [x0, y0, x1, y1] of boxes ?? []) {
-      const room = 6 * hair;
-      context.lineWidth = 1.25 * hair;
-      context.setLineDash([5 * hair, 4 * hair]);
-      context.strokeStyle = "#ffd9a3";
-      context.strokeRect(x0 - room, y0 - room, x1 - x0 + 2 * room, y1 - y0 + 2 * room);
-      context.setLineDash([]);
+    this.#strokeTwice(MARK_COLOUR, 1.5);
+  }
+
+  #measure(measure, place, spacing) {
+    const { context } = this;
+    const points = measure.points.map(({ column, row }) => toScreen(place, column, row));
+    context.beginPath();
+    points.forEach(({ x, y }, index) => (index ? context.lineTo(x, y) : context.moveTo(x, y)));
+    this.#strokeTwice(MEASURE_COLOUR, 1.5);
+    context.beginPath();
+    const reach = 4 * devicePixelRatio;
+    for (const { x, y } of points) {
+      context.moveTo(x + reach, y);
+      context.arc(x, y, reach, 0, 2 * Math.PI);
+    }
+    this.#strokeTwice(MEASURE_COLOUR, 1.25);
+    const last = points.at(-1);
+    this.#label(valueInWords(measure, spacing), last.x + 10 * devicePixelRatio, last.y - 8 * devicePixelRatio);
+  }
+
+  #label(text, x, y) {
+    const { context } = this;
+    context.font = `600 ${13 * devicePixelRatio}px system-ui, sans-serif`;
+    const width = context.measureText(text).width;
+    const room = 4 * devicePixelRatio;
+    const height = 18 * devicePixelRatio;
+    const left = Math.min(x, this.canvas.width - width - 2 * room);
+    const top = Math.max(y - height + room, 0);
+    context.fillStyle = "rgb(0 0 0 / 65%)";
+    context.fillRect(left - room, top, width + 2 * room, height);
+    context.fillStyle = MEASURE_COLOUR;
+    context.fillText(text, left, top + height - 1.25 * room);
+  }
+
+  /** The lens shows the bare film: what lies over it is taken away there, and a ring drawn. */
+  #lens({ x, y, radius }) {
+    const { context } = this;
+    context.save();
+    context.beginPath();
+    context.arc(x, y, radius, 0, 2 * Math.PI);
+    context.clip();
+    context.clearRect(x - radius, y - radius, 2 * radius, 2 * radius);
+    context.restore();
+    context.beginPath();
+    context.arc(x, y, radius, 0, 2 * Math.PI);
+    this.#strokeTwice("#d8e1e8", 1.5);
+  }
+
+  /** A dark line below the bright one keeps it visible on white. */
+  #strokeTwice(colour, width) {
+    const { context } = this;
+    context.lineCap = "round";
+    for (const [style, wide] of [["rgb(0 0 0 / 70%)", width + 2], [colour, width]]) {
+      context.strokeStyle = style;
+      context.lineWidth = wide * devicePixelRatio;
+      context.stroke();
     }
   }
 }

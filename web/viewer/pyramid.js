@@ -1,12 +1,22 @@
 /** Halved copies of a film: a film shown small is drawn from the copy of about that size, without flicker or cost. */
 
-/** @returns levels {rows, columns, values}, the film itself first, each half of the one before, down to 64 pixels. */
+/** @type {WeakMap<object, object[]>} */
+const made = new WeakMap();
+
+/**
+ * @returns levels {rows, columns, values}, the film's own grid first, each half of the one before, down to 64 pixels;
+ * made once for each film
+ */
 export function pyramid(film) {
-  const levels = [film];
-  while (Math.min(film.rows, film.columns) >= 128) {
-    film = halved(film);
-    levels.push(film);
+  const known = made.get(film);
+  if (known) return known;
+  let level = { rows: film.gridRows, columns: film.gridColumns, values: film.values };
+  const levels = [level];
+  while (Math.min(level.rows, level.columns) >= 128) {
+    level = halved(level);
+    levels.push(level);
   }
+  made.set(film, levels);
   return levels;
 }
 
@@ -26,6 +36,7 @@ function halved({ rows, columns, values }) {
 }
 
 /** The level whose pixels are at least as fine as the screen's: 0 for a film shown at its own size or larger. */
-export function levelFor(pixelStep, count) {
-  return Math.min(Math.max(Math.floor(Math.log2(pixelStep)), 0), count - 1);
+export function levelFor(film, scale, count) {
+  const gridStep = film.gridColumns / film.columns / scale;
+  return Math.min(Math.max(Math.floor(Math.log2(gridStep)), 0), count - 1);
 }

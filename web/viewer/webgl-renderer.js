@@ -1,4 +1,4 @@
-/** Draws the film on the graphics processor: 16-bit numbers in a texture, windowed in the shader. */
+/** Draws films on the graphics processor: 16-bit numbers in a texture, windowed in the shader. */
 import { levelFor, pyramid } from "./pyramid.js";
 
 const VERTEX = `#version 300 es
@@ -14,12 +14,14 @@ precision highp usampler2D;
 uniform usampler2D film;
 uniform int level;        // which halved copy is read
 uniform vec2 filmSize;
-uniform vec2 origin;      // stage position of the film's corner
-uniform float pixelStep;  // film pixels per stage pixel
+uniform vec4 back;        // from the screen's directions to the film's, film pixels per screen pixel
+uniform vec2 origin;      // screen position of the film's corner
 uniform float stageHeight;
 uniform float low;
 uniform float width;
 uniform bool inverted;
+uniform float alpha;
+uniform vec3 lens;        // middle and radius of the round hole through which it is drawn; radius 0: none
 out vec4 colour;
 
 float grey(ivec2 at, ivec2 last) {
@@ -39,15 +41,20 @@ float bilinear(vec2 at) {
 
 void main() {
   vec2 stage = vec2(gl_FragCoord.x, stageHeight - gl_FragCoord.y);
-  vec2 at = (stage - origin) * pixelStep;
-  if (any(lessThan(at, vec2(0.0))) || any(greaterThanEqual(at, filmSize))) {
-    colour = vec4(0.0, 0.0, 0.0, 1.0);
-    return;
+  if (lens.z > 0.0 && distance(stage, lens.xy) > lens.z) discard;
+  vec2 away = stage - origin;
+  vec2 at = vec2(dot(back.xy, away), dot(back.zw, away));
+  float value = 0.0;
+  if (all(greaterThanEqual(at, vec2(0.0))) && all(lessThan(at, filmSize))) {
+    value = clamp((bilinear(at) - low) / width, 0.0, 1.0);
+    if (inverted) value = 1.0 - value;
   }
-  float value = clamp((bilinear(at) - low) / width, 0.0, 1.0);
-  if (inverted) value = 1.0 - value;
-  colour = vec4(vec3(value), 1.0);
+  colour = vec4(vec3(value), alpha);
 }`;
+
+const UNIFORMS = [
+  "film", "level", "filmSize", "back", "origin", "stageHeight", "low", "width", "inverted", "alpha", "lens",
+];
 
 function compiled(gl, kind, source) {
   const shader = gl.createShader(kind);
@@ -77,34 +84,66 @@ export class WebGLRenderer {
     this.gl = gl;
     this.maxSide = gl.getParameter(gl.MAX_TEXTURE_SIZE);
     this.program = linked(gl);
-    const names = ["film", "level", "filmSize", "origin", "pixelStep", "stageHeight", "low", "width", "inverted"];
-    this.at = Object.fromEntries(names.map((name) => [name, gl.getUniformLocation(this.program, name)]));
+    this.at = Object.fromEntries(UNIFORMS.map((name) => [name, gl.getUniformLocation(this.program, name)]));
     /** @type {Map<object, {texture: WebGLTexture, levels: number}>} */
     this.textures = new Map();
     gl.bindVertexArray(gl.createVertexArray());
   }
 
   canShow(film) {
-    return film.rows <= this.maxSide && film.columns <= this.maxSide && !this.gl.isContextLost();
+    return film.gridRows <= this.maxSide && film.gridColumns <= this.maxSide && !this.gl.isContextLost();
   }
 
-  draw(film, place, window, inverted) {
+  begin() {
     const { gl, at } = this;
     gl.viewport(0, 0, this.canvas.width, this.canvas.height);
+    gl.disable(gl.SCISSOR_TEST);
+    gl.clearColor(0, 0, 0, 1);
+    gl.clear(gl.COLOR_BUFFER_BIT);
     gl.useProgram(this.program);
     gl.activeTexture(gl.TEXTURE0);
-    const { texture, levels } = this.#texture(film);
-    gl.bindTexture(gl.TEXTURE_2D, texture);
     gl.uniform1i(at.film, 0);
-    gl.uniform1i(at.level, levelFor(1 / place.scale, levels));
-    gl.uniform2f(at.filmSize, film.columns, film.rows);
-    gl.uniform2f(at.origin, place.x, place.y);
-    gl.uniform1f(at.pixelStep, 1 / place.scale);
     gl.uniform1f(at.stageHeight, this.canvas.height);
+    gl.enable(gl.SCISSOR_TEST);
+    gl.blendFunc(gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA);
+  }
+
+  /**
+   * Draws one film.
+   * @param film a layer
+   * @param place from placement.js
+   * @param look {window, inverted, alpha}
+   * @param rect {left, top, width, height}: nothing is drawn outside
+   * @param lens {x, y, radius}, or null for all of ``rect``
+   */
+  paint(film, place, { window, inverted, alpha = 1 }, rect, lens = null) {
+    const { gl, at } = this;
+    const { texture, levels } = this.#texture(film);
+    const [left, top] = [Math.round(rect.left), Math.round(rect.top)];
+    const [right, bottom] = [Math.round(rect.left + rect.width), Math.round(rect.top + rect.height)];
+    if (right <= left || bottom <= top) return;
+    gl.scissor(left, this.canvas.height - bottom, right - left, bottom - top);
+    if (alpha < 1) gl.enable(gl.BLEND);
+    else gl.disable(gl.BLEND);
+    gl.bindTexture(gl.TEXTURE_2D, texture);
+    const [a, b, c, d] = place.turn.map((value) => value / place.scale);
+    gl.uniform1i(at.level, levelFor(film, place.scale, levels));
+    gl.uniform2f(at.filmSize, film.columns, film.rows);
+    gl.uniform4f(at.back, a, b, c, d);
+    gl.uniform2f(at.origin, place.left, place.top);
     gl.uniform1f(at.low, window.low);
     gl.uniform1f(at.width, window.high - window.low);
     gl.uniform1i(at.inverted, inverted ? 1 : 0);
+    gl.uniform1f(at.alpha, alpha);
+    gl.uniform3f(at.lens, lens?.x ?? 0, lens?.y ?? 0, lens?.radius ?? 0);
     gl.drawArrays(gl.TRIANGLES, 0, 3);
+  }
+
+  /** Gives the memory of a film back that is not shown again. */
+  forget(film) {
+    const known = this.textures.get(film);
+    if (known) this.gl.deleteTexture(known.texture);
+    this.textures.delete(film);
   }
 
   #texture(film) {

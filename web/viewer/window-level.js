@@ -20,30 +20,14 @@ export function makeWindow(level, width) {
   return { low: middle - half, high: middle + half };
 }
 
+export function between(low, high) {
+  return makeWindow((low + high) / 2, high - low);
+}
+
 /** Follows a drag: right widens, down raises the level (darkens). One pass over the stage is about one window. */
 export function dragged(window, dx, dy) {
   const step = Math.max(widthOf(window), 2048) / 500;
   return makeWindow(levelOf(window) + dy * step, widthOf(window) + dx * step);
-}
-
-/** From the 1st to the 99th percentile of the greys, which a border or a marker does not move. */
-export function autoWindow({ values }) {
-  const bins = new Uint32Array(4096);
-  const stride = Math.max(1, Math.floor(values.length / 400_000));
-  let counted = 0;
-  for (let index = 0; index < values.length; index += stride, counted += 1) bins[values[index] >> 4] += 1;
-  const low = percentile(bins, counted * 0.01);
-  const high = percentile(bins, counted * 0.99);
-  return makeWindow((low + high) / 2, Math.max(high - low, MIN_WIDTH));
-}
-
-function percentile(bins, wanted) {
-  let sum = 0;
-  for (let bin = 0; bin < bins.length; bin += 1) {
-    sum += bins[bin];
-    if (sum >= wanted) return bin * 16 + 8;
-  }
-  return 65535;
 }
 
 /** A window in words: percent of the film's full scale. */

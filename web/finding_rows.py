@@ -1,0 +1,80 @@
+"""The findings as the panel lists them: by falling calibrated probability, what was not trained last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from web.presentation import STATE_WORDS, Bar, bar, detail, number, percent
+
+NOT_TRAINED = "The network was not trained on this finding; nothing is known about it."
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """One finding as the panel shows it. ``number`` is a dash where nothing was measured.
+
+    Attributes:
+        zones: where its heatmap is high, in words, once each.
+        places: the same, one line a region, with the share inside the lungs.
+        is_suggested: the network names it, or is uncertain; a reader accepts or rejects it. What the network
+            does not name can be added.
+    """
+
+    code: str
+    name: str
+    state: str
+    words: str
+    number: str
+    detail: str
+    bar: Bar | None
+    zones: tuple[str, ...]
+    places: tuple[str, ...]
+    has_heatmap: bool
+    is_suggested: bool
+
+
+def finding_rows(report: Mapping[str, Any]) -> list[FindingRow]:
+    """All findings by falling probability (or score, where one was not calibrated); not trained last."""
+    findings = list(report.get("findings") or ())
+    findings.sort(key=_rank)
+    return [_row(finding) for finding in findings]
+
+
+def _rank(finding: Mapping[str, Any]) -> tuple[int, float]:
+    if finding["state"] == "not_trained":
+        return (2, 0.0)
+    if finding.get("probability") is not None:
+        return (0, -float(finding["probability"]))
+    return (1, -float(finding.get("score") or 0.0))
+
+
+def _row(finding: Mapping[str, Any]) -> FindingRow:
+    state = finding["state"]
+    trained = state != "not_trained"
+    regions = finding.get("regions") or ()
+    suggested = state in ("suggested", "uncertain")
+    zones = tuple(dict.fromkeys(_zone(region) for region in regions))
+    return FindingRow(
+        code=finding["code"],
+        name=finding["name"],
+        state=state,
+        words=STATE_WORDS.get(state, state),
+        number=number(finding) if trained else "–",
+        detail=detail(finding) if trained else NOT_TRAINED,
+        bar=bar(finding) if trained else None,
+        zones=zones if suggested else (),
+        places=tuple(_place(region) for region in regions) if trained else (),
+        has_heatmap=trained and bool(finding.get("heatmap")),
+        is_suggested=suggested,
+    )
+
+
+def _zone(region: Mapping[str, Any]) -> str:
+    return f"{region['zone']} (lateral)" if region["view"] == "lateral" else str(region["zone"])
+
+
+def _place(region: Mapping[str, Any]) -> str:
+    share = region.get("inside_lung")
+    return _zone(region) + (f", {percent(share)} of it inside the lungs" if share is not None else "")

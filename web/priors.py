@@ -1,0 +1,39 @@
+"""Earlier films of the same patient, asked for by the viewer once its own film is shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, abort, current_app
+
+from suite.records.priors import Headers, Priors
+from web.reading_page import viewer_data
+from web.services import services
+
+blueprint = Blueprint("priors", __name__)
+
+
+@blueprint.get("/studies/<study_id>/priors")
+def of_study(study_id: str) -> dict[str, Any]:
+    """The latest earlier study with a frontal film, for the viewer, and the dates of all. 404 for an unknown
+    study."""
+    if services().catalogue.study(study_id) is None:
+        abort(404)
+    headers: Headers = current_app.extensions.setdefault("radsuite.headers", Headers())
+    found = Priors(services().database, services().store, headers).of(study_id)
+    return {
+        "priors": [{"study": prior.study_id, "date": prior.date} for prior in found],
+        "latest": next(
+            (data for prior in found if (data := _films(prior.study_id, prior.date))),
+            None,
+        ),
+    }
+
+
+def _films(study_id: str, date: str) -> dict[str, Any] | None:
+    study = services().catalogue.study(study_id)
+    if study is None or study.done is None or study.done.reading is None:
+        return None
+    data = viewer_data(study_id, services().store.report(study_id, study.done.reading))
+    views = data["views"]
+    return {"study": study_id, "date": date, "views": views} if "frontal" in views else None
