@@ -8,11 +8,13 @@ is handed on as an argument. The same object, turned back into environment varia
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -24,6 +26,18 @@ PREFIX = "RADSUITE_"
 CONFIG_VARIABLE = "RADSUITE_CONFIG"
 MIN_SECRET_LENGTH = 16
 _HIDDEN = "(hidden)"
+_PLACEHOLDERS = (
+    "changeme",
+    "replaceme",
+    "changethis",
+    "defaultsecret",
+    "yoursecret",
+    "secretsecret",
+    "passwordpassword",
+    "radsuitesecret",
+    "0123456789",
+    "qwertyuiop",
+)
 
 
 def default_data_folder() -> Path:
@@ -42,6 +56,12 @@ def is_local_host(host: str) -> bool:
         return False
 
 
+def is_guessable(secret: str) -> bool:
+    """Whether a secret is a placeholder, a keyboard row or a few characters repeated."""
+    plain = "".join(character for character in secret.lower() if character.isalnum())
+    return len(set(secret)) < 6 or any(word in plain for word in _PLACEHOLDERS)
+
+
 class Settings(DicomNetworkSettings, BaseSettings):
     """Everything the service can be told. Frozen; every field is also an environment variable.
 
@@ -53,6 +73,16 @@ class Settings(DicomNetworkSettings, BaseSettings):
         broker_url: Celery broker URL; ``None`` is a queue of files inside ``data``.
         host, port: where the pages are served. A host that others can reach needs ``secret``.
         secret: access token of the pages, at least 16 characters; ``None`` means no login, local use only.
+        sign_in: ask for a sign-in also where only this computer can reach the pages.
+        session_minutes: how long a sign-in lasts.
+        public_url: the ``https://`` address under which a proxy that ends TLS serves the pages; needed for a
+            host that others can reach.
+        proxy_hops: how many proxies stand in front and set ``X-Forwarded-For`` and ``-Proto``.
+        waiting_cap_minutes: waiting time after which a study is next in the triage order.
+        oidc_issuer, oidc_client_id, oidc_client_secret: sign-in by OpenID Connect; all three or none.
+        oidc_name_claim: claim that names the user.
+        oidc_role_claim: claim that holds a word or a list of words, such as groups.
+        oidc_roles: role by such a word; who has none of them is not let in.
         max_upload_mb: largest upload in one request, in megabytes (10^6 bytes).
         store_url: where films and readings are: an fsspec URL such as ``s3://bucket/radsuite``; ``None`` is
             ``data``. With a URL, ``data`` holds copies only.
@@ -86,6 +116,17 @@ class Settings(DicomNetworkSettings, BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
     secret: SecretStr | None = None
+    sign_in: bool = False
+    session_minutes: int = Field(default=720, ge=1, le=10_080)
+    public_url: str | None = None
+    proxy_hops: int = Field(default=1, ge=1, le=8)
+    waiting_cap_minutes: float = Field(default=240.0, gt=0)
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_name_claim: str = "preferred_username"
+    oidc_role_claim: str = "roles"
+    oidc_roles: dict[str, Literal["reader", "researcher", "admin"]] = Field(default_factory=dict)
     max_upload_mb: int = Field(default=512, ge=1, le=16_384)
     store_url: str | None = None
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda)$")
@@ -115,7 +156,25 @@ class Settings(DicomNetworkSettings, BaseSettings):
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < MIN_SECRET_LENGTH:
             raise ValueError(f"needs at least {MIN_SECRET_LENGTH} characters")
+        if value is not None and is_guessable(value.get_secret_value()):
+            raise ValueError("is one that everybody tries first; make one with `openssl rand -base64 32`")
         return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _behind_tls(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "https://host")
+        if parts.scheme != "https" or not parts.hostname or parts.path.strip("/") or parts.query:
+            raise ValueError("is no address such as https://radsuite.example.org, without a path")
+        return value and f"https://{parts.netloc}"
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _sound_issuer(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "https://host")
+        if not parts.hostname or (parts.scheme != "https" and not is_local_host(parts.hostname)):
+            raise ValueError("is no https:// address of an OpenID provider")
+        return value and value.rstrip("/")
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
@@ -125,6 +184,27 @@ class Settings(DicomNetworkSettings, BaseSettings):
             raise ValueError(
                 f"host {self.host} can be reached by others, so a secret is needed: set {PREFIX}SECRET to at "
                 f"least {MIN_SECRET_LENGTH} characters, or serve on 127.0.0.1"
+            )
+        if self.public_url is None and not is_local_host(self.host):
+            raise ValueError(
+                f"host {self.host} can be reached by others, and the pages speak plain HTTP: put a proxy "
+                f"that ends TLS in front and set {PREFIX}PUBLIC_URL to its https:// address, or serve on "
+                "127.0.0.1"
+            )
+        if self.public_url is not None and not self.needs_sign_in:
+            raise ValueError(
+                f"public_url is set, so others can reach the pages: set {PREFIX}SECRET to at least "
+                f"{MIN_SECRET_LENGTH} characters, or {PREFIX}SIGN_IN=yes once there are users"
+            )
+        if (
+            len({value is None for value in (self.oidc_issuer, self.oidc_client_id, self.oidc_client_secret)})
+            > 1
+        ):
+            raise ValueError("oidc_issuer, oidc_client_id and oidc_client_secret go together; set all three")
+        if self.oidc_issuer is not None and not self.oidc_roles:
+            raise ValueError(
+                f"oidc_roles is empty, so nobody would be let in; set {PREFIX}OIDC_ROLES to JSON such as "
+                '{"radiology": "reader"}'
             )
         if self.heartbeat_seconds * 2 >= self.lease_seconds:
             raise ValueError(
@@ -144,6 +224,11 @@ class Settings(DicomNetworkSettings, BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments win over the environment; a file is merged in by :func:`load_settings`."""
         return init_settings, env_settings
+
+    @property
+    def needs_sign_in(self) -> bool:
+        """Whether nobody is let in without saying who they are."""
+        return self.sign_in or self.secret is not None or self.oidc_issuer is not None
 
     @property
     def max_upload_bytes(self) -> int:
@@ -193,12 +278,13 @@ def to_environment(settings: Settings) -> dict[str, str]:
     """The settings as environment variables for a child process; a secret stays readable there."""
     variables: dict[str, str] = {}
     for name, value in settings.model_dump(mode="json", exclude_none=True).items():
-        if isinstance(value, list):
-            variables[PREFIX + name.upper()] = "[" + ",".join(f'"{item}"' for item in value) + "]"
+        secret = getattr(settings, name)
+        if isinstance(secret, SecretStr):
+            variables[PREFIX + name.upper()] = secret.get_secret_value()
+        elif isinstance(value, list | dict):
+            variables[PREFIX + name.upper()] = json.dumps(value)
         else:
             variables[PREFIX + name.upper()] = str(value)
-    if settings.secret is not None:
-        variables[f"{PREFIX}SECRET"] = settings.secret.get_secret_value()
     return variables
 
 
@@ -224,7 +310,7 @@ def _sentence(error: ValidationError, config: Path | None) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if not key:
         return f"Settings: {message}."
-    value = _HIDDEN if key == "secret" else repr(first["input"])
+    value = _HIDDEN if key.endswith("secret") else repr(first["input"])
     kind = _type_name(key)
     wanted = f"not a valid {kind}: {message}"
     return f"Setting {key} has value {value}, {wanted}; correct it, or {PREFIX}{key.upper()}{where}."

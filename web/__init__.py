@@ -8,7 +8,28 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from suite.settings import Settings, load_settings
-from web import access, api, dicomweb, failures, health, pixels, presentation, security, studies, viewer_files
+from web import (
+    access,
+    account,
+    api,
+    appearance,
+    audit,
+    dicomweb,
+    display_ids,
+    failures,
+    health,
+    oidc,
+    people,
+    pixels,
+    presentation,
+    reports,
+    research,
+    rooms,
+    security,
+    studies,
+    viewer_files,
+    worklist,
+)
 from web.services import Services, open_services
 
 __all__ = ["create_app"]
@@ -32,12 +53,23 @@ def create_app(settings: Settings | None = None, *, services: Services | None = 
     app.extensions["radsuite"] = services or open_services(settings)
     security.init_app(app, settings)
     access.init_app(app, settings)
+    appearance.init_app(app)
+    audit.init_app(app)
+    oidc.init_app(app, settings)
+    display_ids.init_app(app)
+    rooms.init_app(app)
+    research.init_app(app)
     presentation.init_app(app)
     failures.init_app(app)
-    for module in (studies, pixels, health, viewer_files):
+    for module in (worklist, studies, reports, account, people, pixels, health, viewer_files):
         app.register_blueprint(module.blueprint)
     api.init_app(app)
     dicomweb.init_app(app)
-    if settings.secret is not None:  # reachable by others, so a proxy that ends TLS may stand in front
+    if settings.public_url is not None:  # a proxy that ends TLS stands in front, and tells who asks
+        hops = settings.proxy_hops
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
+    elif (
+        settings.secret is not None
+    ):  # one may stand there, on this computer; it is believed in its scheme only
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=1)  # type: ignore[method-assign]
     return app

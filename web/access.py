@@ -1,79 +1,106 @@
-"""The door: a page that asks for the access token, where one is set."""
+"""The door: signing in by password, access token or one-time link; and who may do what."""
 
 from __future__ import annotations
 
 import hmac
-import threading
-import time
-from collections import deque
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, abort, current_app, redirect, render_template, request, session, url_for
+from flask import Blueprint, Flask, abort, g, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
 
+from suite.accounts.principal import Role, Scope
+from suite.accounts.users import Account
+from suite.errors import AccessError
 from suite.settings import Settings
+from web import identity
 from web.api.problems import is_api
+from web.identity import NotIdentifiedError, attempts, begin_session, identify
 from web.services import services
 
 blueprint = Blueprint("access", __name__)
 
 OPEN_ENDPOINTS = frozenset(
-    {"access.login", "access.enter", "health.healthz", "health.readyz", "health.metrics", "static"}
+    {
+        "access.login",
+        "access.enter",
+        "access.enter_once",
+        "access.leave",
+        "appearance.choose",
+        "oidc.begin",
+        "oidc.finish",
+        "health.healthz",
+        "health.readyz",
+        "health.metrics",
+        "static",
+    }
 )
-MAX_FAILURES = 10
-FAILURE_WINDOW_SECONDS = 300.0
 
-
-class FailureLimit:
-    """Counts wrong tokens of the whole service; guessing is slowed, whatever address it comes from."""
-
-    def __init__(self) -> None:
-        self._times: deque[float] = deque(maxlen=MAX_FAILURES)
-        self._lock = threading.Lock()
-
-    def note(self) -> None:
-        """One more wrong token."""
-        with self._lock:
-            self._times.append(time.monotonic())
-
-    def is_reached(self) -> bool:
-        """Whether so many were wrong lately that nobody is let in for a while."""
-        with self._lock:
-            full = len(self._times) == MAX_FAILURES
-            return full and time.monotonic() - self._times[0] < FAILURE_WINDOW_SECONDS
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Register the login page, and close every other page where a secret is set."""
+    """Register the login page, and close every other page to those who have not signed in."""
     app.register_blueprint(blueprint)
-    app.extensions["radsuite.failures"] = FailureLimit()
-    if settings.secret is not None:
-        app.before_request(_require_login)
-    app.jinja_env.globals["login_needed"] = settings.secret is not None
+    app.before_request(_require_login)
+    app.context_processor(_who)
+    app.jinja_env.globals["login_needed"] = settings.needs_sign_in
+
+
+def needs(scope: Scope, *roles: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A page for those who have the scope, and one of the roles where any are named. Others get 403."""
+
+    def guard(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            principal = identify()
+            if not principal.may(scope) or (roles and principal.role not in roles):
+                wanted = " or ".join(roles) or "other"
+                abort(
+                    403,
+                    f"This is for the role {wanted}, and {principal.name} is {principal.role}; "
+                    "ask an administrator.",
+                )
+            return view(*args, **kwargs)
+
+        return guarded
+
+    return guard
 
 
 @blueprint.get("/login")
 def login() -> str:
     """The login page."""
-    return render_template("access/login.html", wanted=_local_path(request.args.get("next", "")))
+    return _page(wanted=_local_path(request.args.get("next", "")))
 
 
 @blueprint.post("/login")
 def enter() -> Response | tuple[str, int]:
-    """Check the token. 401 when it is wrong, 429 after too many wrong ones."""
-    limit: FailureLimit = current_app.extensions["radsuite.failures"]
-    if limit.is_reached():
-        abort(429, "Too many wrong tokens; wait five minutes and try again.")
-    secret = services().settings.secret
-    expected = secret.get_secret_value() if secret is not None else ""
-    wanted = _local_path(request.form.get("next", ""))
-    if not expected or not hmac.compare_digest(request.form.get("token", "").encode(), expected.encode()):
-        limit.note()
-        return render_template("access/login.html", wanted=wanted, wrong=True), 401
-    session.clear()
-    session.permanent = True
-    session["entered"] = True
-    return redirect(wanted, 303)
+    """Check name and password, or the access token. 401 when wrong, 429 after too many wrong ones."""
+    _check_attempts()
+    wanted, shown = _local_path(request.form.get("next", "")), request.form.get("token", "")
+    try:
+        account = _by_token(shown) if shown else _by_password()
+    except AccessError as error:
+        attempts().note(identity.address())
+        services().trail.record("system", "sign-in.refused", address=identity.address())
+        return _page(wanted=wanted, wrong=str(error), by_token=bool(shown)), 401
+    return _let_in(account, wanted)
+
+
+@blueprint.get("/enter/<key>")
+def enter_once(key: str) -> Response:
+    """Let the owner of a one-time link in. 401 when it was used before, 429 after too many wrong ones."""
+    _check_attempts()
+    try:
+        account = services().links.redeem(key)
+    except AccessError as error:
+        attempts().note(identity.address())
+        abort(401, str(error))
+    return _let_in(account, url_for("worklist.index"))
 
 
 @blueprint.post("/logout")
@@ -83,18 +110,74 @@ def leave() -> Response:
     return redirect(url_for("access.login"), 303)
 
 
+def _let_in(account: Account | None, wanted: str) -> Response:
+    begin_session(account)
+    services().trail.record(identify(), "session.begun", address=identity.address())
+    return redirect(wanted, 303)
+
+
+def _by_token(shown: str) -> None:
+    secret = services().settings.secret
+    expected = secret.get_secret_value() if secret is not None else ""
+    if not expected or not hmac.compare_digest(shown.encode(), expected.encode()):
+        raise AccessError("That is not the token. Check it and try again.")
+
+
+def _by_password() -> Account:
+    return services().users.sign_in(request.form.get("name", ""), request.form.get("password", ""))
+
+
+def _check_attempts() -> None:
+    if wait := attempts().wait_seconds(identity.address()):
+        minutes = "five minutes" if wait > 240 else f"{round(wait / 60) or 1} min"
+        abort(429, f"Too many wrong sign-ins came from this address; wait {minutes} and try again.")
+
+
+def _page(**values: object) -> str:
+    settings = services().settings
+    return render_template(
+        "access/login.html",
+        has_token=settings.secret is not None,
+        has_oidc=settings.oidc_issuer is not None,
+        ended="ended" in request.args,
+        **values,
+    )
+
+
 def _require_login() -> Response | None:
     if is_api():  # asks for itself: programs bring tokens
         return None
-    if request.endpoint in OPEN_ENDPOINTS or session.get("entered"):
+    if request.endpoint in OPEN_ENDPOINTS:
         return None
+    try:
+        principal = identify()
+    except NotIdentifiedError:
+        return _to_the_door()
+    if not principal.may(Scope.STUDIES_READ):
+        abort(403, "This token may not look at studies; ask an administrator for one that may.")
+    return None
+
+
+def _to_the_door() -> Response:
+    had_session = identity.SINCE_KEY in session
     if request.method != "GET" or "text/html" not in request.headers.get("Accept", ""):
-        abort(401, "Your session has ended; load the page and enter the access token again.")
-    return redirect(url_for("access.login", next=request.path))
+        abort(401, "Your session has ended; load the page and sign in again.")
+    more = {"ended": "yes"} if had_session else {}
+    return redirect(url_for("access.login", next=request.path, **more))
+
+
+def _who() -> dict[str, object]:
+    """For the pages' head: who is signed in, if anybody."""
+    if "principal" not in g:
+        try:
+            identify()
+        except AccessError:
+            return {"principal": None}
+    return {"principal": g.principal}
 
 
 def _local_path(wanted: str) -> str:
     """Only a path of this site: no other host, no backslash that a browser reads as a slash."""
     parts = urlsplit(wanted)
     is_local = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted
-    return wanted if is_local and not parts.netloc and not parts.scheme else url_for("studies.index")
+    return wanted if is_local and not parts.netloc and not parts.scheme else url_for("worklist.index")

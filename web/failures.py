@@ -15,10 +15,13 @@ _log = logging.getLogger(__name__)
 
 _TITLES = {
     400: "That request was not understood",
-    401: "Please enter the access token",
+    401: "Please sign in",
+    403: "That is for another role",
     404: "There is nothing at this address",
     405: "That is not possible here",
+    409: "Something else happened meanwhile",
     413: "That is too much at once",
+    422: "That cannot be taken as it is",
     429: "Too many attempts",
     500: "Something went wrong on our side",
     503: "The service cannot do that now",
@@ -47,7 +50,9 @@ def problem(status: int, sentence: str) -> Response:
     """An error as a page, or as problem+json (RFC 9457) for scripts."""
     title = _TITLES.get(status, "That did not work")
     if wants_page():
-        return Response(render_template("failures/page.html", title=title, sentence=sentence), status)
+        return Response(
+            render_template("failures/page.html", title=title, sentence=sentence, status=status), status
+        )
     body = {"title": title, "status": status, "detail": sentence}
     return Response(json.dumps(body), status, content_type="application/problem+json")
 
@@ -70,7 +75,12 @@ def _suite_error(error: SuiteError) -> Response:
     if problems.is_api():
         return problems.answer(problems.of_exception(error))
     _log.warning("%s %s: %s", request.method, request.path, error)
-    return problem(422 if isinstance(error, InputError) else 503, str(error))
+    return problem(_status_of(error), str(error))
+
+
+def _status_of(error: SuiteError) -> int:
+    """The status the interface for programs would answer with, or 503 where the suite is at fault."""
+    return problems.of_exception(error).status if isinstance(error, InputError) else 503
 
 
 def _unforeseen(error: Exception) -> Response:

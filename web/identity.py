@@ -7,12 +7,14 @@ a browser sends cookies, and on this computer needs none, whatever site the requ
 from __future__ import annotations
 
 import hmac
+import time
 
 from flask import current_app, g, request, session
 
 from suite.accounts.attempts import AttemptLimit
 from suite.accounts.principal import LOCAL, SECRET, Means, Principal
 from suite.accounts.tokens import PREFIX
+from suite.accounts.users import Account
 from suite.errors import AccessError
 from web.services import services
 
@@ -21,6 +23,12 @@ USER_KEY = "user"
 
 ENTERED_KEY = "entered"
 """Set in a session that began with the service's secret."""
+
+STAMP_KEY = "stamp"
+"""The user's stamp when they signed in; another one now means that the password was changed."""
+
+SINCE_KEY = "since"
+"""When the session began, seconds since 1970."""
 
 CSRF_KEY = "csrf"
 CSRF_HEADER = "X-CSRF-Token"
@@ -72,6 +80,18 @@ def address() -> str:
     return request.remote_addr or "unknown"
 
 
+def begin_session(account: Account | None) -> None:
+    """Sign a user in, or with ``None`` whoever showed the secret; nothing of an earlier session stays."""
+    session.clear()
+    session.permanent = True
+    session[SINCE_KEY] = time.time()
+    if account is None:
+        session[ENTERED_KEY] = True
+    else:
+        session[USER_KEY], session[STAMP_KEY] = account.id, account.stamp
+    g.pop("principal", None)
+
+
 def check_origin(principal: Principal) -> None:
     """Refuse changes that another site asks for through this browser.
 
@@ -102,14 +122,16 @@ def _identify() -> Principal:
         if kind.lower() != "bearer" or not shown.strip():
             raise NotIdentifiedError("Send credentials as `Authorization: Bearer TOKEN`.", given=True)
         return _by_key(shown.strip())
-    if user_id := session.get(USER_KEY):
-        account = services().users.by_id(int(user_id))
-        if account is not None:
-            return account.principal(Means.SESSION)
-    if services().settings.secret is None:
+    settings = services().settings
+    if time.time() - session.get(SINCE_KEY, 0.0) < settings.session_minutes * 60:
+        if user_id := session.get(USER_KEY):
+            account = services().users.by_id(int(user_id))
+            if account is not None and account.stamp == session.get(STAMP_KEY, account.stamp):
+                return account.principal(Means.SESSION)
+        elif session.get(ENTERED_KEY) and settings.secret is not None:
+            return SECRET
+    if not settings.needs_sign_in:
         return LOCAL
-    if session.get(ENTERED_KEY):
-        return SECRET
     raise NotIdentifiedError("This needs a token; send it as `Authorization: Bearer TOKEN`.", given=False)
 
 

@@ -70,13 +70,16 @@ def thumbnail(study_id: str) -> Response:
     etag = _etag(reading, name, "thumbnail")
     if request.if_none_match.contains(etag):
         return _cached(Response(status=304), etag)
-    film = _decode(services().store.file(study_id, reading, images[name]))
-    rows, columns = film.shape
-    scale = THUMBNAIL_PIXELS / max(rows, columns)
-    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-    small = cv2.resize(np.asarray(film, np.float32), size, interpolation=cv2.INTER_AREA)
-    picture = cv2.imencode(".png", np.clip(small / 257.0, 0, 255).astype(np.uint8))[1].tobytes()
+    picture = _scaled_png(services().store.file(study_id, reading, images[name]), THUMBNAIL_PIXELS)
     return _cached(Response(picture, content_type="image/png"), etag)
+
+
+def small_film(study_id: str, reading: str, report: Mapping[str, Any], pixels: int) -> bytes | None:
+    """The film as an 8-bit PNG whose longer side has so many pixels; ``None`` when none is stored."""
+    images = stored_images(report)
+    name = next((name for name in FILM_LAYERS if name in images), None)
+    path = services().store.file(study_id, reading, images[name]) if name is not None else None
+    return _scaled_png(path, pixels) if path is not None and path.is_file() else None
 
 
 def stored_images(report: Mapping[str, Any]) -> dict[str, str]:
@@ -120,6 +123,15 @@ def _relative_path(report: Mapping[str, Any], layer: str, depth: str) -> str:
     if not path:
         abort(404)
     return path
+
+
+def _scaled_png(path: Path, longest: int) -> bytes:
+    film = _decode(path)
+    rows, columns = film.shape
+    scale = longest / max(rows, columns)
+    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    small = cv2.resize(np.asarray(film, np.float32), size, interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".png", np.clip(small / 257.0, 0, 255).astype(np.uint8))[1].tobytes()
 
 
 def _decode(path: Path) -> AnyImage:

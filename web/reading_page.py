@@ -55,7 +55,7 @@ def reading_page(study: StudyView, report: dict[str, Any]) -> dict[str, Any]:
         "triage": presentation.triage_card(report),
         "findings": finding_rows(report),
         "measurements": presentation.measurement_rows(report),
-        "viewer": viewer_data(study.id, report),
+        "viewer": viewer_data(study.display_id, report),
         "may_review": identify().may(Scope.REVIEWS_WRITE),
     }
 

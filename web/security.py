@@ -8,6 +8,7 @@ import os
 import secrets
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request, session
 
@@ -18,7 +19,6 @@ from web.api.problems import is_api
 
 CSRF_FIELD = "csrf_token"
 CSRF_HEADER = "X-CSRF-Token"
-SESSION_LIFETIME = timedelta(hours=12)
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -53,11 +53,13 @@ def init_app(app: Flask, settings: Settings) -> None:
         # A cookie belongs to a host, whatever the port: two instances must not overwrite each other's.
         SESSION_COOKIE_NAME=f"radsuite_{settings.port}",
         SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Strict",
-        PERMANENT_SESSION_LIFETIME=SESSION_LIFETIME,
+        # Coming back from an OpenID provider is a navigation from another site, which "Strict" leaves out.
+        SESSION_COOKIE_SAMESITE="Lax" if settings.oidc_issuer is not None else "Strict",
+        SESSION_COOKIE_SECURE=settings.public_url is not None,
+        PERMANENT_SESSION_LIFETIME=timedelta(minutes=settings.session_minutes),
         MAX_CONTENT_LENGTH=settings.max_upload_bytes + _FORM_ALLOWANCE,
         # Without a login, a foreign page that points its own name at this address must not be served.
-        TRUSTED_HOSTS=None if settings.secret is not None else [*_LOCAL_HOSTS, settings.host],
+        TRUSTED_HOSTS=_trusted_hosts(settings),
     )
     app.before_request(_check_csrf)
     app.after_request(_add_headers)
@@ -70,6 +72,12 @@ def csrf_token() -> str:
         session["csrf"] = secrets.token_urlsafe(24)
     token: str = session["csrf"]
     return token
+
+
+def _trusted_hosts(settings: Settings) -> list[str] | None:
+    if settings.public_url is not None:
+        return [*_LOCAL_HOSTS, str(urlsplit(settings.public_url).hostname)]
+    return None if settings.secret is not None else [*_LOCAL_HOSTS, settings.host]
 
 
 def _check_csrf() -> None:

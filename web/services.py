@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flask import current_app
 
 from suite.accounts.audit import AuditTrail
+from suite.accounts.links import OneTimeLinks
 from suite.accounts.repetition import Repetitions
 from suite.accounts.tokens import Tokens
 from suite.accounts.users import Users
@@ -22,6 +23,8 @@ from suite.jobs.submission import Submission
 from suite.records.reviews import Reviews
 from suite.records.search import StudySearch
 from suite.records.uploads import Uploads
+from suite.records.worklist import Worklist
+from suite.records.written import WrittenReports
 from suite.settings import Settings
 
 
@@ -46,6 +49,22 @@ class Services:
     def tokens(self) -> Tokens:
         """Keys of programs."""
         return Tokens(self.database, time.time)
+
+    @property
+    def links(self) -> OneTimeLinks:
+        """Links that let a user in once."""
+        return OneTimeLinks(self.database, time.time)
+
+    @property
+    def worklist(self) -> Worklist:
+        """Who reads what, and in which order."""
+        cap = self.settings.waiting_cap_minutes * 60
+        return Worklist(self.database, time.time, self.trail, cap_seconds=cap)
+
+    @property
+    def written(self) -> WrittenReports:
+        """Reports that people write."""
+        return WrittenReports(self.database, time.time, self.trail)
 
     @property
     def trail(self) -> AuditTrail:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -40,6 +41,8 @@ class Account:
     disabled_at: float | None
     locked_until: float | None
     has_password: bool
+    stamp: str = ""
+    """Changes with the password, so that sessions that began with an old one end."""
 
     def principal(self, means: Means) -> Principal:
         """The user as somebody who makes a request."""
@@ -73,7 +76,7 @@ class Users:
                 )
                 session.add(row)
                 session.flush()
-                return _account(row)
+                return account_of(row)
         except IntegrityError:
             raise ConflictError(f"{name}: there is a user of that name; choose another one.") from None
 
@@ -81,7 +84,7 @@ class Users:
         """Users by name, beginning behind ``after``."""
         wanted = select(User).where(User.name > after).order_by(User.name).limit(limit)
         with self._database.read() as session:
-            return [_account(row) for row in session.scalars(wanted)]
+            return [account_of(row) for row in session.scalars(wanted)]
 
     def get(self, name: str) -> Account:
         """One user.
@@ -90,13 +93,13 @@ class Users:
             NotFoundError: there is none of that name.
         """
         with self._database.read() as session:
-            return _account(_row(session, name))
+            return account_of(_row(session, name))
 
     def by_id(self, user_id: int) -> Account | None:
         """The user of a session; ``None`` when removed or disabled meanwhile."""
         with self._database.read() as session:
             row = session.get(User, user_id)
-            return _account(row) if row is not None and row.disabled_at is None else None
+            return account_of(row) if row is not None and row.disabled_at is None else None
 
     def change(
         self,
@@ -125,7 +128,7 @@ class Users:
                 row.password_hash, row.failed_logins, row.locked_until = stored, 0, None
             if administrated and not _administrates(row):
                 _keep_an_admin(session, name)
-            return _account(row)
+            return account_of(row)
 
     def remove(self, name: str) -> None:
         """Remove a user and their tokens; the audit trail keeps the name.
@@ -164,7 +167,7 @@ class Users:
             else:
                 row.failed_logins, row.locked_until = 0, None
                 row.password_hash = renewed or row.password_hash
-            account = _account(row) if row is not None else None
+            account = account_of(row) if row is not None else None
         if account is None:
             raise AccessError(_WRONG)
         return account
@@ -213,7 +216,8 @@ def _keep_an_admin(session: Session, name: str) -> None:
         raise ConflictError(f"{name}: is the last administrator; make another user one first.")
 
 
-def _account(row: User) -> Account:
+def account_of(row: User) -> Account:
+    """A row as others see it."""
     return Account(
         row.id,
         row.name,
@@ -222,4 +226,5 @@ def _account(row: User) -> Account:
         row.disabled_at,
         row.locked_until,
         row.password_hash is not None,
+        hashlib.sha256((row.password_hash or "").encode()).hexdigest()[:16],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +68,7 @@ class StudyView:
     created_at: float
     latest: JobView | None
     done: JobView | None
+    display_id: str = ""
 
     @property
     def version(self) -> str:
@@ -84,9 +85,9 @@ class Catalogue:
 
     def studies(self, *, offset: int = 0, limit: int = 50) -> list[StudyView]:
         """Studies, the newest first."""
-        wanted = _with_jobs().order_by(Study.created_at.desc(), Study.id).offset(offset).limit(limit)
+        wanted = with_jobs().order_by(Study.created_at.desc(), Study.id).offset(offset).limit(limit)
         with self._database.read() as session:
-            return [_study_view(row) for row in session.scalars(wanted)]
+            return [study_view(row) for row in session.scalars(wanted)]
 
     def count(self) -> int:
         """How many studies there are."""
@@ -96,8 +97,19 @@ class Catalogue:
     def study(self, study_id: str) -> StudyView | None:
         """One study, or ``None``."""
         with self._database.read() as session:
-            row = session.scalars(_with_jobs().where(Study.id == study_id)).one_or_none()
-            return _study_view(row) if row is not None else None
+            row = session.scalars(with_jobs().where(Study.id == study_id)).one_or_none()
+            return study_view(row) if row is not None else None
+
+    def named(self, display_id: str) -> str | None:
+        """The id of the study with that pseudonym, or ``None``."""
+        with self._database.read() as session:
+            return session.scalars(select(Study.id).where(Study.display_id == display_id)).one_or_none()
+
+    def display_ids(self, study_ids: Collection[str]) -> dict[str, str]:
+        """Pseudonyms by id."""
+        wanted = select(Study.id, Study.display_id).where(Study.id.in_(study_ids))
+        with self._database.read() as session:
+            return {row[0]: row[1] for row in session.execute(wanted)}
 
     def waiting_seconds(self) -> float | None:
         """How long the oldest queued job has waited while none runs; long means that no worker is there."""
@@ -105,11 +117,13 @@ class Catalogue:
             return oldest_waiting_seconds(session, self._clock())
 
 
-def _with_jobs() -> Any:
+def with_jobs() -> Any:
+    """Studies with everything :func:`study_view` needs."""
     return select(Study).options(selectinload(Study.jobs).selectinload(Job.stage_runs))
 
 
-def _study_view(row: Study) -> StudyView:
+def study_view(row: Study) -> StudyView:
+    """A study's row, with its jobs and their ``stage_runs`` loaded, as a frozen value."""
     jobs = [job_view(job) for job in row.jobs]
     done = [job for job in jobs if job.state is JobState.DONE]
     return StudyView(
@@ -119,6 +133,7 @@ def _study_view(row: Study) -> StudyView:
         row.created_at,
         jobs[-1] if jobs else None,
         done[-1] if done else None,
+        row.display_id,
     )
 
 

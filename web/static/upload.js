@@ -1,17 +1,19 @@
-/** The upload: a tray of chosen files, in which a picture can be given its lateral, and each file's fate. */
+/** The upload: files, folders and archives in a tray, a picture's lateral, and what became of each file. */
+import { filesOf } from "./folders.js";
 import { refresh } from "./worklist.js";
 
 const form = document.getElementById("upload");
 const input = document.getElementById("files");
 const tray = document.getElementById("tray");
 const list = document.getElementById("tray-list");
+const fates = document.getElementById("fates");
 const note = document.getElementById("tray-note");
 const bar = document.getElementById("tray-progress");
 const send = document.getElementById("tray-send");
 const limitBytes = Number(form.dataset.limitMb) * 1e6;
 const PICTURE = /\.(png|jpe?g|tiff?)$/i;
 
-/** @type {{file: File, lateral: File | null, fate: {kind: string, text: string, url?: string} | null}[]} */
+/** @type {{file: File, lateral: File | null}[]} */
 let items = [];
 
 function megabytes(bytes) {
@@ -26,9 +28,10 @@ function element(tag, className, text = "") {
 }
 
 function add(files) {
-  items = items.filter((item) => !item.fate);
-  for (const file of files) items.push({ file, lateral: null, fate: null });
+  fates.replaceChildren();
+  for (const file of files) items.push({ file, lateral: null });
   draw();
+  document.getElementById("tray").scrollIntoView({ block: "nearest" });
 }
 
 /** A place for a picture's lateral: drop a file on it, or choose one. */
@@ -72,7 +75,7 @@ function row(item, index) {
   const name = element("span", "tray-name", item.file.name);
   name.append(element("span", "tray-size", megabytes(item.file.size)));
   line.append(name);
-  line.append(PICTURE.test(item.file.name) && !item.fate ? lateralSlot(item) : element("span", "", ""));
+  line.append(PICTURE.test(item.file.name) ? lateralSlot(item) : element("span", "", ""));
   const remove = element("button", "tray-remove", "×");
   remove.type = "button";
   remove.setAttribute("aria-label", `Take ${item.file.name} out`);
@@ -81,11 +84,7 @@ function row(item, index) {
     draw();
   });
   line.append(remove);
-  if (item.fate) {
-    const fate = element("p", `fate-line ${item.fate.kind}`, item.fate.text);
-    line.append(fate);
-  }
-  line.draggable = !item.fate;
+  line.draggable = true;
   line.addEventListener("dragstart", (event) => event.dataTransfer.setData("application/x-tray-index", String(index)));
   return line;
 }
@@ -95,13 +94,12 @@ function totalBytes() {
 }
 
 function draw() {
-  tray.hidden = items.length === 0;
+  tray.hidden = items.length === 0 && fates.childElementCount === 0;
   list.replaceChildren(...items.map(row));
-  const waiting = items.filter((item) => !item.fate);
-  const pictures = waiting.filter((item) => PICTURE.test(item.file.name) && !item.lateral);
+  const pictures = items.filter((item) => PICTURE.test(item.file.name) && !item.lateral);
   const tooMuch = totalBytes() > limitBytes;
-  send.disabled = waiting.length === 0 || tooMuch;
-  send.hidden = waiting.length === 0;
+  send.disabled = items.length === 0 || tooMuch;
+  send.hidden = items.length === 0;
   note.textContent = tooMuch
     ? `This is ${megabytes(totalBytes())}, and one upload may hold ${form.dataset.limitMb} MB; take some films out.`
     : pictures.length === 2
@@ -109,23 +107,25 @@ function draw() {
       : "";
 }
 
+function fateLine(kind, names, text, url) {
+  const line = element("li", `fate ${kind}`);
+  line.append(element("strong", "", names));
+  const words = element(url ? "a" : "span", "", text);
+  if (url) words.href = url;
+  line.append(words);
+  return line;
+}
+
+/** What was refused first: it needs attention. Names inside an archive are told as they are in it. */
 function show(answer) {
-  const fateOf = new Map();
-  for (const study of answer.accepted ?? []) {
-    const text = study.new ? `Taken as study ${study.id}` : `Already here as study ${study.id}`;
-    for (const name of study.names) fateOf.set(name, { kind: "accepted", text, url: study.url });
-  }
-  for (const refused of answer.refused ?? []) {
-    fateOf.set(refused.name, { kind: "refused", text: refused.sentence });
-  }
-  for (const item of items) {
-    item.fate ??= fateOf.get(item.lateral?.name) ?? null;
-    const own = fateOf.get(item.file.name);
-    if (!item.fate || own?.kind === "refused") item.fate = own ?? item.fate;
-  }
-  // What went well shows in the list below; only what needs attention stays in the tray.
-  items = items.filter((item) => item.fate?.kind !== "accepted" || /^Already/.test(item.fate.text));
+  const refused = (answer.refused ?? []).map((item) => fateLine("refused", item.name, item.sentence));
+  const accepted = (answer.accepted ?? []).map((item) =>
+    fateLine("accepted", item.names.join(" + "), `${item.new ? "Taken as" : "Already here as"} study ${item.id}`, item.url),
+  );
+  items = [];
+  fates.replaceChildren(...refused, ...accepted);
   draw();
+  note.textContent = `${accepted.length} taken, ${refused.length} not taken.`;
 }
 
 function fail(text) {
@@ -135,8 +135,7 @@ function fail(text) {
 
 function post() {
   const body = new FormData();
-  const waiting = items.filter((item) => !item.fate);
-  waiting.forEach((item, index) => {
+  items.forEach((item, index) => {
     body.append("files", item.file);
     if (item.lateral) body.append(`lateral-${index}`, item.lateral);
   });
@@ -167,6 +166,7 @@ form.addEventListener("submit", (event) => {
 });
 document.getElementById("tray-clear").addEventListener("click", () => {
   items = [];
+  fates.replaceChildren();
   draw();
 });
 input.addEventListener("change", () => {
@@ -180,8 +180,20 @@ document.addEventListener("dragover", (event) => {
 document.addEventListener("dragleave", (event) => {
   if (!event.relatedTarget) form.classList.remove("over");
 });
-document.addEventListener("drop", (event) => {
+document.addEventListener("drop", async (event) => {
   event.preventDefault();
   form.classList.remove("over");
-  if (event.dataTransfer.files.length) add(event.dataTransfer.files);
+  const files = await filesOf(event.dataTransfer);
+  if (files.length) add(files);
 });
+const folderButton = document.getElementById("choose-folder");
+if ("webkitdirectory" in input) {
+  folderButton.hidden = false;
+  folderButton.addEventListener("click", () => {
+    const chooser = document.createElement("input");
+    chooser.type = "file";
+    chooser.webkitdirectory = true;
+    chooser.addEventListener("change", () => add([...chooser.files].filter((file) => !file.name.startsWith("."))));
+    chooser.click();
+  });
+}

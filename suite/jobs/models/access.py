@@ -53,6 +53,19 @@ class Token(Base):
     user: Mapped[User] = relationship(back_populates="tokens")
 
 
+class SignInLink(Base):
+    """A link that lets a user in once. Only the sha256 of its key is kept."""
+
+    __tablename__ = "sign_in_link"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user_account.id", ondelete="CASCADE"))
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[float]
+    expires_at: Mapped[float]
+    used_at: Mapped[float | None]
+
+
 class IdempotencyKey(Base):
     """The answer to a request that may be sent again.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from suite.jobs.display_ids import new_display_id
 from suite.jobs.models.base import Base
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ class Study(Base):
     """One study as it was handed in: its films' files in the store and the names they came with.
 
     Attributes:
-        id: safe folder name; unique.
+        id: safe folder name; unique. Made of a file's name or a UID, it may name a patient.
+        display_id: pseudonym that people see, and that stands in the addresses of pages.
         paired_by_hand: the user named the lateral; headers did not.
         content_sha256: over the films' bytes and their roles: the same films again are the same study.
         frontal_file, lateral_file: names inside the study's ``source`` folder.
@@ -30,6 +32,7 @@ class Study(Base):
     __tablename__ = "study"
 
     id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    display_id: Mapped[str] = mapped_column(String(16), unique=True, default=new_display_id)
     content_sha256: Mapped[str] = mapped_column(String(64), unique=True)
     frontal_file: Mapped[str | None] = mapped_column(String(64))
     lateral_file: Mapped[str | None] = mapped_column(String(64))

@@ -1,0 +1,285 @@
+"""The reading list: who reads which study, what is done, and in which order it is read.
+
+The order is :func:`suite.jobs.priority.place`'s, computed by the database from the priority that a finished
+reading left in its job's row, so that a page of a long list opens no report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, case, func, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from suite.accounts.audit import AuditTrail
+from suite.accounts.principal import Principal
+from suite.errors import ConflictError, NotFoundError
+from suite.jobs.catalogue import StudyView, study_view, with_jobs
+from suite.jobs.database import Database
+from suite.jobs.models import Job, JobState, StageRun, Study, WorkItem, WrittenReport
+from suite.jobs.priority import CAP_SECONDS, Place, place
+from suite.jobs.queue import Clock
+
+
+class Order(StrEnum):
+    """How the list is sorted: by triage, or by time of arrival."""
+
+    TRIAGE = "triage"
+    NEWEST = "newest"
+    OLDEST = "oldest"
+
+
+class Share(StrEnum):
+    """Whose studies are shown."""
+
+    ANY = "any"
+    MINE = "mine"
+    FREE = "free"
+
+
+class Progress(StrEnum):
+    """How far a study is: for the networks, for its reader, or no further."""
+
+    ANY = "any"
+    OPEN = "open"
+    READING = "reading"
+    FAILED = "failed"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which studies are shown, and how they are sorted.
+
+    Attributes:
+        text: part of a pseudonym, of a film's name or of who reads it, without regard to case.
+        triage: ``abnormal``, ``uncertain`` or ``normal``; ``None`` for any.
+    """
+
+    text: str = ""
+    progress: Progress = Progress.OPEN
+    share: Share = Share.ANY
+    triage: str | None = None
+    order: Order = Order.TRIAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the list.
+
+    Attributes:
+        place: where it stands in the triage order, and why.
+        waited_seconds: from its arrival until it was done, or until now.
+        report: ``none``, ``draft`` or ``signed``.
+    """
+
+    study: StudyView
+    place: Place
+    waited_seconds: float
+    assigned_to: str | None
+    done_by: str | None
+    done_at: float | None
+    changed_at: float
+    report: str
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the row must be drawn again."""
+        return f"{self.study.version}.{self.changed_at:.3f}.{self.report}.{self.place.key[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page of the list, and how many studies there are by progress, whatever else is asked for."""
+
+    entries: tuple[Entry, ...]
+    total: int
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+_Latest = aliased(Job)
+_Done = aliased(Job)
+
+
+class Worklist:
+    """Reads the list, and notes who takes what."""
+
+    def __init__(
+        self, database: Database, clock: Clock, trail: AuditTrail, *, cap_seconds: float = CAP_SECONDS
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._trail = trail
+        self._cap = cap_seconds
+
+    def page(self, wanted: Wanted, by: str, *, offset: int = 0, limit: int = 50) -> Listing:
+        """One page.
+
+        Args:
+            by: name of who asks, for "mine".
+        """
+        now = self._clock()
+        query = _filtered(wanted, by)
+        ordered = query.order_by(*self._sorting(wanted.order, now)).offset(offset).limit(limit)
+        with self._database.read() as session:
+            total = session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
+            ids = list(session.scalars(ordered))
+            entries = self._entries(session, ids, now)
+            counts = {progress.value: session.scalar(_counted(progress)) or 0 for progress in Progress}
+        return Listing(entries, total, counts)
+
+    def entry(self, study_id: str) -> Entry:
+        """One row.
+
+        Raises:
+            NotFoundError: there is no such study.
+        """
+        with self._database.read() as session:
+            found = self._entries(session, [study_id], self._clock())
+        if not found:
+            raise NotFoundError(f"{study_id}: there is no such study; look for it in the list of studies.")
+        return found[0]
+
+    def version(self) -> str:
+        """Changes whenever any row may have: few and cheap queries, for a stream that asks often."""
+        queries = (
+            select(func.count(Study.id), func.max(Study.created_at)),
+            select(func.count(Job.id), func.max(Job.started_at), func.max(Job.finished_at)),
+            select(func.count(StageRun.id), func.count(StageRun.finished_at)),
+            select(func.max(WorkItem.changed_at), func.count(WorkItem.study_id)),
+            select(func.max(WrittenReport.changed_at), func.max(WrittenReport.signed_at)),
+        )
+        with self._database.read() as session:
+            values = [value for query in queries for value in session.execute(query).one()]
+        return "-".join(
+            f"{value or 0:.6g}" if isinstance(value, int) else f"{value or 0:.3f}" for value in values
+        )
+
+    def assign(self, study_id: str, by: Principal, *, to: str | None, address: str | None = None) -> None:
+        """Let somebody read a study, or nobody with ``None``.
+
+        Raises:
+            NotFoundError: there is no such study.
+            ConflictError: somebody else took it meanwhile; it must be given back first.
+        """
+        with self._database.write() as session:
+            item = _item(session, study_id)
+            if to is not None and item.assigned_to not in (None, to):
+                raise ConflictError(f"This study is read by {item.assigned_to}; ask them to give it back.")
+            item.assigned_to, item.changed_at = to, self._clock()
+            action = "study.assigned" if to else "study.given-back"
+            self._trail.add(session, by, action, study_id, detail={"to": to} if to else None, address=address)
+
+    def finish(self, study_id: str, by: Principal, *, done: bool, address: str | None = None) -> None:
+        """Note that a study is done, or that it is not after all.
+
+        Raises:
+            NotFoundError: there is no such study.
+        """
+        with self._database.write() as session:
+            item, now = _item(session, study_id), self._clock()
+            item.done_at, item.done_by = (now, by.name) if done else (None, None)
+            item.changed_at = now
+            self._trail.add(
+                session, by, "study.done" if done else "study.reopened", study_id, address=address
+            )
+
+    def _sorting(self, order: Order, now: float) -> tuple[ColumnElement[Any], ...]:
+        """As ``place().key``, by the database."""
+        if order is Order.OLDEST:
+            return Study.created_at.asc(), Study.id.asc()
+        if order is Order.NEWEST:
+            return Study.created_at.desc(), Study.id.asc()
+        waits_too_long = Study.created_at <= now - self._cap
+        priority = case((waits_too_long, 0.0), else_=func.coalesce(_Done.priority, 0.0))
+        return case((waits_too_long, 0), else_=1), priority.desc(), Study.created_at.asc(), Study.id.asc()
+
+    def _entries(self, session: Session, ids: list[str], now: float) -> tuple[Entry, ...]:
+        studies = {row.id: study_view(row) for row in session.scalars(with_jobs().where(Study.id.in_(ids)))}
+        items = {
+            row.study_id: row for row in session.scalars(select(WorkItem).where(WorkItem.study_id.in_(ids)))
+        }
+        written = select(WrittenReport.study_id, WrittenReport.signed_at).where(
+            WrittenReport.study_id.in_(ids)
+        )
+        reports = {study: "draft" if at is None else "signed" for study, at in session.execute(written)}
+        return tuple(
+            self._entry(studies[study_id], items.get(study_id), reports.get(study_id, "none"), now)
+            for study_id in ids
+            if study_id in studies
+        )
+
+    def _entry(self, study: StudyView, item: WorkItem | None, report: str, now: float) -> Entry:
+        done_at = item.done_at if item else None
+        summary = study.done.summary if study.done else None
+        until = now if done_at is None else done_at
+        return Entry(
+            study=study,
+            place=place(summary, study.created_at, until, cap_seconds=self._cap),
+            waited_seconds=max(0.0, until - study.created_at),
+            assigned_to=item.assigned_to if item else None,
+            done_by=item.done_by if item else None,
+            done_at=done_at,
+            changed_at=item.changed_at if item else 0.0,
+            report=report,
+        )
+
+
+def _item(session: Session, study_id: str) -> WorkItem:
+    """The study's row, locked against those who write at the same time."""
+    if session.get(Study, study_id, with_for_update=True) is None:
+        raise NotFoundError(f"{study_id}: there is no such study; look for it in the list of studies.")
+    item = session.get(WorkItem, study_id)
+    if item is None:
+        item = WorkItem(study_id=study_id, changed_at=0.0)
+        session.add(item)
+    return item
+
+
+def _newest(*conditions: ColumnElement[bool]) -> Any:
+    found = select(Job.id).where(Job.study_id == Study.id, *conditions)
+    return found.order_by(Job.created_at.desc(), Job.id.desc()).limit(1).correlate(Study).scalar_subquery()
+
+
+def _base(*columns: Any) -> Select[Any]:
+    return (
+        select(*columns)
+        .select_from(Study)
+        .outerjoin(_Latest, _Latest.id == _newest())
+        .outerjoin(_Done, _Done.id == _newest(Job.state == JobState.DONE.value))
+        .outerjoin(WorkItem, WorkItem.study_id == Study.id)
+    )
+
+
+def _filtered(wanted: Wanted, by: str) -> Select[Any]:
+    query = _base(Study.id).where(*_of_progress(wanted.progress))
+    if wanted.text:
+        columns = (Study.display_id, Study.frontal_name, Study.lateral_name, WorkItem.assigned_to)
+        query = query.where(or_(*(column.icontains(wanted.text, autoescape=True) for column in columns)))
+    if wanted.share is Share.MINE:
+        query = query.where(WorkItem.assigned_to == by)
+    elif wanted.share is Share.FREE:
+        query = query.where(WorkItem.assigned_to.is_(None))
+    if wanted.triage is not None:
+        query = query.where(_Done.summary["triage"]["state"].as_string() == wanted.triage)
+    return query
+
+
+def _counted(progress: Progress) -> Select[Any]:
+    return _base(func.count(Study.id)).where(*_of_progress(progress))
+
+
+def _of_progress(progress: Progress) -> tuple[ColumnElement[bool], ...]:
+    is_running = _Latest.state.in_([JobState.QUEUED.value, JobState.RUNNING.value])
+    has_failed = _Latest.state.in_([JobState.FAILED.value, JobState.DEAD.value, JobState.CANCELLED.value])
+    not_done = WorkItem.done_at.is_(None)
+    return {
+        Progress.ANY: (),
+        Progress.OPEN: (not_done,),
+        Progress.READING: (not_done, is_running),
+        Progress.FAILED: (not_done, has_failed),
+        Progress.DONE: (WorkItem.done_at.is_not(None),),
+    }[progress]

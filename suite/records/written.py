@@ -1,0 +1,257 @@
+"""Reports that people write: a draft until somebody signs it, addenda from then on.
+
+Nothing here signs by itself. A signed text is never changed: its sha256, over text, signer and time, is kept
+with it, and every reading of it checks that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session, selectinload
+
+from suite.accounts.audit import AuditTrail
+from suite.accounts.principal import Principal, Role
+from suite.errors import AccessError, ConflictError, InputError, NotFoundError, StorageError
+from suite.jobs.database import Database
+from suite.jobs.models import Addendum, Study, WorkItem, WrittenReport
+from suite.jobs.queue import Clock
+from suite.records.reviews import StaleError
+
+SECTIONS = {
+    "indication": "Indication",
+    "technique": "Technique",
+    "findings": "Findings",
+    "impression": "Impression",
+}
+"""Sections in their order, and what they are called."""
+
+REQUIRED_TO_SIGN = ("findings", "impression")
+SIGNING_ROLES = (Role.READER, Role.ADMIN)
+MAX_TEXT = 10_000
+"""Characters of one section or addendum."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddendumView:
+    """One addendum."""
+
+    text: str
+    signed_by: str
+    signed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenView:
+    """A report as it stands.
+
+    Attributes:
+        version: counts the changes; who changes or signs says which version they have seen.
+        sha256: of the signed text; ``None`` for a draft.
+    """
+
+    study_id: str
+    job_id: str | None
+    sections: Mapping[str, str]
+    version: int
+    changed_by: str
+    changed_at: float
+    signed_by: str | None
+    signed_at: float | None
+    sha256: str | None
+    addenda: tuple[AddendumView, ...]
+
+    @property
+    def is_signed(self) -> bool:
+        return self.signed_at is not None
+
+
+class WrittenReports:
+    """All written reports."""
+
+    def __init__(self, database: Database, clock: Clock, trail: AuditTrail) -> None:
+        self._database = database
+        self._clock = clock
+        self._trail = trail
+
+    def of(self, study_id: str) -> WrittenView | None:
+        """A study's report; ``None`` before there is one.
+
+        Raises:
+            StorageError: a signed text is not the one that was signed.
+        """
+        with self._database.read() as session:
+            row = session.scalars(_with_addenda(study_id)).one_or_none()
+            found = _view(row) if row is not None else None
+        if found is not None and found.is_signed and _sha256(found) != found.sha256:
+            raise StorageError(
+                f"{study_id}: the signed report was altered in the database; restore it from the backup."
+            )
+        return found
+
+    def save(
+        self,
+        study_id: str,
+        sections: Mapping[str, str],
+        by: Principal,
+        *,
+        seen_version: int,
+        job_id: str | None = None,
+        address: str | None = None,
+    ) -> WrittenView:
+        """Keep a draft.
+
+        Args:
+            sections: text by section; sections left out are empty.
+            seen_version: of the draft that was changed; 0 for the first.
+            job_id: the reading it was drafted from.
+
+        Raises:
+            NotFoundError: there is no such study.
+            InputError: an unknown section, or a text that is too long.
+            ConflictError: it is signed; add an addendum.
+            StaleError: somebody else changed it meanwhile.
+        """
+        texts = _checked(sections)
+        with self._database.write() as session:
+            row = _row(session, study_id)
+            _check_version(row, seen_version)
+            now = self._clock()
+            if row is None:
+                row = WrittenReport(study_id=study_id, version=0)
+                session.add(row)
+            row.sections, row.version = dict(texts), row.version + 1
+            row.changed_by, row.changed_at = by.name, now
+            row.job_id = job_id if job_id is not None else row.job_id
+            detail = {"version": row.version}
+            self._trail.add(session, by, "report.drafted", study_id, detail=detail, address=address)
+            session.flush()
+            return _view(row)
+
+    def sign(
+        self, study_id: str, by: Principal, *, seen_version: int, address: str | None = None
+    ) -> WrittenView:
+        """Sign the draft as it was seen; the study is done with that.
+
+        Raises:
+            NotFoundError: there is no such study.
+            AccessError: the role may not sign.
+            InputError: findings or impression are empty.
+            ConflictError: there is no draft, or it is signed.
+            StaleError: somebody else changed it meanwhile.
+        """
+        _check_role(by)
+        with self._database.write() as session:
+            row = _row(session, study_id)
+            if row is None:
+                raise ConflictError("There is no draft to sign; write one first.")
+            _check_version(row, seen_version)
+            empty = [SECTIONS[name] for name in REQUIRED_TO_SIGN if not row.sections.get(name, "").strip()]
+            if empty:
+                raise InputError(f"{' and '.join(empty)}: nothing is written there; write it before signing.")
+            now = self._clock()
+            row.signed_by, row.signed_at = by.name, now
+            row.sha256 = _sha256(_view(row))
+            item = session.get(WorkItem, study_id)
+            if item is None:
+                item = WorkItem(study_id=study_id)
+                session.add(item)
+            item.done_at, item.done_by, item.changed_at = now, by.name, now
+            detail = {"version": row.version, "sha256": row.sha256}
+            self._trail.add(session, by, "report.signed", study_id, detail=detail, address=address)
+            session.flush()
+            return _view(row)
+
+    def add(self, study_id: str, text: str, by: Principal, *, address: str | None = None) -> WrittenView:
+        """Add a signed addendum.
+
+        Raises:
+            NotFoundError: there is no such study.
+            AccessError: the role may not sign.
+            InputError: nothing is written, or too much.
+            ConflictError: the report is not signed yet.
+        """
+        _check_role(by)
+        text = _text("The addendum", text)
+        if not text:
+            raise InputError("The addendum is empty; write it first.")
+        with self._database.write() as session:
+            row = _row(session, study_id)
+            if row is None or row.signed_at is None:
+                raise ConflictError("The report is not signed yet; change the draft itself.")
+            row.addenda.append(Addendum(text=text, signed_by=by.name, signed_at=self._clock()))
+            self._trail.add(session, by, "report.addendum", study_id, address=address)
+            session.flush()
+            return _view(row)
+
+
+def may_sign(by: Principal) -> bool:
+    """Whether the role signs reports: readers and administrators."""
+    return by.role in SIGNING_ROLES
+
+
+def _check_role(by: Principal) -> None:
+    if not may_sign(by):
+        raise AccessError(f"{by.name} is {by.role}, and reports are signed by readers; ask one of them.")
+
+
+def _checked(sections: Mapping[str, str]) -> dict[str, str]:
+    unknown = [name for name in sections if name not in SECTIONS]
+    if unknown:
+        raise InputError(f"{unknown[0]!r} is no section; the sections are {', '.join(SECTIONS)}.")
+    return {name: _text(title, sections.get(name, "")) for name, title in SECTIONS.items()}
+
+
+def _text(title: str, given: str) -> str:
+    """The text as it is kept: lines by line feed, no other control characters."""
+    lines = given.replace("\r\n", "\n").replace("\r", "\n").strip()
+    text = "".join(character for character in lines if character == "\n" or character.isprintable())
+    if len(text) > MAX_TEXT:
+        raise InputError(f"{title} has {len(text)} characters and may have {MAX_TEXT}; shorten it.")
+    return text
+
+
+def _check_version(row: WrittenReport | None, seen: int) -> None:
+    if row is not None and row.signed_at is not None:
+        raise ConflictError("The report is signed and is not changed any more; add an addendum.")
+    if (row.version if row is not None else 0) != seen:
+        raise StaleError("Somebody else changed this draft meanwhile; load it again, your text is not kept.")
+
+
+def _with_addenda(study_id: str) -> Select[WrittenReport]:
+    return (
+        select(WrittenReport)
+        .options(selectinload(WrittenReport.addenda))
+        .where(WrittenReport.study_id == study_id)
+    )
+
+
+def _row(session: Session, study_id: str) -> WrittenReport | None:
+    if session.get(Study, study_id, with_for_update=True) is None:
+        raise NotFoundError(f"{study_id}: there is no such study; look for it in the list of studies.")
+    found: WrittenReport | None = session.scalars(_with_addenda(study_id)).one_or_none()
+    return found
+
+
+def _sha256(view: WrittenView) -> str:
+    signed = [view.study_id, dict(view.sections), view.signed_by, view.signed_at]
+    return hashlib.sha256(json.dumps(signed, sort_keys=True).encode()).hexdigest()
+
+
+def _view(row: WrittenReport) -> WrittenView:
+    return WrittenView(
+        row.study_id,
+        row.job_id,
+        {name: str(row.sections.get(name, "")) for name in SECTIONS},
+        row.version,
+        row.changed_by,
+        row.changed_at,
+        row.signed_by,
+        row.signed_at,
+        row.sha256,
+        tuple(AddendumView(item.text, item.signed_by, item.signed_at) for item in row.addenda),
+    )

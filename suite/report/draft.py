@@ -1,0 +1,74 @@
+"""From what a reader accepted to the first draft of a report: text to be changed, and signed by a person.
+
+Only accepted and added findings become text. What nobody judged, what was rejected, and what would have to be
+concluded from silence ("normal") does not: an empty section is the reader's to fill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from suite.findings import CODES, FINDINGS
+from suite.records.reviews import ReviewSheet, ReviewView, Verdict
+
+_NAMES = {finding.code: finding.name for finding in FINDINGS}
+
+
+def draft_sections(report: Mapping[str, Any], sheet: ReviewSheet) -> dict[str, str]:
+    """Text by section.
+
+    Args:
+        report: ``report.json`` as a mapping.
+        sheet: what readers said of it.
+
+    Returns:
+        ``technique`` from the views, ``findings`` and ``impression`` from the accepted and added findings in
+        the vocabulary's order; ``indication`` is not known and empty.
+    """
+    standing = sheet.standing
+    kept = [
+        (code, standing[code])
+        for code in CODES
+        if code in standing and standing[code].verdict in (Verdict.ACCEPTED, Verdict.ADDED)
+    ]
+    known = {finding["code"]: finding for finding in report.get("findings") or ()}
+    return {
+        "indication": "",
+        "technique": _technique(report),
+        "findings": "\n".join(_sentence(code, said, known.get(code)) for code, said in kept),
+        "impression": "\n".join(
+            f"{number}. {_title(code, said, known.get(code))}." for number, (code, said) in enumerate(kept, 1)
+        ),
+    }
+
+
+def _technique(report: Mapping[str, Any]) -> str:
+    views = report["study"]["views"]
+    frontal = str((views.get("frontal") or {}).get("projection") or "")
+    words = [frontal if frontal in ("PA", "AP") else "frontal"] if "frontal" in views else []
+    words += ["lateral"] if "lateral" in views else []
+    return f"Chest radiograph, {' and '.join(words)}."
+
+
+def _title(code: str, said: ReviewView, finding: Mapping[str, Any] | None) -> str:
+    """The finding and where it is; the software's place only where its suggestion was accepted."""
+    regions = (finding or {}).get("regions") or () if said.verdict is Verdict.ACCEPTED else ()
+    zones = list(dict.fromkeys(region["zone"] for region in regions if region.get("zone")))
+    return f"{_NAMES[code]}, {' and '.join(zones)} zone" if zones else _NAMES[code]
+
+
+def _sentence(code: str, said: ReviewView, finding: Mapping[str, Any] | None) -> str:
+    note = f" {said.text.strip().rstrip('.')}." if said.text else ""
+    return f"{_title(code, said, finding)} ({_source(said, finding)}).{note}"
+
+
+def _source(said: ReviewView, finding: Mapping[str, Any] | None) -> str:
+    if said.verdict is Verdict.ADDED:
+        return f"added by {said.user}"
+    probability = (finding or {}).get("probability")
+    if probability is None:
+        return f"suggested by the software, accepted by {said.user}"
+    interval = (finding or {}).get("interval")
+    within = f", 95 % interval {100 * interval[0]:.0f} to {100 * interval[1]:.0f} %" if interval else ""
+    return f"suggested with {100 * probability:.0f} %{within}, accepted by {said.user}"

@@ -1,0 +1,37 @@
+"""Agreement between readers and networks, over time and by finding, and between readers."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template
+
+from suite.findings import FINDINGS
+from suite.records.agreement import by_finding, by_pair, by_week, judgements
+from web.research.plots import Figure, forest, timeline
+from web.services import services
+
+blueprint = Blueprint("agreement", __name__)
+
+_NAMES = {finding.code: finding.name for finding in FINDINGS}
+
+
+@blueprint.get("/research/agreement")
+def index() -> str:
+    """Week by week, finding by finding, pair by pair."""
+    found = judgements(services().database)
+    findings = by_finding(found)
+    confirmed = [
+        Figure(_NAMES[own.finding], own.confirmed.value, *own.confirmed.interval, f"n = {own.confirmed.n}")
+        for own in findings
+        if own.confirmed.n
+    ]
+    return render_template(
+        "research/agreement.html",
+        total=len(found),
+        readers=len({one.reader for one in found}),
+        weeks=by_week(found),
+        drawing=timeline(by_week(found)),
+        findings=findings,
+        names=_NAMES,
+        confirmed=forest(confirmed, digits=2) if confirmed else None,
+        pairs=by_pair(found),
+    )

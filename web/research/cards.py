@@ -1,0 +1,100 @@
+"""Model cards: what each network is, what it learned from, what it was measured to do, what it is not for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, abort, render_template
+
+from suite.findings import FINDINGS
+from suite.stages.weights import ModelCard, shipped_cards
+from web.research.plots import Figure, Forest, forest
+
+blueprint = Blueprint("cards", __name__)
+
+_NAMES = {finding.code: finding.name for finding in FINDINGS}
+_HEADLINES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """One forest plot of a card, and what it shows."""
+
+    title: str
+    drawing: Forest
+
+
+@blueprint.get("/research")
+def index() -> str:
+    """All networks with their headline figures."""
+    cards = [(card, _headline(card.content["metrics"])) for card in shipped_cards()]
+    return render_template("research/cards.html", cards=cards)
+
+
+@blueprint.get("/research/models/<name>")
+def show(name: str) -> str:
+    """One network's card with its figures as plots. 404 when none of that name is installed."""
+    card = card_named(name)
+    metrics = card.content["metrics"]
+    rows = [(words(key), figure) for key, figure in metrics.items()]
+    return render_template("research/card.html", card=card, plots=plots_of(metrics), rows=rows)
+
+
+def card_named(name: str) -> ModelCard:
+    """The installed card of that name; 404 without one."""
+    found = next((card for card in shipped_cards() if card.name == name), None)
+    if found is None:
+        abort(404, "No network of that name is installed; look for it in the list of networks.")
+    return found
+
+
+def plots_of(metrics: Mapping[str, Any]) -> list[Plot]:
+    """Areas under the curve with chance as the line, then all other shares; other units stay in the table."""
+    shares = {key: figure for key, figure in metrics.items() if _is_share(figure)}
+    areas = [key for key in shares if key == "auc" or key.startswith("auc_")]
+    errors = [key for key in shares if key.startswith(("ece", "brier", "mae"))]
+    others = [key for key in shares if key not in areas and key not in errors and "mean_auc" not in key]
+    parts = (
+        ("Area under the ROC curve, with chance", areas, 0.5),
+        ("Shares and scores, of 1", others, None),
+        ("Errors: smaller is better", errors, 0.0),
+    )
+    return [
+        Plot(title, forest([_figure(key, shares[key]) for key in keys], reference=reference))
+        for title, keys, reference in parts
+        if keys
+    ]
+
+
+def words(key: str) -> str:
+    """A figure's name as people read it."""
+    for prefix in ("auc_", "ece_", "brier_"):
+        if key.startswith(prefix) and key.removeprefix(prefix) in _NAMES:
+            start = (
+                "" if prefix == "auc_" else f"{prefix.rstrip('_').upper() if prefix == 'ece_' else 'Brier'}, "
+            )
+            return start + _NAMES[key.removeprefix(prefix)]
+    plain = key.replace("_", " ")
+    return (
+        plain.upper()
+        if plain in ("auc", "ece", "psnr", "ssim", "mae", "bsr")
+        else plain[:1].upper() + plain[1:]
+    )
+
+
+def _is_share(figure: Mapping[str, Any]) -> bool:
+    value = figure.get("value")
+    return isinstance(value, int | float) and 0.0 <= float(value) <= 1.0
+
+
+def _figure(key: str, figure: Mapping[str, Any]) -> Figure:
+    low, high = figure.get("interval") or (None, None)
+    n = figure.get("n")
+    return Figure(words(key), float(figure["value"]), low, high, f"n = {n}" if n else "")
+
+
+def _headline(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    measured = [(words(key), figure) for key, figure in metrics.items() if figure.get("value") is not None]
+    return measured[:_HEADLINES]

@@ -1,0 +1,4 @@
+/** What every plain page wants: times in the reader's own zone. */
+import { localTimes } from "./times.js";
+
+localTimes();

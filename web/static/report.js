@@ -1,0 +1,24 @@
+/** Says what is not saved, and asks before it is lost. */
+import { localTimes } from "./times.js";
+
+const draft = document.getElementById("draft");
+let isChanged = false;
+let isLeaving = false;
+
+draft?.addEventListener("input", (event) => {
+  if (!event.target.matches("textarea")) return;
+  isChanged = true;
+  document.getElementById("unsaved").textContent = "Not saved yet";
+});
+draft?.addEventListener("submit", () => {
+  isLeaving = true;
+});
+addEventListener("beforeunload", (event) => {
+  if (isChanged && !isLeaving) event.preventDefault();
+});
+draft?.addEventListener("keydown", (event) => {
+  if (!(event.ctrlKey || event.metaKey) || event.key !== "s") return;
+  event.preventDefault();
+  document.getElementById("save").click();
+});
+localTimes();
