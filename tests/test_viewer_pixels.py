@@ -1,4 +1,4 @@
-"""What the viewer's pixels must be: window and polarity, comparison, place of heatmaps, both ways of drawing."""
+"""Pixels of the viewer: window and polarity, comparison, place of heatmaps, both ways of drawing."""
 
 from __future__ import annotations
 

@@ -28,9 +28,7 @@ def show(study_id: str) -> str:
         report = services().store.report(study.id, study.done.reading)
     if report is None:
         return render_template("studies/waiting.html", study=study, **worker_state())
-    return render_template(
-        "studies/study.html", study=study, **worker_state(), **reading_page(study, report)
-    )
+    return render_template("studies/study.html", study=study, **worker_state(), **reading_page(study, report))
 
 
 @blueprint.get("/studies/<study_id>/progress")
@@ -73,5 +71,3 @@ def _study(study_id: str) -> StudyView:
     if study is None:
         abort(404)
     return study
-
-
