@@ -144,9 +144,11 @@ class DiagnosisTask(Task):
 
     def build(self) -> None:
         recipe = self.recipe
-        network = DualBranchDenseNet(**self.architecture())
         whole = {**self.architecture(), "frontal_channels": 3, "lateral": True}
-        same_start(network, DualBranchDenseNet(**whole))
+        network = reference = DualBranchDenseNet(**whole)
+        if whole != self.architecture():
+            network = DualBranchDenseNet(**self.architecture())
+            same_start(network, reference)
         if recipe.imagenet_weights:
             network.start_from_imagenet(load_imagenet(Path(recipe.imagenet_weights)))
         if recipe.triage_weights:
@@ -243,6 +245,8 @@ class DiagnosisTask(Task):
         weights = class_weights(labels, self.recipe.class_weighting)
         self._positive_weight = None if weights is None else weights.to(device)
         self._training_films = self.films(records, device)
+        laterals = [record.lateral is not None for record in records]
+        self._every_lateral, self._any_lateral = all(laterals), any(laterals)  # the GPU need not be asked
         return RowSet(self._training_films.rows_of(records), self.recipe.passes)
 
     def _positives(self) -> dict[str, int]:
@@ -256,7 +260,9 @@ class DiagnosisTask(Task):
     ) -> dict[str, float]:
         studies = study_batch(self._training_films, batch["index"], self.planes, augmented=True)
         shown = torch.rand(len(studies.labels), device=studies.labels.device) >= self.recipe.lateral_dropout
-        output = wrapped["model"](studies.frontal, studies.lateral, studies.has_lateral, shown)
+        has_lateral = None if self._every_lateral else studies.has_lateral
+        lateral = studies.lateral if self._any_lateral else None
+        output = wrapped["model"](studies.frontal, lateral, has_lateral, shown)
         parts = self.losses(output, studies)
         optimizers["model"].zero_grad()
         fabric.backward(torch.stack(list(parts.values())).sum())
