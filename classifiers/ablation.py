@@ -56,6 +56,8 @@ class Options:
         device: auto, cpu or cuda.
         resume: go on with the ablation in the folder.
         keep_weights: keep each network's checkpoint.
+        tables_only: train nothing, make the tables of the finished networks.
+        cache: folder for the decoded films; the folder of the results unless given.
     """
 
     seeds: int = 5
@@ -66,6 +68,8 @@ class Options:
     device: str = "auto"
     resume: bool = False
     keep_weights: bool = False
+    tables_only: bool = False
+    cache: Path | None = None
 
 
 class Ablation:
@@ -103,15 +107,21 @@ def ablate(
     """As ``Ablation.run``."""
     _check(options)
     device = resolve_device(options.device)
-    plan = Plan(dict(sources), _parsed(settings), out, device, options.keep_weights)
+    cache = options.cache or out
+    plan = Plan(dict(sources), _parsed(settings), out, device, cache, options.keep_weights)
     manifests = open_sources(sources)
     variants = choose(options.names, list(manifests.values()), leave_one_out=options.leave_one_out)
     recipes = [plan.recipe(variant, 0) for variant in variants]
-    _open_folder(plan, recipes[0], options.resume)
+    _open_folder(plan, recipes[0], options.resume or options.tables_only)
     runs = [Run(variant, seed) for seed in range(options.seeds) for variant in variants]
     waiting = [run for run in runs if not run.predictions(out).is_file()]
     head = _head(plan, recipes[0], len(all_records(manifests)))
-    if waiting:
+    if options.tables_only:
+        runs = [run for run in runs if run not in waiting]
+        if not runs:
+            raise InputError(f"{out}: holds no finished network yet; leave out --tables-only.")
+        head += [_partial(len(runs), len(runs) + len(waiting))] if waiting else []
+    elif waiting:
         say(f"{len(waiting)} of {len(runs)} networks to train; decoding films.")
         _train(plan, variants, waiting, options, say, on_run, head, len(runs))
     statistics = _collect(out, runs, options.subgroups)
@@ -128,6 +138,7 @@ def _train(
     head: Sequence[str],
     total: int,
 ) -> None:
+    make_folder(plan.cache)
     key = films_key(plan, variants)
     decode = (plan, variants, key)
     count = in_child(decode_films, *decode) if plan.device == "cuda" else decode_films(*decode)

@@ -12,7 +12,8 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ import numpy.typing as npt
 from classifiers.ablation_plan import Variant
 from suite.datasets.manifest import Manifest, Record
 from suite.datasets.registry import open_dataset
-from suite.errors import StorageError, WeightsError
+from suite.errors import StageError, StorageError, WeightsError
 from suite.findings import CODES
 from suite.storage import make_folder, write_text
 
@@ -41,6 +42,7 @@ class Plan:
         settings: recipe keys and values that hold for all runs.
         out: folder of the results.
         device: ``cpu`` or ``cuda``.
+        cache: folder of the decoded films.
         keep_weights: leave each run's checkpoint in its folder.
     """
 
@@ -48,7 +50,13 @@ class Plan:
     settings: Mapping[str, str]
     out: Path
     device: str
+    cache: Path
     keep_weights: bool = False
+
+    @property
+    def films_path(self) -> Path:
+        """The decoded films that all runs share."""
+        return self.cache / FILMS_FILE
 
     def recipe(self, variant: Variant, seed: int) -> Any:
         """The recipe of one run.
@@ -131,8 +139,8 @@ def decode_films(plan: Plan, variants: Sequence[Variant], key: str) -> int:
 
     from classifiers.diagnosis.films import StudyFilms
 
-    _quick_arithmetic()
-    path = plan.out / FILMS_FILE
+    torch.set_float32_matmul_precision("high")
+    path = plan.films_path
     if path.exists():
         try:
             return len(StudyFilms.load(path, key, "cpu", ("labels",)).rows)
@@ -165,7 +173,7 @@ def start_worker(plan: Plan, variants: Sequence[Variant], key: str, counter: Any
 
     _quick_arithmetic()
     _SHARED["data"] = open_sources(plan.sources)
-    _SHARED["films"] = StudyFilms.load(plan.out / FILMS_FILE, key, plan.device)
+    _SHARED["films"] = StudyFilms.load(plan.films_path, key, plan.device)
 
 
 def _quick_arithmetic() -> None:
@@ -229,6 +237,11 @@ def run_all(
         futures = [pool.submit(train_one, plan, run) for run in runs]
         for future in as_completed(futures):
             yield future.result()
+    except BrokenProcessPool:
+        raise StageError(
+            "a training process ended without a word, perhaps for want of memory; the finished networks are "
+            "kept: go on with --resume and fewer --processes, or a smaller batch_size."
+        ) from None
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -243,7 +256,13 @@ def device_count(device: str) -> int:
 def in_child(function: Any, *arguments: Any) -> Any:
     """``function(*arguments)`` in a process of its own, so that this one never touches a GPU."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
+        try:
+            return pool.submit(function, *arguments).result()
+        except BrokenProcessPool:
+            raise StageError(
+                "the process that decodes films ended without a word, perhaps for want of memory; give fewer "
+                "films, or a smaller size."
+            ) from None
 
 
 # predictions
@@ -312,8 +331,3 @@ def read_predictions(path: Path) -> Scored:
             f"{path}: is no file of predictions ({error}); remove it and run again."
         ) from error
     return Scored(studies, patients, attributes, *arrays)
-
-
-def with_device(plan: Plan, device: str) -> Plan:
-    """``plan`` on another device."""
-    return replace(plan, device=device)

@@ -63,7 +63,7 @@ class DualBranchDenseNet(nn.Module):
     Shape:
         - **frontal** - (B, frontal_channels, H, W) in [0, 1]; H and W divisible by 32
         - **lateral** - (B, 1, H, W) or ``None``
-        - **has_lateral** - (B,) bool, which rows of ``lateral`` are films
+        - **has_lateral** - (B,) bool, which rows of ``lateral`` are films; ``None``: all
         - **use_lateral** - (B,) bool, which of them the shared blocks may see; ``None``: all
     """
 
@@ -117,11 +117,12 @@ class DualBranchDenseNet(nn.Module):
         joined = front
         if self.has_lateral_branch:
             side = self.absent.to(front.dtype).expand_as(front)
-            if lateral is not None and has_lateral is not None and bool(has_lateral.any()):
+            if lateral is not None and (has_lateral is None or bool(has_lateral.any())):
                 features, lateral_maps = self._side(lateral, has_lateral)
-                lateral_logits = self.lateral_pooling(lateral_maps)
-                seen = has_lateral if use_lateral is None else has_lateral & use_lateral
-                lateral_logits = torch.where(has_lateral[:, None], lateral_logits, 0.0)
+                there = torch.ones_like(lateral[:, 0, 0, 0], dtype=torch.bool)
+                there = there if has_lateral is None else has_lateral
+                lateral_logits = torch.where(there[:, None], self.lateral_pooling(lateral_maps), 0.0)
+                seen = there if use_lateral is None else there & use_lateral
                 side = torch.where(seen[:, None, None, None], features.to(side.dtype), side)
             joined = self.join(torch.cat((front, side), dim=1))
         pooled = self.dropout(self.trunk(joined).mean((-2, -1)))  # (B, 1024)
@@ -142,12 +143,12 @@ class DualBranchDenseNet(nn.Module):
         features = transition(block)
         return features, head(block if self.map_stride == 8 else features)
 
-    def _side(self, lateral: Tensor, has_lateral: Tensor) -> tuple[Tensor, Tensor]:
+    def _side(self, lateral: Tensor, has_lateral: Tensor | None) -> tuple[Tensor, Tensor]:
         """Features and maps of the laterals, 0 in rows without one.
 
         Only films go through the branch: what stands in the other rows must not reach its statistics.
         """
-        if bool(has_lateral.all()):
+        if has_lateral is None:
             return self._read(self.lateral, self.lateral_head, lateral)
         features, maps = self._read(self.lateral, self.lateral_head, lateral[has_lateral])
         rows = (has_lateral,)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.utils.data import Dataset
 
-from classifiers.calibration import expected_calibration_error, fit_calibration
+from classifiers.calibration import Calibration, expected_calibration_error, fit_calibration
 from classifiers.densenet import load_imagenet
 from classifiers.diagnosis.batches import RowSet, StudyBatch, study_batch
 from classifiers.diagnosis.channels import BoneSource, Configuration, planes_of
@@ -144,9 +144,11 @@ class DiagnosisTask(Task):
 
     def build(self) -> None:
         recipe = self.recipe
-        network = DualBranchDenseNet(**self.architecture())
         whole = {**self.architecture(), "frontal_channels": 3, "lateral": True}
-        same_start(network, DualBranchDenseNet(**whole))
+        network = reference = DualBranchDenseNet(**whole)
+        if whole != self.architecture():
+            network = DualBranchDenseNet(**self.architecture())
+            same_start(network, reference)
         if recipe.imagenet_weights:
             network.start_from_imagenet(load_imagenet(Path(recipe.imagenet_weights)))
         if recipe.triage_weights:
@@ -180,13 +182,18 @@ class DiagnosisTask(Task):
         films = len(self.part("train"))
         laterals = sum(record.lateral is not None for record in self.part("train"))
         reads_lateral = bool(self.architecture()["lateral"] and laterals >= MIN_TRAINING_POSITIVES)
+        computed_laterals = reads_lateral and all(
+            record.lateral is None for name in self._sets if name != "phantom"
+            for record in self._part_of(name, "train")
+        )  # fmt: skip
         licences = {kind.name: kind.licence for kind in KINDS}
         return {
             "title": "13 findings on chest radiographs, with heatmaps",
             "intended_use": "Suggestions for a radiologist to accept or reject, for research.",
             "limits": f"Learned from {films} studies of {', '.join(self._sets)}; not trained: "
             + (", ".join(code for code in CODES if code not in trained) or "none")
-            + ". Heatmaps show what the branch looked at, not outlines.",
+            + ". Heatmaps show what the branch looked at, not outlines."
+            + (" Laterals were learned from computed films alone." if computed_laterals else ""),
             "licence": "research use only: "
             + "; ".join(f"{name}: {licences.get(name, 'see its source')}" for name in self._sets),
             "sources": [
@@ -243,6 +250,8 @@ class DiagnosisTask(Task):
         weights = class_weights(labels, self.recipe.class_weighting)
         self._positive_weight = None if weights is None else weights.to(device)
         self._training_films = self.films(records, device)
+        laterals = [record.lateral is not None for record in records]
+        self._every_lateral, self._any_lateral = all(laterals), any(laterals)  # the GPU need not be asked
         return RowSet(self._training_films.rows_of(records), self.recipe.passes)
 
     def _positives(self) -> dict[str, int]:
@@ -256,7 +265,9 @@ class DiagnosisTask(Task):
     ) -> dict[str, float]:
         studies = study_batch(self._training_films, batch["index"], self.planes, augmented=True)
         shown = torch.rand(len(studies.labels), device=studies.labels.device) >= self.recipe.lateral_dropout
-        output = wrapped["model"](studies.frontal, studies.lateral, studies.has_lateral, shown)
+        has_lateral = None if self._every_lateral else studies.has_lateral
+        lateral = studies.lateral if self._any_lateral else None
+        output = wrapped["model"](studies.frontal, lateral, has_lateral, shown)
         parts = self.losses(output, studies)
         optimizers["model"].zero_grad()
         fabric.backward(torch.stack(list(parts.values())).sum())
@@ -325,7 +336,7 @@ class DiagnosisTask(Task):
         for name, own in by_dataset.items():
             prefix = f"{name}_" if len(by_dataset) > 1 else ""
             figures |= {f"{prefix}{key}": figure for key, figure in own.items()}
-        heads, calibration_figures = self._calibrate(model, predictions[self._calibrated_on()])
+        heads, calibration_figures = self._calibrate(model, predictions)
         whole = _joined(list(predictions.values()))
         rows = [
             {
@@ -340,29 +351,42 @@ class DiagnosisTask(Task):
         return Evaluation({**figures, **calibration_figures}, rows, notes, {"heads": heads}, curves,
                           by_dataset=by_dataset)  # fmt: skip
 
-    def _calibrated_on(self) -> str:
-        """The set whose held-out films set the probabilities: real films before computed ones."""
-        real = [name for name in self._sets if name != "phantom"]
-        return (real or list(self._sets))[0]
+    def _calibrate(
+        self, model: nn.Module, measured: Mapping[str, Predictions]
+    ) -> tuple[dict[str, Any], dict[str, Figure]]:
+        """Each head's calibration, fitted on the validation part, and its error on the test part.
 
-    def _calibrate(self, model: nn.Module, measured: Predictions) -> tuple[dict[str, Any], dict[str, Figure]]:
-        """Each head's calibration, fitted on the validation part, and its error on the test part."""
-        dataset = self._calibrated_on()
-        held = self.predict(model, self._part_of(dataset, "validation"))
-        source = f"{len(held.records)} held-out {dataset} films"
+        A head's probability is that of the first set which can calibrate it, real films before computed ones.
+        """
+        real_first = sorted(self._sets, key=lambda name: name == "phantom")
+        held = {name: self.predict(model, self._part_of(name, "validation")) for name in real_first}
         heads: dict[str, Any] = {}
         figures: dict[str, Figure] = {}
         for index, (code, positives) in enumerate(self._positives().items()):
             trained = positives >= MIN_TRAINING_POSITIVES
-            fitted = fit_calibration(held.truth[:, index], held.scores[:, index], source) if trained else None
-            calibration = None if fitted is None else fitted.as_json()
+            calibration = None
+            for name in real_first if trained else ():
+                own = held[name]
+                source = f"{len(own.records)} held-out {name} films"
+                fitted = fit_calibration(own.truth[:, index], own.scores[:, index], source)
+                if fitted is not None:
+                    calibration = fitted.as_json()
+                    figures |= _calibration_error(code, index, fitted, measured[name])
+                    break
             heads[code] = {"trained": trained, "training_positives": positives, "calibration": calibration}
-            if fitted is not None:
-                known = ~np.isnan(measured.truth[:, index])
-                probability = np.array([fitted.probability(score) for score in measured.scores[known, index]])
-                error = expected_calibration_error(measured.truth[known, index], probability)
-                figures[f"ece_{code}"] = Figure(error, n=int(known.sum()))
         return heads, figures
+
+
+def _calibration_error(
+    code: str, index: int, fitted: Calibration, measured: Predictions
+) -> dict[str, Figure]:
+    """``ece_CODE`` on films that the calibration has not seen."""
+    known = ~np.isnan(measured.truth[:, index])
+    if not known.any():
+        return {}
+    probability = np.array([fitted.probability(score) for score in measured.scores[known, index]])
+    error = expected_calibration_error(measured.truth[known, index], probability)
+    return {f"ece_{code}": Figure(error, n=int(known.sum()))}
 
 
 def _aucs(predictions: Predictions, rng: np.random.Generator | None) -> dict[str, Figure]:

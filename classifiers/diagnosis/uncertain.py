@@ -61,6 +61,8 @@ class UncertainPolicy:
 
     def targets(self, labels: Tensor, uncertain: Tensor) -> Tensor:
         """Labels (B, 13) with those that ``uncertain`` (B, 13) marks replaced by what the policies say."""
+        if set(self.policies) <= {"ignore", "multiclass"}:
+            return labels
         for policy, value in (("zeros", 0.0), ("ones", 1.0)):
             labels = labels.masked_fill(uncertain & self.where(policy, labels), value)
         low, high = SMOOTHED

@@ -152,6 +152,8 @@ def evaluate(
 @click.option("--device", type=DEVICE, default="auto", show_default=True)
 @click.option("--resume", is_flag=True, help="Go on with the ablation in OUT; finished networks are kept.")
 @click.option("--keep-weights", is_flag=True, help="Keep the checkpoint of each network.")
+@click.option("--tables-only", is_flag=True, help="Train nothing; tables of the networks finished in OUT.")
+@click.option("--cache", type=FOLDER, help="Folder for the decoded films; OUT unless given.")
 def ablate(
     sources: tuple[str, ...],
     out: Path,
