@@ -11,6 +11,7 @@ from suite.errors import GraphError, InputError, RecipeError
 
 STAGES = "suite.stages"
 RECIPES = "suite.recipes"
+CALIBRATORS = "suite.calibrators"
 
 
 @cache
@@ -41,7 +42,7 @@ def load_stage(name: str) -> Any:
     points = installed(STAGES)
     if name not in points:
         raise InputError(f"stage {name!r} is not installed; use one of {', '.join(points) or '(none)'}.")
-    return _load(points[name])
+    return load_plugin(points[name])
 
 
 def load_recipe(name: str) -> Any:
@@ -54,10 +55,15 @@ def load_recipe(name: str) -> Any:
     points = installed(RECIPES)
     if name not in points:
         raise RecipeError(f"recipe {name!r} is not installed; use one of {', '.join(points) or '(none)'}.")
-    return _load(points[name])
+    return load_plugin(points[name])
 
 
-def _load(point: EntryPoint) -> Any:
+def load_plugin(point: EntryPoint) -> Any:
+    """What an entry point names.
+
+    Raises:
+        GraphError: its module does not import.
+    """
     try:
         return point.load()
     except Exception as error:  # a foreign module may fail to import in any way
