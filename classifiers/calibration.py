@@ -1,17 +1,32 @@
-"""From scores to probabilities, with the interval the size of the calibration set allows (Platt 1999)."""
+"""From scores to probabilities, with the interval the size of the calibration set allows.
+
+Three methods: Platt scaling (Platt 1999), temperature scaling, which is Platt's with its intercept at 0
+(Guo 2017), and isotonic regression (Zadrozny 2002), which needs far more films.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
+from classifiers.operating_points import YOUDEN, OperatingRule, youden
+
 Values = npt.NDArray[np.float64]
+Method = Literal["platt", "temperature", "isotonic"]
+__all__ = [
+    "MIN_POSITIVES",
+    "Calibration",
+    "expected_calibration_error",
+    "fit_calibration",
+    "state_of",
+    "youden",
+]
 
 MIN_POSITIVES = 5
 """Fewer cases of either kind than this cannot calibrate a score; it is then shown as a score."""
@@ -21,15 +36,17 @@ _Z = 1.959964
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """``p = sigmoid(slope * score + intercept)`` with the covariance of its two parameters.
+    """``p = sigmoid(slope * score + intercept)`` with the covariance of its two parameters, or a curve.
 
     Attributes:
         slope, intercept: of Platt scaling.
-        covariance: (var slope, covariance, var intercept), inverse Hessian of the fit.
+        covariance: (var slope, covariance, var intercept): the fit's inverse Hessian, or its spread over
+            patients drawn with replacement.
         operating_point: probability at and above which a finding is suggested.
         rule: how the operating point was chosen.
         source: what films it was fitted on.
         positives, negatives: how many.
+        knots: of an isotonic curve: (score, low, probability, high), scores rising; empty for the others.
     """
 
     slope: float
@@ -40,19 +57,36 @@ class Calibration:
     source: str
     positives: int
     negatives: int
+    method: Method = "platt"
+    knots: tuple[tuple[float, float, float, float], ...] = ()
 
     def probability(self, score: float) -> float:
         """Calibrated probability of a logit."""
+        if self.knots:
+            return self._on_curve(score, 2)
         return float(expit(self.slope * score + self.intercept))
+
+    def probabilities(self, scores: Values) -> Values:
+        """Calibrated probabilities (N,) of logits (N,)."""
+        return np.array([self.probability(float(score)) for score in scores], dtype=np.float64)
 
     def interval(self, score: float) -> tuple[float, float]:
         """95 % interval of the probability from the calibration's own uncertainty."""
+        if self.knots:
+            return self._on_curve(score, 1), self._on_curve(score, 3)
         centre = self.slope * score + self.intercept
         var_slope, both, var_intercept = self.covariance
         spread = _Z * math.sqrt(max(0.0, score * score * var_slope + 2.0 * score * both + var_intercept))
         return float(expit(centre - spread)), float(expit(centre + spread))
 
+    def _on_curve(self, score: float, column: int) -> float:
+        curve = np.array(self.knots)
+        return float(np.interp(score, curve[:, 0], curve[:, column]))
+
     def as_json(self) -> dict[str, Any]:
+        further: dict[str, Any] = {} if self.method == "platt" else {"method": self.method}
+        if self.knots:
+            further["knots"] = [list(knot) for knot in self.knots]
         return {
             "slope": self.slope,
             "intercept": self.intercept,
@@ -62,14 +96,18 @@ class Calibration:
             "source": self.source,
             "positives": self.positives,
             "negatives": self.negatives,
+            **further,
         }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        return cls(**{**content, "covariance": tuple(content["covariance"])})
+        knots = tuple(tuple(knot) for knot in content.get("knots", ()))
+        return cls(**{**content, "covariance": tuple(content["covariance"]), "knots": knots})
 
 
-def fit_calibration(labels: Values, scores: Values, source: str) -> Calibration | None:
+def fit_calibration(
+    labels: Values, scores: Values, source: str, rule: OperatingRule = YOUDEN
+) -> Calibration | None:
     """Platt scaling of logits (N,) against labels (N,) in {0, 1, NaN}; ``None`` with too few cases of a kind.
 
     Targets are Platt's smoothed ones, so that separable scores do not give certainty.
@@ -79,16 +117,30 @@ def fit_calibration(labels: Values, scores: Values, source: str) -> Calibration 
     positives, negatives = int(truth.sum()), int((1 - truth).sum())
     if min(positives, negatives) < MIN_POSITIVES:
         return None
-    target = np.where(truth > 0, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-    slope, intercept, covariance = _logistic(score, target)
+    slope, intercept, covariance = _logistic(score, smoothed(truth))
     probability = expit(slope * score + intercept)
-    return Calibration(
-        slope, intercept, covariance, youden(truth, probability), "Youden's J", source, positives, negatives
-    )
+    cut = rule.cut(truth, probability)
+    return Calibration(slope, intercept, covariance, cut, rule.name, source, positives, negatives)
+
+
+def smoothed(truth: Values) -> Values:
+    """Platt's targets of labels (N,) in {0, 1}: a little inside, by the number of cases of each kind."""
+    positives, negatives = truth.sum(), (1 - truth).sum()
+    return np.where(truth > 0, (positives + 1) / (positives + 2), 1 / (negatives + 2))
 
 
 def _logistic(score: Values, target: Values) -> tuple[float, float, tuple[float, float, float]]:
-    """Newton's method for two parameters, with a faint prior that keeps the Hessian invertible.
+    """``fit_line`` with the covariance of its parameters."""
+    slope, intercept, hessian = fit_line(score, target)
+    inverse = np.linalg.inv(hessian)
+    covariance = (float(inverse[0, 0]), float(inverse[0, 1]), float(inverse[1, 1]))
+    return slope, intercept, covariance
+
+
+def fit_line(score: Values, target: Values) -> tuple[float, float, Values]:
+    """Slope, intercept and Hessian of logistic regression on one score, targets in [0, 1].
+
+    Newton's method for two parameters, with a faint prior that keeps the Hessian invertible.
 
     Each step is halved until it lowers the loss, which is convex: far-off scores make the Hessian vanish, and
     whole steps would then jump to and fro.
@@ -115,21 +167,7 @@ def _logistic(score: Values, target: Values) -> tuple[float, float, tuple[float,
         parameters = parameters - step
         if np.abs(step).max() <= 1e-9:
             break
-    inverse = np.linalg.inv(hessian(parameters))
-    covariance = (float(inverse[0, 0]), float(inverse[0, 1]), float(inverse[1, 1]))
-    return float(parameters[0]), float(parameters[1]), covariance
-
-
-def youden(truth: Values, probability: Values) -> float:
-    """The probability that maximises sensitivity + specificity - 1, midway to the next lower one."""
-    order = np.argsort(-probability, kind="stable")
-    hits = np.cumsum(truth[order]) / truth.sum()
-    alarms = np.cumsum(1 - truth[order]) / (1 - truth).sum()
-    ranked = probability[order]
-    distinct = np.append(ranked[:-1] != ranked[1:], True)
-    best = int(np.argmax(np.where(distinct, hits - alarms, -1.0)))
-    following = ranked[best + 1] if best + 1 < len(ranked) else ranked[best]
-    return float((ranked[best] + following) / 2)
+    return float(parameters[0]), float(parameters[1]), hessian(parameters)
 
 
 def expected_calibration_error(truth: Values, probability: Values, bins: int = 10) -> float:
@@ -141,7 +179,11 @@ def expected_calibration_error(truth: Values, probability: Values, bins: int = 1
 
 
 def state_of(probability: float, interval: tuple[float, float], operating_point: float) -> str:
-    """``suggested``, ``not_suggested``, or ``uncertain`` where the interval straddles the operating point."""
+    """``suggested``, ``not_suggested``, or ``uncertain`` where the interval straddles the operating point.
+
+    This is the abstain band: within it, the calibration's films do not tell on which side of the operating
+    point the probability lies. More films make it narrower; it never depends on the image alone.
+    """
     if interval[0] < operating_point <= interval[1]:
         return "uncertain"
     return "suggested" if probability >= operating_point else "not_suggested"

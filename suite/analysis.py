@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from suite.calibration.in_force import put_in_force, read_site_calibrations
 from suite.devices import is_out_of_gpu_memory, release_gpu_memory, resolve_device
 from suite.errors import GraphError, InputError, NotShippedError, StageError, SuiteError
 from suite.grid import Grid
@@ -38,6 +39,7 @@ class Analyzer:
     Args:
         stages: names of the stages wanted; what they build on comes by itself. ``None``: all that work.
         device: ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``.
+        calibration: folder of recalibrated model cards to read by; ``None``: the shipped ones.
 
     Attributes:
         unavailable: a sentence for each installed stage that does not run.
@@ -47,14 +49,21 @@ class Analyzer:
     Raises:
         InputError: a stage is not installed, or the device is not there.
         GraphError: the stages do not form a graph, or one asked for does not load.
+        WeightsError: a recalibrated card is of other weights than are installed.
     """
 
-    def __init__(self, stages: Sequence[str] | None = None, device: str = "auto") -> None:
+    def __init__(
+        self, stages: Sequence[str] | None = None, device: str = "auto", *, calibration: Path | None = None
+    ) -> None:
         self.device = resolve_device(device)
+        self._calibrations = {} if calibration is None else read_site_calibrations(calibration)
         self.unavailable: list[str] = []
         self.faults: list[str] = []
         self.stages = tuple(self._build(stages))
-        self.stage_keys = stage_keys(self.stages)
+        for stage in self.stages:
+            self._set_up(stage)
+        variants = {name: each.sha256 for name, each in self._calibrations.items()}
+        self.stage_keys = stage_keys(self.stages, variants)
         self._cpu_stages: dict[str, Stage] = {}
 
     @property
@@ -186,7 +195,14 @@ class Analyzer:
             on_progress(stage.name, "finished")
 
     def _run(self, stage: Stage, available: Inputs, study_id: str) -> Done:
-        """The stage on its device, or on the CPU when the GPU's memory is full."""
+        """The stage on its device, or on the CPU when the GPU's memory is full; its calibration named."""
+        done = self._run_somewhere(stage, available, study_id)
+        calibration = self._calibrations.get(stage.name)
+        if calibration is None:
+            return done
+        return replace(done, run=replace(done.run, calibration=calibration.as_json()))
+
+    def _run_somewhere(self, stage: Stage, available: Inputs, study_id: str) -> Done:
         try:
             return _run(stage, available, study_id)
         except _OutOfMemoryError as error:
@@ -197,10 +213,16 @@ class Analyzer:
             seconds = time.perf_counter() - start
             return replace(done, run=replace(done.run, fallback=fallback, seconds=seconds))
 
+    def _set_up(self, stage: Stage) -> None:
+        """Make a stage that was just built read as this analyzer was told to."""
+        if stage.name in self._calibrations:
+            put_in_force(stage, self._calibrations[stage.name])
+
     def _on_cpu(self, stage: Stage) -> Stage:
         if stage.name not in self._cpu_stages:
             made: Any = type(stage)
             self._cpu_stages[stage.name] = made("cpu")
+            self._set_up(self._cpu_stages[stage.name])
         return self._cpu_stages[stage.name]
 
     def _in_running_order(self, draft: Draft) -> None:
@@ -254,6 +276,7 @@ def analyze(
     stages: Sequence[str] | None = None,
     device: str = "auto",
     override_gate: bool = False,
+    calibration: Path | None = None,
 ) -> Reading:
     """Read one study, given as a ``Study`` or as the path of its frontal film or folder.
 
@@ -270,4 +293,4 @@ def analyze(
     elif lateral is not None:
         files = StudyFiles(study.id, None, Path(lateral), lateral_source=str(lateral), paired_by_hand=True)
         study = replace(study, lateral=files.load().lateral)
-    return Analyzer(stages, device).run(study, override_gate=override_gate)
+    return Analyzer(stages, device, calibration=calibration).run(study, override_gate=override_gate)

@@ -93,6 +93,8 @@ class Settings(DicomNetworkSettings, BaseSettings):
         stage_tasks: ``study``: one worker reads a study from end to end; ``stage``: stages that do not need
             each other are offered to other workers.
         stages: stages to run, or ``None`` for all installed.
+        calibration_folder: recalibrated model cards to read by; ``None`` is ``calibration`` inside ``data``,
+            where ``radsuite calibrate --apply`` puts them, if that folder is there.
         lease_seconds: how long a job stays with a worker that gives no sign of life.
         heartbeat_seconds: how often a worker gives that sign; less than half of ``lease_seconds``.
         sweep_seconds: how often expired leases and lost messages are looked for.
@@ -135,6 +137,7 @@ class Settings(DicomNetworkSettings, BaseSettings):
     train_worker: bool = False
     stage_tasks: Literal["study", "stage"] = "study"
     stages: tuple[str, ...] | None = None
+    calibration_folder: Path | None = None
     lease_seconds: float = Field(default=30.0, gt=0)
     heartbeat_seconds: float = Field(default=5.0, gt=0)
     sweep_seconds: float = Field(default=5.0, gt=0)
@@ -150,6 +153,11 @@ class Settings(DicomNetworkSettings, BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("calibration_folder")
+    @classmethod
+    def _absolute_if_given(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
 
     @field_validator("secret")
     @classmethod
@@ -234,6 +242,14 @@ class Settings(DicomNetworkSettings, BaseSettings):
     def max_upload_bytes(self) -> int:
         """Largest upload in bytes."""
         return self.max_upload_mb * 1_000_000
+
+    @property
+    def calibration(self) -> Path | None:
+        """The folder of the calibration in force; ``None``: the networks read by their own."""
+        if self.calibration_folder is not None:
+            return self.calibration_folder
+        own = self.data / "calibration"
+        return own if own.is_dir() else None
 
     @property
     def resolved_database_url(self) -> str:

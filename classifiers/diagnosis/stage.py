@@ -42,6 +42,13 @@ class DiagnosisStage:
         network = rebuild(DualBranchDenseNet, card)
         self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    def recalibrate(self, content: Mapping[str, Any]) -> None:
+        """Use the calibrations of a recalibrated card's content; which heads are trained stays as it is."""
+        stored = {code: content["heads"][code]["calibration"] for code in CODES}
+        for calibration in filter(None, stored.values()):
+            Calibration.from_json(calibration)
+        self._heads = {code: {**self._heads[code], "calibration": stored[code]} for code in CODES}
+
     def run(self, studies: Sequence[Inputs]) -> list[Outputs]:
         return [self._read(study) for study in studies]
 

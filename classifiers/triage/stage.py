@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -41,6 +42,10 @@ class TriageStage:
         self._calibration = Calibration.from_json(card.content["calibration"])
         network = rebuild(TriageNetwork, card)
         self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def recalibrate(self, content: Mapping[str, Any]) -> None:
+        """Use the calibration of a recalibrated card's content."""
+        self._calibration = Calibration.from_json(content["calibration"])
 
     def run(self, studies: Sequence[Inputs]) -> list[Outputs]:
         return [{"triage": self._read(study["frontal"].value.pixels)} for study in studies]

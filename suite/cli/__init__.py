@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from suite.cli import network, operations, reading, research, service
+from suite.cli import calibration, network, operations, reading, research, service
 from suite.commands.users import tokens, users
 from suite.errors import SuiteError
 from suite.version import __version__
@@ -33,7 +33,7 @@ def main() -> None:
     """
 
 
-for _module in (reading, service, network, research, operations):
+for _module in (reading, service, network, research, calibration, operations):
     for _command in _module.COMMANDS:
         main.add_command(_command)
 main.add_command(users)

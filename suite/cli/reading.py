@@ -17,6 +17,9 @@ from suite.cli.options import DEVICE, FOLDER
 @click.option("--device", type=DEVICE, default="auto", show_default=True)
 @click.option("--override-gate", is_flag=True, help="Read films that the gate refuses.")
 @click.option(
+    "--calibration", type=FOLDER, help="Read by the recalibrated cards in this folder, not those in force."
+)
+@click.option(
     "--dicom", is_flag=True, help="Also write DICOM SR, SEG, SC and GSPS for studies that came as DICOM."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the reports as JSON.")
@@ -29,6 +32,7 @@ def analyze(
     stages: str | None,
     device: str,
     override_gate: bool,
+    calibration: Path | None,
     dicom: bool,
     as_json: bool,
 ) -> None:
@@ -54,6 +58,7 @@ def analyze(
             override_gate=override_gate,
             dicom=dicom,
             as_json=as_json,
+            calibration=calibration,
         )
     )
 

@@ -43,8 +43,12 @@ def analyze_films(
     override_gate: bool,
     dicom: bool,
     as_json: bool,
+    calibration: Path | None = None,
 ) -> int:
     """Read all studies among ``inputs``; a bad file is reported and does not stop the rest.
+
+    Args:
+        calibration: folder of recalibrated cards; ``None``: the one that the settings put in force.
 
     Returns:
         Exit status: 0, 2 when an input was refused, 1 when the suite failed.
@@ -55,8 +59,9 @@ def analyze_films(
         outcome.failed(refusal.error)
     if found.studies:
         from suite.analysis import Analyzer
+        from suite.settings import load_settings
 
-        analyzer = Analyzer(stages, device)
+        analyzer = Analyzer(stages, device, calibration=calibration or load_settings().calibration)
         for name in analyzer.faults:
             error_line(f"left out: {name}")
         _analyze_all(analyzer, found.studies, out, outcome, override_gate=override_gate, dicom=dicom)

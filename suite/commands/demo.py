@@ -112,7 +112,7 @@ def _read(settings: Settings, cases: Sequence[Case], progress: Progress) -> list
     from suite.jobs.submission import Submission
 
     task = progress.add_task("Loading networks", total=None)
-    analyzer = Analyzer(settings.stages, settings.device)
+    analyzer = Analyzer(settings.stages, settings.device, calibration=settings.calibration)
     progress.update(task, total=len(cases) * len(analyzer.stages), completed=0, description="Reading")
     migrate(settings)
     database, store = Database(settings), open_store(settings)

@@ -112,7 +112,9 @@ def installed_analyzer(settings: Settings) -> AnalyzerFactory:
 
     def build() -> Analyzer:
         analysis = importlib.import_module("suite.analysis")
-        analyzer: Analyzer = analysis.Analyzer(stages=settings.stages, device=settings.device)
+        analyzer: Analyzer = analysis.Analyzer(
+            stages=settings.stages, device=settings.device, calibration=settings.calibration
+        )
         return analyzer
 
     return build

@@ -62,6 +62,7 @@ class StageRun:
 
     Attributes:
         fallback: why it did not run on the device it was built for.
+        calibration: sha256 and source of the site's calibration it read by, where it was not its own.
     """
 
     name: str
@@ -70,6 +71,7 @@ class StageRun:
     seconds: float
     preprocessing: tuple[str, ...] = field(default_factory=tuple)
     fallback: str | None = None
+    calibration: Mapping[str, str] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The entry of ``report.provenance.stages``."""
@@ -79,6 +81,7 @@ class StageRun:
             "device": self.device,
             "seconds": round(self.seconds, 4),
             **({"fallback": self.fallback} if self.fallback else {}),
+            **({"calibration": dict(self.calibration)} if self.calibration else {}),
         }
 
 

@@ -46,18 +46,26 @@ class Forgetful:
         pass
 
 
-def stage_keys(stages: Sequence[Stage]) -> Mapping[str, str]:
+def stage_keys(stages: Sequence[Stage], variants: Mapping[str, str] | None = None) -> Mapping[str, str]:
     """For each stage a sha256 that changes when its result may: its weights, those of what it builds on, the
-    suite's version.
+    suite's version, and its variant.
 
     Args:
         stages: in running order.
+        variants: for stages that do not read as shipped, what tells them apart, such as a calibration.
     """
     keys: dict[str, str] = {}
     makers: dict[str, str] = {}
     for stage in stages:
         builds_on = sorted({makers[name] for name in stage.needs | stage.uses if name in makers})
-        content = [__version__, stage.name, stage.weights_sha256, [keys[maker] for maker in builds_on]]
+        content: list[object] = [
+            __version__,
+            stage.name,
+            stage.weights_sha256,
+            [keys[maker] for maker in builds_on],
+        ]
+        if variants and variants.get(stage.name):
+            content.append(variants[stage.name])
         keys[stage.name] = hashlib.sha256(json.dumps(content).encode()).hexdigest()
         makers.update(dict.fromkeys(stage.makes, stage.name))
     return keys

@@ -12,6 +12,7 @@ from suite.errors import GraphError, InputError, RecipeError
 STAGES = "suite.stages"
 RECIPES = "suite.recipes"
 STUDIES = "suite.studies"
+CALIBRATORS = "suite.calibrators"
 
 
 @cache
@@ -42,7 +43,7 @@ def load_stage(name: str) -> Any:
     points = installed(STAGES)
     if name not in points:
         raise InputError(f"stage {name!r} is not installed; use one of {', '.join(points) or '(none)'}.")
-    return _load(points[name])
+    return load_plugin(points[name])
 
 
 def load_recipe(name: str) -> Any:
@@ -55,7 +56,7 @@ def load_recipe(name: str) -> Any:
     points = installed(RECIPES)
     if name not in points:
         raise RecipeError(f"recipe {name!r} is not installed; use one of {', '.join(points) or '(none)'}.")
-    return _load(points[name])
+    return load_plugin(points[name])
 
 
 def load_study(name: str) -> Any:
@@ -68,10 +69,15 @@ def load_study(name: str) -> Any:
     points = installed(STUDIES)
     if name not in points:
         raise InputError(f"study {name!r} is not installed; use one of {', '.join(points) or '(none)'}.")
-    return _load(points[name])
+    return load_plugin(points[name])
 
 
-def _load(point: EntryPoint) -> Any:
+def load_plugin(point: EntryPoint) -> Any:
+    """What an entry point names.
+
+    Raises:
+        GraphError: its module does not import.
+    """
     try:
         return point.load()
     except Exception as error:  # a foreign module may fail to import in any way

@@ -1,0 +1,244 @@
+"""The work of ``radsuite calibrate``: films, scores, new cards, and the report of what changed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from suite.calibration.contract import CalibrationPlan, Calibrator, HeadReport, ScoredFilms
+from suite.calibration.scoring import HEADS, score_films
+from suite.datasets.manifest import Manifest, Record, SplitName
+from suite.errors import DatasetError, InputError
+from suite.stages.graph import GATE
+from suite.stages.plugins import CALIBRATORS, STAGES, installed, load_plugin
+from suite.stages.weights import ModelCard
+from suite.storage import make_folder, write_text
+from suite.training.evaluation import Figure
+
+COLUMNS = ("ece_width", "ece_mass", "brier", "slope", "intercept", "sensitivity", "specificity")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a calibration left behind: the new cards' files, the table, and the films that were not used."""
+
+    cards: tuple[Path, ...]
+    table: str
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Films:
+    """Which films to use.
+
+    Attributes:
+        manifests: data sets.
+        part: ``all``, a part of the split, or ``auto``: all, but of a data set that the weights have learned
+            from the test part alone.
+        limit: at most so many films, drawn with the plan's seed; 0 is all.
+    """
+
+    manifests: Sequence[Manifest]
+    part: str = "auto"
+    limit: int = 0
+
+    def chosen(self, cards: Sequence[ModelCard], seed: int) -> tuple[tuple[Record, ...], str]:
+        """The films, and a phrase that says which they are.
+
+        Raises:
+            DatasetError: none is left.
+        """
+        records: list[Record] = []
+        phrases = []
+        for manifest in self.manifests:
+            part, own = self._of(manifest, cards)
+            patients = len({record.patient_id for record in own})
+            phrases.append(f"{len(own)} films of {patients} patients of {manifest.name}{part}")
+            records += own
+        if self.limit and len(records) > self.limit:
+            order = np.random.default_rng(seed).permutation(len(records))[: self.limit]
+            records = [records[index] for index in sorted(order)]
+            phrases.append(f"of these {self.limit} drawn at random")
+        if not records:
+            raise DatasetError("no film is left to calibrate on; give --part all, or another data set.")
+        return tuple(records), ", ".join(phrases)
+
+    def _of(self, manifest: Manifest, cards: Sequence[ModelCard]) -> tuple[str, tuple[Record, ...]]:
+        teachers = [card for card in cards if manifest.name in _learned_from(card)]
+        if self.part == "all" or (self.part == "auto" and not teachers):
+            return "", manifest.records
+        name: SplitName = "test" if self.part == "auto" else self.part  # type: ignore[assignment]
+        seeds = {int(card.content.get("recipe", {}).get("split_seed", 0)) for card in teachers} or {0}
+        parts = [manifest.split(seed)[name] for seed in sorted(seeds)]
+        common = set.intersection(*({record.id for record in part} for part in parts))
+        kept = tuple(record for record in parts[0] if record.id in common)
+        return f" ({name} part)", kept
+
+
+def _learned_from(card: ModelCard) -> set[str]:
+    return {str(name) for name in card.content.get("learned_from", card.content.get("data", {}))}
+
+
+def load_calibrators(stages: Sequence[str] | None, plan: CalibrationPlan) -> list[Calibrator]:
+    """Calibrators of ``stages``, or all that are installed.
+
+    Raises:
+        InputError: a stage has none, or the plan is not sound.
+    """
+    known = installed(CALIBRATORS)
+    names = list(known) if stages is None else list(stages)
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
+        raise InputError(f"stage {unknown!r} has no probabilities to calibrate; use {', '.join(known)}.")
+    calibrators: list[Calibrator] = [load_plugin(known[name])(plan) for name in names]
+    if not calibrators:
+        raise InputError("no network that is installed can be calibrated; install the package again.")
+    return calibrators
+
+
+def calibrate(
+    films: Films,
+    stages: Sequence[str] | None,
+    plan: CalibrationPlan,
+    out: Path,
+    *,
+    device: str = "auto",
+    override_gate: bool = False,
+    on_film: Callable[[int, int], None] | None = None,
+) -> Outcome:
+    """Recalibrate and write cards, ``calibration.md``, ``calibration.json``, ``films.csv`` and diagrams.
+
+    Raises:
+        InputError: the plan, the films or the stages cannot be used.
+        StageError: a stage failed on a film.
+    """
+    from suite.analysis import Analyzer
+
+    cards = [each.card for each in load_calibrators(stages, plan)]  # checks the plan before a film is read
+    records, source = films.chosen(cards, plan.seed)
+    _check_labels(records)
+    plan = replace(plan, source=source)
+    calibrators = load_calibrators(stages, plan)
+    wanted = [each.stage for each in calibrators]
+    analyzer = Analyzer(_with_gate(wanted), device)
+    scored = score_films(
+        records,
+        analyzer,
+        override_gate=override_gate,
+        on_film=None if on_film is None else lambda done: on_film(done, len(records)),
+    )
+    make_folder(out)
+    paths, sections, summary = [], [], {}
+    for calibrator in calibrators:
+        result = calibrator.recalibrate(scored.films)
+        path = out / f"{calibrator.stage}.json"
+        write_text(path, json.dumps(result.card, indent=2) + "\n")
+        paths.append(path)
+        sections.append(_section(calibrator.stage, result.heads))
+        summary[calibrator.stage] = [_as_json(head) for head in result.heads]
+        if result.draw is not None:
+            result.draw(out / f"reliability-{calibrator.stage}.png")
+    table = "\n".join([_title(plan, len(scored.films.ids), len(scored.left_out)), *sections])
+    write_text(out / "calibration.md", table)
+    write_text(out / "calibration.json", json.dumps(summary, indent=2) + "\n")
+    write_text(out / "films.csv", _films_csv(scored.films))
+    write_text(out / "left_out.txt", "".join(f"{line}\n" for line in scored.left_out))
+    return Outcome(tuple(paths), table, scored.left_out)
+
+
+def _with_gate(stages: Sequence[str]) -> list[str]:
+    return [*([GATE] if GATE in installed(STAGES) else []), *stages]
+
+
+def _check_labels(records: Sequence[Record]) -> None:
+    if not any(not math.isnan(value) for record in records for value in (*record.labels, record.abnormal)):
+        raise DatasetError("none of the films has a known label, so nothing can be calibrated; label some.")
+
+
+def _title(plan: CalibrationPlan, used: int, left_out: int) -> str:
+    return (
+        f"# Calibration\n\nFilms: {plan.source}; {used} read, {left_out} left out (left_out.txt). "
+        f"Operating points: {plan.rule}.\n\nBefore: the calibration in the card so far. After: each film "
+        "judged by a calibration fitted on other patients, five folds. 95 % intervals by bootstrap over "
+        "patients.\n"
+    )
+
+
+def _section(stage: str, heads: Sequence[HeadReport]) -> str:
+    columns = (
+        "with",
+        "without",
+        "ECE-15",
+        "Brier",
+        "sensitivity",
+        "specificity",
+        "operating point",
+        "uncertain",
+    )
+    lines = [f"## {stage}\n", f"| head | {' | '.join(columns)} | what was done |", "|---" * 10 + "|"]
+    for head in heads:
+        cells = [_change(head, name) for name in ("ece_width", "brier", "sensitivity", "specificity")]
+        cells += [_pair(*head.operating_point), _pair(*head.uncertain, share=True)]
+        words = head.kept or head.method
+        lines.append(f"| {head.head} | {head.positives} | {head.negatives} | {' | '.join(cells)} | {words} |")
+    return "\n".join(lines) + "\n"
+
+
+def _change(head: HeadReport, name: str) -> str:
+    before, after = head.before.get(name), head.after.get(name)
+    if before is None and after is None:
+        return "-"
+    return f"{_short(before)} → {_short(after)}"
+
+
+def _short(figure: Figure | None) -> str:
+    if figure is None or math.isnan(figure.value):
+        return "-"
+    interval = "" if math.isnan(figure.low) else f" ({figure.low:.3f}-{figure.high:.3f})"
+    return f"{figure.value:.3f}{interval}"
+
+
+def _pair(before: float, after: float, *, share: bool = False) -> str:
+    words = [
+        "-" if math.isnan(each) else f"{each:.0%}" if share else f"{each:.3f}" for each in (before, after)
+    ]
+    return "-" if words == ["-", "-"] else " → ".join(words)
+
+
+def _as_json(head: HeadReport) -> dict[str, Any]:
+    def figures(of: Mapping[str, Figure]) -> dict[str, Any]:
+        return {name: of[name].as_json() for name in COLUMNS if name in of}
+
+    def pair(of: tuple[float, float]) -> list[float | None]:
+        return [None if math.isnan(value) else round(value, 5) for value in of]
+
+    return {
+        "head": head.head,
+        "positives": head.positives,
+        "negatives": head.negatives,
+        "method": head.method,
+        "kept": head.kept,
+        "operating_point": pair(head.operating_point),
+        "uncertain": pair(head.uncertain),
+        "before": figures(head.before),
+        "after": figures(head.after),
+    }
+
+
+def _films_csv(films: ScoredFilms) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    heads = [head for head in HEADS if not np.isnan(films.scores[head]).all()]
+    writer.writerow(["film", "patient", *(f"{head}_{kind}" for head in heads for kind in ("label", "score"))])
+    for index, (name, patient) in enumerate(zip(films.ids, films.patients, strict=True)):
+        numbers = [of[head][index] for head in heads for of in (films.labels, films.scores)]
+        writer.writerow([name, patient, *("" if math.isnan(each) else f"{each:.6g}" for each in numbers)])
+    return stream.getvalue()
