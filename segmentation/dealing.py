@@ -24,6 +24,9 @@ class Dealt(Dataset[Mapping[str, Tensor]]):
         seed: of the deals.
     """
 
+    draws = False
+    """An item is an index of the deal; the deal has a stream of its own."""
+
     def __init__(
         self, groups: Sequence[Sequence[int]], shares: Sequence[float], length: int = 0, seed: int = 0
     ) -> None:

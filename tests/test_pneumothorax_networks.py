@@ -9,11 +9,19 @@ import timm
 import torch
 from safetensors.torch import save_file
 from torch import nn
-from torchvision import tv_tensors
 
-from segmentation.pneumothorax.augmentation import Lighting, training_transform
+from segmentation.pneumothorax.augmentation import (
+    PATCH_AREA,
+    PATCHES,
+    cutout,
+    lighting,
+    placed,
+    shown,
+)
+from segmentation.pneumothorax.gate import place_loss
 from segmentation.pneumothorax.network import PneumothoraxGate, PneumothoraxUNet, load_backbone, unfreeze
 from suite.errors import WeightsError
+from suite.training.batch_augment import warp
 from suite.training.loop import fit
 from suite.training.schedule import OneCycle
 from tests.small_task import SmallTask, small_task
@@ -132,39 +140,59 @@ def test_a_held_encoder_does_not_learn_and_the_decoder_does() -> None:
 
 
 def test_film_and_mask_change_together_and_stay_what_they_are() -> None:
-    film = torch.full((1, 64, 64), 0.8)
-    film[:, 20:44, 8:20] = 0.1
-    mask = (film < 0.5).to(torch.uint8)
+    film = torch.full((8, 1, 64, 64), 0.8)
+    film[..., 20:44, 8:20] = 0.1
+    mask = (film < 0.5).float()
     torch.manual_seed(0)
-    for _ in range(8):
-        item = training_transform("paper")({"film": tv_tensors.Image(film), "mask": tv_tensors.Mask(mask)})
-        assert 0.0 <= float(item["film"].min()) <= float(item["film"].max()) <= 1.0
-        assert set(item["mask"].unique().tolist()) == {0, 1}
-        inside = item["film"][item["mask"] > 0].mean()
-        around = item["film"][:, 24:40, 28:36].mean()
-        assert inside < around
+    grid = placed(film)
+    moved, carried = warp(film, grid), warp(mask, grid, nearest=True)
+    assert set(carried.unique().tolist()) == {0.0, 1.0}
+    sides = carried.flatten(2).argmax(-1)[:, 0] % 64 < 32
+    assert 0 < int(sides.sum()) < 8  # some are mirrored, some not
+    changed = shown(moved, "paper")
+    assert 0.0 <= float(changed.min()) <= float(changed.max()) <= 1.0
+    for one, own in zip(changed, carried, strict=True):
+        assert one[own > 0].mean() < one[:, 24:40, 28:36].mean()
 
 
 def test_lighting_at_its_ends_by_hand() -> None:
-    film = tv_tensors.Image(torch.tensor([[[0.5, 0.8]]]))
-    brighter = Lighting((0.6, 0.6), (1.0, 1.0), p=1.0)(film)
+    film = torch.tensor([[[[0.5, 0.8]]]])
+    brighter = lighting(film, (0.6, 0.6), (1.0, 1.0), p=1.0)
     # the grey of one half becomes 0.6; odds multiply: 4 x 1.5 = 6, 6 / 7
-    torch.testing.assert_close(brighter.as_subclass(torch.Tensor), torch.tensor([[[0.6, 6 / 7]]]))
-    steeper = Lighting((0.5, 0.5), (2.0, 2.0), p=1.0)(film)
-    torch.testing.assert_close(steeper.as_subclass(torch.Tensor), torch.tensor([[[0.5, 16 / 17]]]))
+    torch.testing.assert_close(brighter, torch.tensor([[[[0.6, 6 / 7]]]]))
+    steeper = lighting(film, (0.5, 0.5), (2.0, 2.0), p=1.0)
+    torch.testing.assert_close(steeper, torch.tensor([[[[0.5, 16 / 17]]]]))
 
 
 def test_cutout_takes_patches_out_of_the_film() -> None:
-    film = tv_tensors.Image(torch.full((1, 64, 64), 0.7))
     torch.manual_seed(1)
-    steps = training_transform("paper", cutout=True).transforms[-4:]
-    for step in steps:
-        film = step(film)
-    taken = int((film == 0).sum())
-    assert 0 < taken < 0.13 * 64 * 64
-    assert len(training_transform("paper").transforms) + 4 == len(
-        training_transform("paper", cutout=True).transforms
-    )
+    taken = (cutout(torch.full((64, 1, 64, 64), 0.7)) == 0).float().mean((1, 2, 3))
+    assert float(taken.max()) <= PATCHES * PATCH_AREA[1] + 0.01
+    # each of four patches with a chance of one half, on average 0.0175 of the film
+    assert float(taken.mean()) == pytest.approx(4 * 0.5 * 0.0175, rel=0.25)
+
+
+def test_a_localised_gate_answers_where_and_its_surest_places_count() -> None:
+    torch.manual_seed(0)
+    gate = PneumothoraxGate("resnet18", 0.125, localised=True).eval()
+    film = torch.rand(2, 1, 64, 96)
+    told, places = gate(film, places=True)
+    assert places.shape == (2, 1, 4, 6)
+    assert torch.equal(gate(film), told)
+    with torch.no_grad():
+        gate.place_deep.bias += 1.5  # everywhere surer by 1.5
+    assert torch.allclose(gate(film), told + 1.5, atol=1e-5)
+
+
+def test_a_place_is_gas_where_any_of_its_pixels_is() -> None:
+    gas = torch.zeros(1, 1, 32, 32)
+    gas[..., 3, 30] = 1.0
+    right, wrong = torch.full((1, 1, 2, 2), -20.0), torch.full((1, 1, 2, 2), -20.0)
+    right[0, 0, 0, 1] = 20.0
+    wrong[0, 0, 1, 0] = 20.0
+    assert float(place_loss(right, gas)) < 1e-6
+    # one alarm of 20, and a miss of 20 that weighs five times, over four places
+    assert float(place_loss(wrong, gas)) == pytest.approx((20 + 5 * 20) / 4)
 
 
 @pytest.mark.parametrize("total", [10, 37, 200])

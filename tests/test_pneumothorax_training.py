@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 import torch
 
+from segmentation.pneumothorax import gate as gate_training
+from segmentation.pneumothorax.augmentation import Appearance
 from segmentation.pneumothorax.comparison import figures
-from segmentation.pneumothorax.gate import GateTask, operating_point
+from segmentation.pneumothorax.gate import operating_point
 from segmentation.pneumothorax.training import MaskTask
 from suite.datasets.registry import open_dataset
 from suite.errors import DatasetError, RecipeError
 from suite.findings import CODES
 from suite.training import command
+from suite.training.loop import fit
 from tests import made_datasets
 from tests.made_siim import siim
 
@@ -116,11 +119,13 @@ def test_one_case_learns_from_positives_and_the_baseline_from_all(films: Path) -
     train = open_dataset("siim", films).fold(1, 5)["train"]
     positives = [record for record in train if record.labels[CODES.index("pneumothorax")] == 1.0]
     folds = ("folds=5", "fold=1", "limit=0")
-    one_case = task(films, *folds).training_set()
+    prepared = task(films, *folds)
+    one_case = prepared.training_set()
     everything = task(films, *folds, "learn_from=all").training_set()
     assert len(one_case) == len(positives)  # type: ignore[arg-type]
     assert len(everything) == len(train) > len(positives)  # type: ignore[arg-type]
-    assert all(bool(one_case[index]["mask"].any()) for index in range(len(positives)))
+    shown = prepared._banks["train"].gather(torch.arange(len(positives)))
+    assert bool(shown["mask"].flatten(1).any(1).all())
 
 
 def test_the_encoder_is_held_in_its_first_epochs_only(films: Path) -> None:
@@ -132,15 +137,31 @@ def test_the_encoder_is_held_in_its_first_epochs_only(films: Path) -> None:
         assert {parameter.requires_grad for parameter in held[0]()} == {learning}
 
 
-def test_cutout_comes_in_the_last_part_only(films: Path) -> None:
-    prepared = command.prepare("pneumothorax-gate", {"siim": films}, (*GATE, "epochs=10", "cutout_from=0.7"))
-    assert isinstance(prepared, GateTask)
-    training = prepared.training_set()
-    steps = []
-    for epoch in (0, 6, 7, 9):
+def test_cutout_comes_in_the_last_part_only(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+
+    def watched(film: torch.Tensor, appearance: Appearance, *, late: bool) -> torch.Tensor:
+        seen.append(late)
+        return film
+
+    monkeypatch.setattr(gate_training, "shown", watched)
+    settings = (*GATE, "epochs=5", "cutout_from=0.6", "films_per_epoch=4")
+    prepared = command.prepare("pneumothorax-gate", {"siim": films}, settings)
+    fit(prepared, films.parent / "cutout", device="cpu")
+    assert seen == [False] * 3 + [True] * 2
+
+
+def test_a_gate_sees_as_many_films_with_gas_as_it_is_told_to(films: Path) -> None:
+    settings = (*GATE, "positive_share=0.5", "films_per_epoch=12")
+    prepared = command.prepare("pneumothorax-gate", {"siim": films}, settings)
+    dealt = prepared.training_set()
+    truth = [
+        record.labels[CODES.index("pneumothorax")] for record in open_dataset("siim", films).split(0)["train"]
+    ]
+    for epoch in range(3):
         prepared.start_epoch(epoch)
-        steps.append([type(step).__name__ for step in training.transform.transforms])  # type: ignore[attr-defined]
-    assert ["RandomErasing" in names for names in steps] == [False, False, True, True]
+        items = [int(dealt[row]["index"]) for row in range(len(dealt))]  # type: ignore[arg-type]
+        assert sum(truth[item] for item in items) == 6
 
 
 def test_what_cannot_be_trained_is_said_before_training(films: Path, nih: Path, tmp_path: Path) -> None:

@@ -52,6 +52,6 @@ def test_a_mask_of_another_size_than_its_film(name: str, tmp_path: Path) -> None
     folder = made_datasets.jsrt(tmp_path / "jsrt", count=12)
     for outline in (folder / "organs").iterdir():
         write_png(outline, np.ones((40, 90), np.uint8))
-    settings = [word for setting in SMALL for word in ("--set", setting)]
+    settings = [word for setting in (*SMALL, "learn_from=jsrt") for word in ("--set", setting)]
     said = refusal(tmp_path / "out", name, "--data", f"jsrt={folder}", *settings)
     assert "its mask of (40, 90) pixels has another aspect ratio than the film of (64, 56)" in said

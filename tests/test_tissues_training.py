@@ -4,32 +4,40 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torchvision import tv_tensors
 
 from segmentation.tissues.augmentation import (
-    BalancedFilms,
-    ElasticDeformation,
-    RandomCrop,
-    augmentation,
+    cropped,
     displacement,
+    elastic,
+    mirrored,
+    placed,
+    processed,
 )
-from segmentation.tissues.parts import part_of, split_by_part
+from segmentation.tissues.parts import at_most, part_of, split_by_part
 from segmentation.tissues.training import TissuesTask
-from segmentation.tissues.truth import tissue_planes
 from suite.datasets import phantom
 from suite.datasets.manifest import Manifest, Record
 from suite.errors import RecipeError, SuiteError, WeightsError
 from suite.training import command
+from suite.training.batch_augment import Geometry, warp
 from tests.made_datasets import painted
 from tests.made_films import write_png
 
-TINY = ("width=0.03125", "size=32", "epochs=2", "images_per_part=5", "validate_every=1", "precision=32-true")
+TINY = (
+    "batch_size=5",
+    "width=0.03125",
+    "size=32",
+    "epochs=2",
+    "images_per_part=5",
+    "validate_every=1",
+    "precision=32-true",
+)
 
 
 def films(**counts: int) -> Manifest:
@@ -83,26 +91,27 @@ def test_a_patient_with_two_parts_stays_in_one() -> None:
     assert len(split["train"]) + len(split["validation"]) + len(split["test"]) == 60
 
 
-def test_films_of_rare_parts_come_as_often_as_those_of_common_ones() -> None:
-    parts = ["foot"] * 7 + ["hand"] * 2
-    balanced = BalancedFilms(list(range(9)), parts, per_part=14)  # type: ignore[arg-type]
-    seen = Counter(balanced[index] for index in range(len(balanced)))  # type: ignore[call-overload]
-    assert len(balanced) == 28
-    assert all(seen[number] == 2 for number in range(7))  # type: ignore[index]
-    assert (seen[7], seen[8]) == (7, 7)  # type: ignore[index]
+def test_a_common_part_does_not_outweigh_the_others() -> None:
+    manifest = films(chest=40, hand=3)
+    kept = at_most(manifest, 5)
+    assert Counter(part_of(record) for record in kept) == {"chest": 5, "hand": 3}
+    backwards = at_most(Manifest("films", manifest.records[::-1]), 5)
+    assert {record.id for record in kept} == {record.id for record in backwards}
+    assert at_most(manifest, 0) is manifest
 
 
 # deformation
 
 
-def pair(side: int = 64) -> dict[str, Any]:
-    """A disc as film and as mask."""
+def pair(count: int = 6, side: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
+    """Discs as films (B, 1, side, side), and the same as masks."""
     y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
-    disc = ((y - side / 2) ** 2 + (x - side / 2) ** 2 < (side / 4) ** 2).to(torch.uint8)
-    return {
-        "film": tv_tensors.Image(disc[None].float()),
-        "mask": tv_tensors.Mask(torch.stack((disc, 1 - disc))),
-    }
+    disc = ((y - side / 2) ** 2 + (x - side / 2) ** 2 < (side / 4) ** 2).float()
+    return disc.expand(count, 1, side, side).clone(), disc.expand(count, 1, side, side).clone()
+
+
+def identity(like: torch.Tensor) -> torch.Tensor:
+    return Geometry(degrees=0, shift=0, scale=(1.0, 1.0)).grid(like)
 
 
 @pytest.mark.parametrize(
@@ -112,37 +121,49 @@ def test_displacements_have_simards_standard_deviation(side: int, alpha: float, 
     """Uniform noise has the variance 1/3, a Gaussian of sigma pixels divides it by 4 pi sigma squared."""
     torch.manual_seed(0)
     edge = side // 4
-    fields = torch.stack(
-        [displacement((side, side), alpha, sigma)[:, edge:-edge, edge:-edge] for _ in range(150)]
-    )
+    strength = torch.full((100, 1, 1, 1), alpha)
+    fields = displacement(torch.zeros(100, 1, side, side), strength, sigma)[..., edge:-edge, edge:-edge]
     share = fields.std() / side
     assert float(share) == pytest.approx(alpha / (sigma * math.sqrt(12 * math.pi)) / 200, rel=0.12)
 
 
-def test_film_and_mask_are_deformed_together() -> None:
+@pytest.mark.parametrize("change", [elastic, cropped, mirrored])
+def test_film_and_mask_are_deformed_together(change: Callable[..., torch.Tensor]) -> None:
     torch.manual_seed(3)
-    for transform in (ElasticDeformation(alpha=(400, 400), sigma=10, p=1), RandomCrop(p=1)):
-        before, after = pair(), transform(pair())
-        assert not torch.equal(after["film"], before["film"])
-        assert after["film"].shape == before["film"].shape
-        assert set(after["mask"].unique().tolist()) <= {0, 1}
-        # nearest and bilinear agree on which side of one half a film of zeros and ones lies, but on the edge
-        assert ((after["film"][0] > 0.5) != (after["mask"][0] > 0)).float().mean() < 0.02
+    film, mask = pair()
+    film[..., :20] *= 0.5  # so that mirroring shows
+    grid = change(identity(film), film)
+    moved, carried = warp(film, grid), warp(mask, grid, nearest=True)
+    assert not torch.allclose(moved, film, atol=0.02)
+    assert set(carried.unique().tolist()) == {0.0, 1.0}
+    # nearest and bilinear agree on where a film of zeros and ones is not zero, but on the edge
+    assert ((moved > 0.25) != (carried > 0.5)).float().mean() < 0.03
 
 
-def test_a_transform_that_is_not_drawn_changes_nothing() -> None:
-    for transform in (ElasticDeformation(p=0), RandomCrop(p=0)):
-        before, after = pair(), transform(pair())
-        assert torch.equal(after["film"], before["film"])
-        assert torch.equal(after["mask"], before["mask"])
+def test_what_is_not_drawn_changes_nothing() -> None:
+    film, _ = pair()
+    grid = identity(film)
+    for change in (elastic, cropped):
+        assert torch.equal(change(grid, film, p=0.0), grid)
 
 
-def test_an_augmented_film_keeps_its_range_and_one_tissue_a_pixel() -> None:
+def test_a_crop_shows_a_part_between_six_and_nine_tenths_of_each_side() -> None:
+    torch.manual_seed(0)
+    film = torch.zeros(200, 1, 8, 8)
+    seen = cropped(identity(film), film, p=1.0)
+    spans = (seen.amax((1, 2)) - seen.amin((1, 2))) / 1.75  # centres of 8 pixels span 7 / 8 of [-1, 1]
+    assert 0.6 <= float(spans.min()) < 0.65
+    assert 0.85 < float(spans.max()) <= 0.9 + 1e-6
+    assert float(seen.abs().max()) <= 1.0
+
+
+def test_an_augmented_film_keeps_its_range_and_its_tissues() -> None:
     torch.manual_seed(1)
-    for _ in range(8):
-        item = augmentation()(pair())
-        assert 0.0 <= float(item["film"].min()) <= float(item["film"].max()) <= 1.0
-        assert item["mask"].sum(dim=0).max() <= 1
+    film, mask = pair(12)
+    grid = placed(film)
+    shown = processed(warp(film, grid))
+    assert 0.0 <= float(shown.min()) <= float(shown.max()) <= 1.0
+    assert set(warp(2 * mask, grid, nearest=True).unique().tolist()) == {0.0, 2.0}
 
 
 # truth
@@ -152,9 +173,6 @@ def test_metal_counts_as_bone(tmp_path: Path) -> None:
     write_png(tmp_path / "tissue.png", np.array([[0, 1, 2, 3]], np.uint8))
     record = Record("knee", "knee", tmp_path / "frontal.png", targets={"tissue": tmp_path / "tissue.png"})
     assert phantom.tissue_classes(record).tolist() == [[0, 1, 2, 2]]
-    planes = tissue_planes(record)
-    assert planes[..., 0].tolist() == [[0, 1, 0, 0]]
-    assert planes[..., 1].tolist() == [[0, 0, 1, 1]]
 
 
 # the recipe

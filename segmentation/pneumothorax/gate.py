@@ -125,6 +125,7 @@ class GateTask(Task):
         }
 
     def training_set(self) -> Dataset[Batch]:
+        self._bank("train")
         truth = _truth(part(self.data, self.recipe, "train"))
         kinds = [np.flatnonzero(truth == kind).tolist() for kind in (1.0, 0.0)]
         share = self.recipe.positive_share or float(truth.mean())

@@ -66,18 +66,18 @@ class TissuesRecipe(Recipe):
     )
     kernel: int = Field(3, ge=1, le=15, description="side of the convolutions; odd")
     size: int = Field(200, ge=32, le=1024, multiple_of=8)
-    epochs: int = Field(10, ge=1)
+    epochs: int = Field(6, ge=1)
     batch_size: int = Field(32, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     schedule: Literal["cosine", "constant"] = Field("cosine", description="of the learning rate")
     weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on every convolution's kernel")
-    images_per_part: int = Field(270, ge=1, description="augmented films of each body part in an epoch")
+    images_per_part: int = Field(450, ge=1, description="augmented films of each body part in an epoch")
     films_per_part: int = Field(
         160,
         ge=0,
         description="films of each body part that are used at all; 0: every one",
     )
-    validate_every: int = Field(2, ge=1)
+    validate_every: int = Field(1, ge=1)
     patience: int = Field(20, ge=0)
     soft_precision: float = Field(
         0.95, gt=0, le=1, description="precision of soft tissue its thresholds aim at, body part by body part"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from suite.datasets import painted_masks, phantom
 from suite.datasets.manifest import Record
 from suite.study import Mask
@@ -21,9 +19,3 @@ def tissue_classes(record: Record) -> Mask:
     if painted_masks.TARGET in record.targets:
         return painted_masks.tissue_classes(record)
     return phantom.tissue_classes(record)
-
-
-def tissue_planes(record: Record) -> Mask:
-    """Soft tissue and bone as planes (H, W, 2) in {0, 1}; what is neither, or off the film, is open beam."""
-    classes = tissue_classes(record)
-    return np.stack([classes == 1, classes == 2], axis=-1).astype(np.uint8)

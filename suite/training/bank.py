@@ -37,6 +37,9 @@ class Bank(Dataset[Mapping[str, Tensor]]):
         DatasetError: the tensors differ in their number of records.
     """
 
+    draws = False
+    """Nothing random happens to an item; ``suite.training.loop`` gives it no random stream."""
+
     def __init__(self, stored: Mapping[str, Tensor]) -> None:
         lengths = {name: len(values) for name, values in stored.items()}
         if len(set(lengths.values())) > 1:

@@ -52,6 +52,8 @@ class SeededDataset(Dataset[Batch]):
         return len(self.dataset)  # type: ignore[arg-type]
 
     def __getitem__(self, index: int) -> Batch:
+        if not getattr(self.dataset, "draws", True):
+            return self.dataset[index]  # indices of a bank: a stream for each would take longer than a step
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(self.seed, self.epoch, index))
             return self.dataset[index]
