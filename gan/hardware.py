@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from gan.pairs import BonePair
+from gan.pairs import BonePair, fitted
 from gan.scores import border_error
 from suite.datasets import phantom
 from suite.datasets.manifest import Record
@@ -24,9 +24,6 @@ from suite.study import FloatImage, Mask
 
 BORDER_MM = 6.0
 """Half the width of the band along the heart's border."""
-
-SMOOTH = 2.0
-"""Pixels of the Gaussian under which densities are compared: a fit to noise would be too flat."""
 
 
 def hardware_soft(record: Record) -> FloatImage:
@@ -40,16 +37,9 @@ def hardware_soft(record: Record) -> FloatImage:
     subtracted = dual_energy(SimpleNamespace(**exposures))["soft"]  # type: ignore[arg-type]
     standard = display.log_film(exposures["raw"])
     free = (read_png(record.targets["bone_mask"]) == 0) & (standard > 0.3)
-    density = _fitted(subtracted, standard, free)
+    density = fitted(subtracted, standard, free)
     how = display.choose(standard, technique["vendor"], technique["gamma"], technique["level"])
     return how.apply(density)
-
-
-def _fitted(values: FloatImage, wanted: FloatImage, where: Any) -> FloatImage:
-    """``values`` (H, W) by the parabola that takes them nearest to ``wanted`` at the pixels ``where``."""
-    smooth, aim = (cv2.GaussianBlur(plane, (0, 0), SMOOTH)[where] for plane in (values, wanted))
-    curve = np.polynomial.Polynomial.fit(smooth[::7].astype(np.float64), aim[::7].astype(np.float64), 2)
-    return np.asarray(curve(values.astype(np.float64)), dtype=np.float32)
 
 
 def heart_border(record: Record, lungs: Mask) -> Mask:

@@ -48,8 +48,9 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_banks_pairs_are_those_of_their_records(tmp_path: Path) -> None:
     records = open_dataset("jsrt", made_datasets.jsrt(tmp_path)).with_target("bone").records
     stored = pair_bank(records, 128).gather(torch.tensor([1]))
-    expected = framed_pair(BonePair(chest_pixels(made_datasets.ROWS, made_datasets.COLUMNS, 2),
-                                    np.zeros((64, 56), np.float32), np.zeros((64, 56), np.uint8)), 128)  # fmt: skip
+    nothing = np.zeros((made_datasets.ROWS, made_datasets.COLUMNS), np.float32)
+    film = chest_pixels(*nothing.shape, 2)
+    expected = framed_pair(BonePair(film, nothing, nothing.astype(np.uint8)), 128)
     assert stored["pair"].shape == (1, 2, 128, 128)
     assert float((stored["pair"][0, 0] - torch.from_numpy(expected["pair"][0])).abs().max()) < 2e-3
     assert float(stored["pair"][0, 1].max()) > 0.05
@@ -261,7 +262,9 @@ def test_every_network_is_what_its_recipe_says(
 def test_switches_are_seen_in_the_networks(films: Path) -> None:
     def count(*settings: str) -> tuple[int, ...]:
         modules = task_of(films, *settings).modules
-        return tuple(sum(p.numel() for p in modules[name].parameters()) for name in ("model", "discriminator"))
+        return tuple(
+            sum(p.numel() for p in modules[name].parameters()) for name in ("model", "discriminator")
+        )
 
     full = count()
     for switch in ("attention=false", "side_heads=false", "gradients=false"):
@@ -285,7 +288,9 @@ def test_a_recipe_that_cannot_work_is_refused_in_a_sentence(setting: str) -> Non
 
 
 def weights(task: BoneTask, out: Path, **options: Any) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in fit(task, out, device="cpu", **options).state_dict().items()}
+    return {
+        name: value.clone() for name, value in fit(task, out, device="cpu", **options).state_dict().items()
+    }
 
 
 def test_a_run_that_is_resumed_ends_as_one_that_was_not(films: Path, cohort: Path, tmp_path: Path) -> None:

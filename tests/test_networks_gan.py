@@ -16,8 +16,8 @@ from gan.discriminator import GradientDiscriminator, PatchDiscriminator, SobelPl
 from gan.generator import MultiScaleGenerator
 from gan.losses import BoneL1, discriminator_loss, generator_loss
 from gan.pairs import haze, jsrt_pair
-from gan.scores import suppression_scores
 from gan.recipe import BoneRecipe
+from gan.scores import suppression_scores
 from gan.suppression import LARGEST_BONE, bone_layer, near_lungs
 from gan.training import BoneTask
 from gan.variation import other_tone

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from suite.study import FloatImage
 
 LICENCE = "the hospital's own"
-LAYOUT = "STUDY/standard, STUDY/soft and STUDY/bone as DICOM, PNG or TIFF, perhaps index.csv (study, patient_id)"
+LAYOUT = (
+    "STUDY/standard, STUDY/soft and STUDY/bone as DICOM, PNG or TIFF, perhaps index.csv (study, patient_id)"
+)
 NAMES = ("standard", "soft", "bone")
 
 MOST_SHIFT = 2.0
@@ -74,9 +76,7 @@ def _patients(folder: Path) -> dict[str, str]:
 
 def _picture(home: Path, name: str) -> Path:
     found = [
-        path
-        for path in sorted(home.glob(f"{name}.*"))
-        if path.suffix.lower() in (*IMAGE_SUFFIXES, ".dcm")
+        path for path in sorted(home.glob(f"{name}.*")) if path.suffix.lower() in (*IMAGE_SUFFIXES, ".dcm")
     ]
     if len(found) != 1:
         what = "lacks" if not found else "has more than one"
