@@ -22,8 +22,22 @@ from suite.phantom.encoding import WHITE, exposure_signal, read_png
 from suite.phantom.study import dual_energy
 from suite.study import FloatImage, Mask
 
+SHADOW = 0.3
+"""Density above which a pixel lies in the body."""
+
 BORDER_MM = 6.0
 """Half the width of the band along the heart's border."""
+
+
+def subtracted(record: Record) -> tuple[FloatImage, FloatImage]:
+    """Soft-tissue and bone image (H, W) of a computed chest's two exposures, on the logarithmic scale.
+
+    Raises:
+        DatasetError: an exposure cannot be read.
+    """
+    exposures = {name: exposure_signal(read_png(record.targets[name])) for name in ("low", "high")}
+    images = dual_energy(SimpleNamespace(**exposures))  # type: ignore[arg-type]
+    return images["soft"], images["bone"]
 
 
 def hardware_soft(record: Record) -> FloatImage:
@@ -32,12 +46,10 @@ def hardware_soft(record: Record) -> FloatImage:
     Raises:
         DatasetError: an exposure or ``truth.json`` cannot be read.
     """
-    exposures = {name: exposure_signal(read_png(record.targets[name])) for name in ("low", "high", "raw")}
     technique: dict[str, Any] = phantom.read_truth(record)["patient"]["technique"]
-    subtracted = dual_energy(SimpleNamespace(**exposures))["soft"]  # type: ignore[arg-type]
-    standard = display.log_film(exposures["raw"])
-    free = (read_png(record.targets["bone_mask"]) == 0) & (standard > 0.3)
-    density = fitted(subtracted, standard, free)
+    standard = display.log_film(exposure_signal(read_png(record.targets["raw"])))
+    free = (read_png(record.targets["bone_mask"]) == 0) & (standard > SHADOW)
+    density = fitted(subtracted(record)[0], standard, free)
     how = display.choose(standard, technique["vendor"], technique["gamma"], technique["level"])
     return how.apply(density)
 

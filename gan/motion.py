@@ -24,13 +24,16 @@ from suite.study import FloatImage
 LOGGER = logging.getLogger(__name__)
 
 SIDE = 256
-SQUARE = 15
-"""Side of a square in pixels at ``SIDE``: 2 cm of a chest."""
+SQUARE = 21
+"""Side of a square in pixels at ``SIDE``: 3 cm of a chest."""
 
-SHARE = 0.02
+FINE = 2.0
+"""Only what varies over fewer pixels is looked at; a moved edge is finer than a rib."""
+
+SHARE = 0.05
 """The study's motion is exceeded in this share of all squares."""
 
-LIMIT = 0.012
+LIMIT = 0.0105
 """Studies with more motion are left out of training."""
 
 
@@ -40,7 +43,7 @@ def motion_of(soft: FloatImage, bone: FloatImage) -> float:
     In shares of the bone image's used range; about the same for every still study, larger with motion.
     """
     s, b = (_prepared(image) for image in (soft, bone))
-    b = b - cv2.GaussianBlur(b, (0, 0), 4.0)
+    b = b - cv2.GaussianBlur(b, (0, 0), FINE)
     gx, gy = (cv2.Sobel(s, cv2.CV_32F, *order, scale=0.125) for order in ((1, 0), (0, 1)))
     xx, xy, yy = (_mean(plane) for plane in (gx * gx, gx * gy, gy * gy))
     xb, yb = _mean(gx * b), _mean(gy * b)
