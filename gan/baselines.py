@@ -18,7 +18,7 @@ class PlainUNet(nn.Module):
     """pix2pix's U-Net: 4 x 4 convolutions of stride 2, batch normalisation, skips; no dropout.
 
     With ``base=64``, ``depth=8`` and three channels in and out it is the published one (54,413,955
-    parameters; one channel each way: 54,409,857).
+    parameters; one channel each way: 54,407,809).
 
     Shape:
         - **input** - (B, 1, H, W) in [0, 1], H and W divisible by 2**depth
@@ -32,7 +32,7 @@ class PlainUNet(nn.Module):
         for level, (before, width) in enumerate(zip([channels, *widths[:-1]], widths, strict=True)):
             plain = level in (0, depth - 1)
             layers: list[nn.Module] = [nn.LeakyReLU(0.2)] if level else []
-            layers.append(nn.Conv2d(before, width, 4, stride=2, padding=1, bias=plain and level == 0))
+            layers.append(nn.Conv2d(before, width, 4, stride=2, padding=1, bias=False))
             if not plain:
                 layers.append(nn.BatchNorm2d(width))
             self.downs.append(nn.Sequential(*layers))

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from gan.pairs import BonePair
+from gan.pairs import BonePair, fitted
 from gan.scores import border_error
 from suite.datasets import phantom
 from suite.datasets.manifest import Record
@@ -22,11 +22,22 @@ from suite.phantom.encoding import WHITE, exposure_signal, read_png
 from suite.phantom.study import dual_energy
 from suite.study import FloatImage, Mask
 
+SHADOW = 0.3
+"""Density above which a pixel lies in the body."""
+
 BORDER_MM = 6.0
 """Half the width of the band along the heart's border."""
 
-SMOOTH = 2.0
-"""Pixels of the Gaussian under which densities are compared: a fit to noise would be too flat."""
+
+def subtracted(record: Record) -> tuple[FloatImage, FloatImage]:
+    """Soft-tissue and bone image (H, W) of a computed chest's two exposures, on the logarithmic scale.
+
+    Raises:
+        DatasetError: an exposure cannot be read.
+    """
+    exposures = {name: exposure_signal(read_png(record.targets[name])) for name in ("low", "high")}
+    images = dual_energy(SimpleNamespace(**exposures))  # type: ignore[arg-type]
+    return images["soft"], images["bone"]
 
 
 def hardware_soft(record: Record) -> FloatImage:
@@ -35,21 +46,12 @@ def hardware_soft(record: Record) -> FloatImage:
     Raises:
         DatasetError: an exposure or ``truth.json`` cannot be read.
     """
-    exposures = {name: exposure_signal(read_png(record.targets[name])) for name in ("low", "high", "raw")}
     technique: dict[str, Any] = phantom.read_truth(record)["patient"]["technique"]
-    subtracted = dual_energy(SimpleNamespace(**exposures))["soft"]  # type: ignore[arg-type]
-    standard = display.log_film(exposures["raw"])
-    free = (read_png(record.targets["bone_mask"]) == 0) & (standard > 0.3)
-    density = _fitted(subtracted, standard, free)
+    standard = display.log_film(exposure_signal(read_png(record.targets["raw"])))
+    free = (read_png(record.targets["bone_mask"]) == 0) & (standard > SHADOW)
+    density = fitted(subtracted(record)[0], standard, free)
     how = display.choose(standard, technique["vendor"], technique["gamma"], technique["level"])
     return how.apply(density)
-
-
-def _fitted(values: FloatImage, wanted: FloatImage, where: Any) -> FloatImage:
-    """``values`` (H, W) by the parabola that takes them nearest to ``wanted`` at the pixels ``where``."""
-    smooth, aim = (cv2.GaussianBlur(plane, (0, 0), SMOOTH)[where] for plane in (values, wanted))
-    curve = np.polynomial.Polynomial.fit(smooth[::7].astype(np.float64), aim[::7].astype(np.float64), 2)
-    return np.asarray(curve(values.astype(np.float64)), dtype=np.float32)
 
 
 def heart_border(record: Record, lungs: Mask) -> Mask:

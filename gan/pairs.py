@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from suite.datasets import phantom
+from suite.datasets.dual_energy import read_triple
 from suite.datasets.jsrt import BONE_OFFSET, BONE_WHITE, ORGAN_BITS
 from suite.datasets.manifest import Record
 from suite.framing import frame
@@ -101,9 +102,47 @@ def _blur(plane: FloatImage, sigma: float) -> FloatImage:
     return np.asarray(cv2.resize(cv2.GaussianBlur(small, (0, 0), sigma / 4), (columns, rows)), np.float32)
 
 
+def dual_energy_pair(record: Record) -> BonePair:
+    """The pair of a dual-energy study: the film minus its soft-tissue image, on the film's scale.
+
+    The export's soft-tissue image has a window of its own; the parabola that takes it to the film where no
+    bone is brings it back. Its lungs are unknown, so the whole film is trusted alike.
+
+    Raises:
+        DatasetError: the three pictures do not lie on each other.
+    """
+    triple = read_triple(record)
+    bony = bony_part(triple.bone)
+    soft = fitted(triple.soft, triple.standard, ~bony)
+    layer = triple.standard - soft
+    return BonePair(triple.standard, layer - haze(layer, bony), np.ones(layer.shape, np.uint8), AS_TRUE)
+
+
+def bony_part(bone: FloatImage) -> NDArray[np.bool_]:
+    """Where a bone image (H, W) is bright: Otsu's threshold on what stands out from its surroundings."""
+    wide = _blur(bone, 4 * HAZE_WIDTH * max(bone.shape))
+    standing_out = np.clip((bone - wide) * 255 + 128, 0, 255).astype(np.uint8)
+    threshold, _ = cv2.threshold(standing_out, 0, 255, cv2.THRESH_OTSU)
+    return np.asarray(standing_out > threshold)
+
+
+def fitted(values: FloatImage, wanted: FloatImage, where: NDArray[np.bool_]) -> FloatImage:
+    """``values`` (H, W) by the parabola that takes them nearest to ``wanted`` at the pixels ``where``.
+
+    Both are smoothed for the fit, which would be too flat for noise.
+    """
+    smooth, aim = (
+        cv2.GaussianBlur(plane, (0, 0), 2.0)[where][::7].astype(float) for plane in (values, wanted)
+    )
+    curve = np.polynomial.Polynomial.fit(smooth, aim, 2)
+    return np.asarray(curve(values.astype(np.float64)), dtype=np.float32)
+
+
 def pair_of(record: Record) -> BonePair:
-    """The pair of a record of JSRT or of a computed cohort."""
-    return jsrt_pair(record) if "organs" in record.targets else phantom_pair(record)
+    """The pair of a record of JSRT, of a dual-energy export or of a computed cohort."""
+    if "organs" in record.targets:
+        return jsrt_pair(record)
+    return phantom_pair(record) if "truth" in record.targets else dual_energy_pair(record)
 
 
 _KEPT: dict[Path, BonePair] = {}

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from gan.discriminator import GradientDiscriminator, PatchDiscriminator
 from gan.evaluation import measured_on_test, measured_on_validation
 from gan.losses import BoneL1, discriminator_loss, generator_loss
+from gan.motion import without_motion
 from gan.networks import build_generator
 from gan.pairs import AS_TRUE, OUTSIDE_TRUST, MixedPairs, is_fractured, kept_bank
 from gan.recipe import BoneRecipe
@@ -34,11 +35,11 @@ LOG_EVERY = 10
 
 
 class BoneTask(Task):
-    """Learns from ``jsrt`` (BSE-JSRT's layers), from ``phantom`` (true layers), or both."""
+    """Learns from ``jsrt`` (BSE-JSRT layers), ``phantom`` (true ones) and ``dual-energy`` (hardware)."""
 
     name = "bone"
     recipe_type: ClassVar[type[Recipe]] = BoneRecipe
-    datasets = ("jsrt", "phantom")
+    datasets = ("jsrt", "phantom", "dual-energy")
     monitor = ("psnr", "max")
     recipe: BoneRecipe
 
@@ -126,7 +127,7 @@ class BoneTask(Task):
 
     def training_set(self) -> Dataset[Batch]:
         recipe = self.recipe
-        records = self._part("train")
+        records = self._train_part()
         self._bank: Bank = kept_bank(records, recipe.size)
         conventions = [] if not records else self._bank.stored["convention"][:, 0].int().tolist()
         allowed = [row for row, record in enumerate(records) if recipe.fractured or not is_fractured(record)]
@@ -134,11 +135,12 @@ class BoneTask(Task):
         self._variation = Variation(tone=recipe.tone, strength=(1.0 - recipe.strength, 1.0 + recipe.strength))
         return self._drawn
 
-    def _part(self, name: SplitName) -> tuple[Record, ...]:
-        """A part of all sets that are learned from."""
-        records = [record for each in self.recipe.sources for record in self.part_of(each, name)]
-        if name != "train":
-            return tuple(records)
+    def _train_part(self) -> tuple[Record, ...]:
+        """The training part of all sets that are learned from, without studies that moved."""
+        records: list[Record] = []
+        for dataset in self.recipe.sources:
+            part = self.part_of(dataset, "train")
+            records += without_motion(part) if dataset == "dual-energy" else part
         return tuple(records[: self.recipe.limit] if self.recipe.limit else records)
 
     def part_of(self, dataset: str, name: SplitName) -> tuple[Record, ...]:

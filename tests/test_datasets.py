@@ -46,7 +46,7 @@ OPACITIES = {
 }
 
 TESTED_ELSEWHERE = {
-    "phantom", "scr", "montgomery", "shenzhen", "siim", "painted-masks",
+    "dual-energy", "phantom", "scr", "montgomery", "shenzhen", "siim", "painted-masks",
     "chexpert", "mimic-cxr", "openi", "padchest", "site",
 }  # fmt: skip
 """Sets without a table, the computed one, and those of ``tests.made_finding_sets``."""

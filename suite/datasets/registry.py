@@ -10,6 +10,7 @@ from suite.datasets import (
     chestxray14,
     chexpert,
     covid_lungs,
+    dual_energy,
     frontal_lateral,
     jsrt,
     mimic_cxr,
@@ -92,6 +93,14 @@ KINDS: tuple[DatasetKind, ...] = (
         frontal_lateral.LAYOUT,
         frontal_lateral.read,
         "Cohen et al. 2020",
+    ),
+    DatasetKind(
+        "dual-energy",
+        "Dual-energy triples: standard, soft tissue, bone",
+        dual_energy.LICENCE,
+        dual_energy.LAYOUT,
+        dual_energy.read,
+        "the hospital that made them",
     ),
     DatasetKind(
         "phantom",

@@ -1,0 +1,41 @@
+"""How well the motion filter tells still from moved dual-energy studies: computed chests with known motion.
+
+radsuite phantom --n 30 --seed 5 --size 256 --no-lateral --out STILL
+radsuite phantom --n 30 --seed 5 --size 256 --no-lateral --motion --out MOVED
+python benchmarks/bone_motion.py --still STILL --moved MOVED
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from gan.hardware import subtracted
+from gan.motion import LIMIT, motion_of
+from suite.datasets.registry import open_dataset
+from suite.training.intervals import auc_figure
+
+
+def main() -> None:
+    """Print the area under the curve and what the limit lets through."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--still", type=Path, required=True)
+    parser.add_argument("--moved", type=Path, required=True)
+    options = parser.parse_args()
+    motions: dict[str, list[float]] = {}
+    for name, folder in (("still", options.still), ("moved", options.moved)):
+        records = [r for r in open_dataset("phantom", folder) if "low" in r.targets]
+        motions[name] = [motion_of(*subtracted(record)) for record in records]
+    labels = np.repeat([0.0, 1.0], [len(motions["still"]), len(motions["moved"])])
+    scores = np.array([*motions["still"], *motions["moved"]])
+    owners = [str(row) for row in range(len(scores))]
+    print(f"area under the curve {auc_figure(labels, scores, owners, np.random.default_rng(0))}")
+    for name, values in motions.items():
+        left_out = np.mean(np.array(values) > LIMIT)
+        print(f"{name}: {len(values)} studies, median {np.median(values):.4f}, left out {left_out:.0%}")
+
+
+if __name__ == "__main__":
+    main()
