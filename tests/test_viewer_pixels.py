@@ -1,4 +1,4 @@
-"""Pixels of the viewer: window and polarity, comparison, place of heatmaps, both ways of drawing."""
+"""What the viewer's pixels must be: windows, polarity, comparison, heatmaps, both ways of drawing."""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 export class Comparison {
   constructor() {
     this.mode = "off";
+    /** The view whose layers are compared, while they are. */
+    this.view = null;
     /** The second layer; kept when a comparison ends, so that the next begins with it. */
     this.other = null;
     /** Where the edge stands in the pane, or how much of the second layer is blended in: 0 to 1. */
@@ -19,12 +21,12 @@ export class Comparison {
     return this.isOn && this.mode !== "side";
   }
 
-  start(mode, other) {
-    Object.assign(this, { mode, other, share: 0.5, showsOther: mode === "flicker" });
+  start(mode, view, other) {
+    Object.assign(this, { mode, view, other, share: 0.5, showsOther: mode === "flicker" });
   }
 
   end() {
-    Object.assign(this, { mode: "off", showsOther: false });
+    Object.assign(this, { mode: "off", view: null, showsOther: false });
   }
 
   flick() {

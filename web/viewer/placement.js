@@ -51,6 +51,14 @@ export function toFilm({ scale, turn: [a, b, c, d], left, top }, x, y) {
   return { column: a * dx + b * dy, row: c * dx + d * dy };
 }
 
+/** The same turned film ``factor`` times larger, with its point (column, row) where it was. */
+export function magnified(place, factor, column, row) {
+  const held = toScreen(place, column, row);
+  const larger = { ...place, scale: place.scale * factor, left: 0, top: 0 };
+  const there = toScreen(larger, column, row);
+  return { ...larger, left: held.x - there.x, top: held.y - there.y };
+}
+
 /** Zoomed by ``factor`` with the film's point under (x, y) staying there. */
 export function zoomed(sight, factor, rect, film, x, y) {
   const before = placeOf(sight, rect, film);
@@ -77,10 +85,3 @@ export function aimedAt(sight, column, row, zoom) {
   return { ...sight, mode: "free", zoom, column, row };
 }
 
-/** The film's pixel under a screen position: {row, column}, or null beside the film. */
-export function pixelAt(place, x, y, film) {
-  const at = toFilm(place, x, y);
-  const [row, column] = [Math.floor(at.row), Math.floor(at.column)];
-  const inside = row >= 0 && column >= 0 && row < film.rows && column < film.columns;
-  return inside ? { row, column } : null;
-}

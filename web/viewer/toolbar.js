@@ -111,7 +111,7 @@ export class Toolbar {
     });
     edge.addEventListener("pointermove", (event) => {
       if (!edge.hasPointerCapture(event.pointerId)) return;
-      const box = viewer.pane.element.getBoundingClientRect();
+      const box = viewer.comparedPane.element.getBoundingClientRect();
       viewer.comparison.share = 0;
       viewer.moveCompare((event.clientX - box.left) / box.width);
     });
@@ -168,9 +168,10 @@ export class Toolbar {
     find("compare-share-field").hidden = comparison.mode !== "wipe" && comparison.mode !== "blend";
     find("compare-share").value = String(comparison.percent);
     if (comparison.isOn) {
-      find("compare-first").textContent = sight.facts.layers[sight.layer].label;
+      const compared = viewer.sights.get(comparison.view);
+      find("compare-first").textContent = compared.facts.layers[compared.layer].label;
       find("compare-other").value = comparison.other;
-      for (const option of find("compare-other").options) option.disabled = option.value === sight.layer;
+      for (const option of find("compare-other").options) option.disabled = option.value === compared.layer;
     }
     find("bones-bar").hidden = viewer.layout !== "bones";
     find("bar-rest").hidden = viewer.finding !== null || comparison.isOn || viewer.layout === "bones";
@@ -183,9 +184,10 @@ export class Toolbar {
   #placeEdge() {
     const { viewer } = this;
     const edge = this.find("wipe-edge");
-    edge.hidden = viewer.comparison.mode !== "wipe";
+    const pane = viewer.comparedPane;
+    edge.hidden = viewer.comparison.mode !== "wipe" || !pane;
     if (edge.hidden) return;
-    const { left, top, width, height } = viewer.pane.rect;
+    const { left, top, width, height } = pane.rect;
     edge.style.left = `${(left + Math.round(width * viewer.comparison.share)) / devicePixelRatio}px`;
     edge.style.top = `${top / devicePixelRatio}px`;
     edge.style.height = `${height / devicePixelRatio}px`;

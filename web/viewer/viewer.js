@@ -1,20 +1,17 @@
 /** The viewer: what is shown in which pane, how it is windowed and placed, and what lies over it. */
-import { CanvasRenderer } from "./canvas-renderer.js";
+import { Captions } from "./captions.js";
 import { Comparison } from "./comparison.js";
+import { Drawing } from "./drawing.js";
 import { Films } from "./films.js";
 import { Measures } from "./measures.js";
-import { Overlay } from "./overlay.js";
 import { Pane, panesOf } from "./panes.js";
 import * as placement from "./placement.js";
 import { differenceWindow, presetWindow } from "./presets.js";
 import { Sight } from "./sight.js";
-import { WebGLRenderer } from "./webgl-renderer.js";
 import { dragged } from "./window-level.js";
 
 /** What a layer is compared with at first. */
 const SECOND_LAYERS = ["bone_suppressed", "film", "bone_subtracted", "residual"];
-const LENS_RADIUS = 95;
-const LENS_FACTOR = 2.5;
 const RIB_ZOOM = 2.2;
 
 export class Viewer extends EventTarget {
@@ -29,8 +26,6 @@ export class Viewer extends EventTarget {
     this.data = data;
     this.stage = root.querySelector("#stage");
     this.paneHost = root.querySelector("#panes");
-    this.overlay = new Overlay(root.querySelector("#overlay-canvas"));
-    this.renderer = this.#renderer(renderer);
     this.films = new Films();
     this.measures = new Measures();
     this.comparison = new Comparison();
@@ -48,9 +43,9 @@ export class Viewer extends EventTarget {
     this.stop = null;
     this.overlays = { outlines: new Map(), heat: new Map() };
     this.panes = [];
+    this.captions = new Captions(this);
+    this.drawing = new Drawing(this, renderer);
     this.#hang();
-    new ResizeObserver(() => this.#resize()).observe(this.stage);
-    this.#watchContext();
   }
 
   // What there is
@@ -85,7 +80,7 @@ export class Viewer extends EventTarget {
     if (await this.need(view, layer)) {
       this.active = view;
       this.sight.layer = layer;
-      if (this.comparison.isOn && this.comparison.other === layer) this.comparison.other = this.#otherLayer();
+      if (view === this.comparison.view && layer === this.comparison.other) this.comparison.other = this.#otherLayer();
       if (this.layout === "side") this.#hang();
     }
     this.changed();
@@ -98,7 +93,7 @@ export class Viewer extends EventTarget {
     const { url } = sight.facts.layers[layer];
     if (!this.films.get(url) || this.films.isFirstLook(url)) this.root.dataset.state = "loading";
     try {
-      const film = await this.films.load(url, (old) => this.renderer.forget(old));
+      const film = await this.films.load(url, (old) => this.drawing.forget(old));
       if (sight.needsWindow(layer)) sight.setWindow(layer, differenceWindow(film));
       if (this.wanted !== wanted) return false;
       this.say("");
@@ -117,7 +112,7 @@ export class Viewer extends EventTarget {
   async openFilms(views) {
     try {
       for (const view of views) {
-        await this.films.load(this.sights.get(view).facts.layers.film.url, (old) => this.renderer.forget(old));
+        await this.films.load(this.sights.get(view).facts.layers.film.url, (old) => this.drawing.forget(old));
         this.changed();
       }
       this.say("");
@@ -203,12 +198,12 @@ export class Viewer extends EventTarget {
     this.active = view;
     const other = comparison.other && comparison.other !== this.layer ? comparison.other : this.#otherLayer();
     if (!(await this.need(view, other))) return this.changed();
-    comparison.start(mode, other);
+    comparison.start(mode, view, other);
     this.setLayout(mode === "side" ? "side" : this.layout === "alone" ? "alone" : "all");
   }
 
   async compareWith(layer) {
-    if (!(await this.need(this.active, layer))) return this.changed();
+    if (!(await this.need(this.comparison.view, layer))) return this.changed();
     this.comparison.other = layer;
     if (this.layout === "side") this.#hang();
     this.changed();
@@ -430,22 +425,32 @@ export class Viewer extends EventTarget {
   /** Remember where the pointer is; null when it left. */
   point(pane, x, y) {
     this.pointer = pane && { view: pane.view, ...this.filmPoint(pane, x, y) };
-    if (this.lensOn) this.changed();
-    else this.#caption();
+    this.captions.show();
+    if (this.lensOn) this.drawing.request(true);
   }
 
-  // Drawing
+  /** Whether the second layer lies over the first in a pane. */
+  isCompared(pane) {
+    return this.comparison.isOverlaid && pane.view === this.comparison.view;
+  }
+
+  measurePanes() {
+    const box = this.stage.getBoundingClientRect();
+    for (const pane of this.panes) pane.measure(box);
+  }
+
+  /** The pane in which layers are compared. */
+  get comparedPane() {
+    return this.panes.find((pane) => this.isCompared(pane)) ?? null;
+  }
+
+  // Telling
 
   /** Something changed: captions now, pictures with the next frame. */
   changed({ overlay = true } = {}) {
-    this.overlayStale ||= overlay;
-    this.#caption();
+    this.captions.show();
     this.dispatchEvent(new Event("change"));
-    if (this.frame) return;
-    this.frame = requestAnimationFrame(() => {
-      this.frame = 0;
-      this.#draw();
-    });
+    this.drawing.request(overlay);
   }
 
   say(text, passing = false) {
@@ -465,158 +470,7 @@ export class Viewer extends EventTarget {
     this.paneHost.dataset.layout = this.layout;
     this.paneHost.dataset.views = wanted.map(({ view }) => view).join(" ");
     this.panes = wanted.map(({ view, layer }) => new Pane(view, layer, this.paneHost));
-    this.#measure();
+    this.measurePanes();
     this.dispatchEvent(new Event("hung"));
-  }
-
-  #measure() {
-    const box = this.stage.getBoundingClientRect();
-    for (const pane of this.panes) pane.measure(box);
-  }
-
-  #resize() {
-    const ratio = devicePixelRatio;
-    const size = {
-      width: Math.max(1, Math.round(this.stage.clientWidth * ratio)),
-      height: Math.max(1, Math.round(this.stage.clientHeight * ratio)),
-    };
-    for (const canvas of [this.renderer.canvas, this.overlay.canvas]) Object.assign(canvas, size);
-    this.#measure();
-    this.overlayStale = true;
-    this.#draw();
-    this.#caption();
-  }
-
-  #draw() {
-    const { renderer } = this;
-    const shown = this.panes.flatMap((pane) => this.#parts(pane).map((part) => part.film));
-    if (!shown.length) return;
-    if (!shown.every((film) => renderer.canShow(film))) return this.#useCanvas();
-    renderer.begin();
-    for (const pane of this.panes) this.#drawPane(pane);
-    if (this.overlayStale) {
-      this.overlay.begin();
-      for (const pane of this.panes) this.overlay.draw(this.placeIn(pane), pane.rect, this.#over(pane));
-      this.overlayStale = false;
-    }
-    Object.assign(this.root.dataset, { renderer: renderer.name, drawn: String(Number(this.root.dataset.drawn ?? 0) + 1) });
-    this.dispatchEvent(new Event("drawn"));
-  }
-
-  #drawPane(pane) {
-    const place = this.placeIn(pane);
-    const parts = this.#parts(pane);
-    for (const { film, look, rect } of parts) this.renderer.paint(film, place, look, rect);
-    const lens = this.#lens(pane);
-    if (!lens) return;
-    const { column, row } = this.pointer;
-    const [a, b, c, d] = place.turn;
-    const scale = place.scale * LENS_FACTOR;
-    const magnified = {
-      ...place, scale, left: lens.x - scale * (a * column + c * row), top: lens.y - scale * (b * column + d * row),
-    };
-    for (const { film, look, rect } of parts) this.renderer.paint(film, magnified, look, rect, lens);
-  }
-
-  /** What is drawn in a pane, from the lowest up: {film, look, rect}. */
-  #parts(pane) {
-    const sight = this.sights.get(pane.view);
-    const first = pane.layerName(sight);
-    const parts = [{ name: first, alpha: 1, rect: pane.rect }];
-    if (this.#isCompared(pane)) parts.push(...this.comparison.parts(pane.rect));
-    return parts
-      .map(({ name, alpha, rect }) => ({
-        film: this.film(pane.view, name),
-        look: { window: sight.window(name), inverted: sight.inverted, alpha },
-        rect,
-      }))
-      .filter(({ film }) => film);
-  }
-
-  #isCompared(pane) {
-    return pane.view === this.active && this.comparison.isOverlaid && this.sights.get(pane.view).has(this.comparison.other);
-  }
-
-  /** The round magnifier in a pane: in every pane that shows the view under the pointer. */
-  #lens(pane) {
-    if (!this.lensOn || !this.pointer || this.pointer.view !== pane.view) return null;
-    const { x, y } = placement.toScreen(this.placeIn(pane), this.pointer.column, this.pointer.row);
-    if (!pane.holds(x, y)) return null;
-    return { x, y, radius: Math.min(LENS_RADIUS * devicePixelRatio, pane.rect.width / 3, pane.rect.height / 3) };
-  }
-
-  #over(pane) {
-    const { facts } = this.sights.get(pane.view);
-    const heat = this.finding ? this.overlays.heat.get(pane.view) : null;
-    const regions = this.finding ? (this.data.regions[this.finding] ?? []).filter(({ view }) => view === pane.view) : [];
-    return {
-      heat: this.heatStyle === "colour" ? heat : null,
-      opacity: this.opacity,
-      contours: this.heatStyle === "contours" ? heat?.contours : null,
-      outlines: this.overlays.outlines.get(pane.view),
-      boxes: this.heatStyle === "colour" ? regions.map((region) => region.box) : [],
-      measures: this.measures.of(pane.view),
-      spacing: facts.spacing_mm,
-      mark: this.stop && pane.view === "frontal" ? this.stop : null,
-      lens: this.#lens(pane),
-    };
-  }
-
-  #caption() {
-    for (const pane of this.panes) {
-      const sight = this.sights.get(pane.view);
-      const { url } = sight.facts.layers[pane.layerName(sight)];
-      pane.caption(sight, {
-        compared: this.#isCompared(pane) ? this.comparison.inWords(sight) : null,
-        finding: this.#findingInWords(pane),
-        scale: this.placeIn(pane).scale,
-        pixel: this.#pixelInWords(pane),
-        isActive: pane === this.pane && ["all", "prior"].includes(this.layout) && this.panes.length > 1,
-        isFirstLook: this.films.isFirstLook(url),
-      });
-    }
-  }
-
-  #findingInWords(pane) {
-    if (!this.finding || pane.view.startsWith("prior")) return "";
-    const shown = this.data.heatmaps[this.finding]?.[pane.view];
-    const name = this.data.names[this.finding];
-    return `${name}\n${shown ? (this.heatStyle === "colour" ? "heatmap" : "contours") : "no heatmap in this view"}`;
-  }
-
-  #pixelInWords(pane) {
-    const { pointer } = this;
-    if (!pointer || pointer.view !== pane.view) return "";
-    const sight = this.sights.get(pane.view);
-    const layer = pane.layerName(sight);
-    const film = this.film(pane.view, layer);
-    const [row, column] = [Math.floor(pointer.row), Math.floor(pointer.column)];
-    if (!film || this.films.isFirstLook(sight.facts.layers[layer].url)) return "";
-    if (row < 0 || column < 0 || row >= film.rows || column >= film.columns) return "";
-    const share = (film.values[row * film.columns + column] / 65535) * 100;
-    return `${share.toFixed(1)} %\nrow ${row}  column ${column}`;
-  }
-
-  #renderer(kind) {
-    const canvas = this.root.querySelector("#film-canvas");
-    if (kind === "webgl") {
-      try {
-        return new WebGLRenderer(canvas);
-      } catch {
-        // A canvas that once gave another context cannot change its mind; a fresh one can.
-      }
-    }
-    const fresh = canvas.cloneNode();
-    canvas.replaceWith(fresh);
-    return new CanvasRenderer(fresh);
-  }
-
-  #watchContext() {
-    this.renderer.canvas.addEventListener("webglcontextlost", () => this.#useCanvas());
-  }
-
-  #useCanvas() {
-    this.renderer = this.#renderer("canvas");
-    this.#resize();
   }
 }
