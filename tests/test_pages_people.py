@@ -21,6 +21,7 @@ from tests.pages_house import PASSWORD, Person, person, signed_in
 from tests.web_house import House, open_house
 
 SECRET = "correct horse battery staple"
+REACHABLE = {"host": "0.0.0.0", "public_url": "https://films.example.org"}
 
 
 @pytest.fixture(scope="module")
@@ -193,8 +194,6 @@ class TestAdministration:
 
 
 class TestStarting:
-    REACHABLE = {"host": "0.0.0.0", "public_url": "https://films.example.org"}
-
     @pytest.mark.parametrize(
         "secret", ["change-me-change-me", "aaaaaaaaaaaaaaaaaaaaaaaa", "0123456789abcdef", "passwordpassword1"]
     )
@@ -203,19 +202,19 @@ class TestStarting:
             load_settings(secret=secret)
 
     def test_others_are_served_behind_tls_only(self) -> None:
-        with pytest.raises(RecipeError, match="puts? a proxy.*RADSUITE_PUBLIC_URL"):
+        with pytest.raises(RecipeError, match=r"put a proxy.*RADSUITE_PUBLIC_URL"):
             load_settings(host="0.0.0.0", secret=SECRET)
         for address in ("http://films.example.org", "https://", "https://films.example.org/films"):
             with pytest.raises(RecipeError, match=r"https://radsuite\.example\.org"):
                 load_settings(host="0.0.0.0", secret=SECRET, public_url=address)
-        assert load_settings(secret=SECRET, **self.REACHABLE).needs_sign_in
+        assert load_settings(secret=SECRET, **REACHABLE).needs_sign_in
 
     def test_a_public_address_needs_a_sign_in(self) -> None:
         with pytest.raises(RecipeError, match="RADSUITE_SECRET"):
             load_settings(public_url="https://films.example.org")
 
     def test_behind_the_proxy_cookies_are_secure_and_other_hosts_are_refused(self, tmp_path: Path) -> None:
-        with open_house(tmp_path, secret=SECRET, **self.REACHABLE) as house:
+        with open_house(tmp_path, secret=SECRET, **REACHABLE) as house:
             own = {"Host": "films.example.org", "X-Forwarded-Proto": "https", "X-Forwarded-For": "10.1.2.3"}
             answer = house.client.get("/login", headers=own)
             assert answer.status_code == 200

@@ -1,4 +1,4 @@
-"""Written reports: drafted from verdicts, signed by a person, never changed after that; PDF, archive, push."""
+"""Written reports: drafted from verdicts, signed by a person, not changed after that; PDF, archive, push."""
 
 from __future__ import annotations
 
@@ -7,25 +7,35 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
+import pydicom
 import pypdf
 import pytest
 from sqlalchemy import update
 
+from suite import intake
 from suite.accounts.principal import LOCAL, SCOPES_OF_ROLE, Means, Principal, Role
 from suite.dicom.network.nodes import DIMSE, Destination, Nodes
 from suite.errors import AccessError, ConflictError, StorageError
 from suite.jobs.models import WrittenReport
+from suite.jobs.submission import Submission
+from suite.jobs.worker import load_study
 from suite.records.reviews import Reviews, ReviewSheet, ReviewView, StaleError, Verdict
 from suite.records.written import WrittenReports, WrittenView
 from suite.report.document import Cover, write_pdf
 from suite.report.draft import draft_sections
+from tests.dicom_network_house import as_bytes, film
 from tests.jobs_fakes import film_png
 from tests.pages_house import Person, pseudonym, signed_in
 from tests.web_house import House, open_house
+from web import create_app
 
 ADA = Principal("ada", Role.READER, SCOPES_OF_ROLE[Role.READER], Means.SESSION, 1)
+PACS = Destination("pacs", DIMSE, "PACS", "127.0.0.1", 104)
 TEXT = {"technique": "PA.", "findings": "Effusion.", "impression": "1. Effusion."}
 
 
@@ -45,6 +55,11 @@ def ada(house: House) -> Person:
 
 def reviews(house: House) -> Reviews:
     return house.services.reviews
+
+
+def small_film() -> bytes:
+    """An 8-bit picture (64, 48), as the page hands it over."""
+    return cv2.imencode(".png", np.linspace(0, 255, 64 * 48).astype(np.uint8).reshape(64, 48))[1].tobytes()
 
 
 def said(finding: str, verdict: Verdict, text: str | None = None) -> ReviewView:
@@ -79,8 +94,8 @@ class TestDraft:
         assert sections["technique"] == "Chest radiograph, AP and lateral."
         assert sections["findings"].split("\n") == [
             "Edema (suggested by the software, accepted by ada).",
-            "Pleural effusion, left lower and right lower zone (suggested with 71 %, 95 % interval 62 to 79 %, "
-            "accepted by ada). Small.",
+            "Pleural effusion, left lower and right lower zone (suggested with 71 %, 95 % interval 62 to 79 %"
+            ", accepted by ada). Small.",
             "Fracture (added by ada).",
         ]
         assert sections["impression"].split("\n") == [
@@ -197,7 +212,7 @@ class TestFiles:
 
     def test_the_pdf_holds_the_text_as_it_was_written(self) -> None:
         odd = "<b>Größe</b> & Ελληνικά, кириллица"
-        content = write_pdf(self._view(signed=True, findings=odd), Cover("K7QM-4T2X", 0.0, film_png()))
+        content = write_pdf(self._view(signed=True, findings=odd), Cover("K7QM-4T2X", 0.0, small_film()))
         text = self._text(content)
         for part in (
             "K7QM-4T2X",
@@ -217,7 +232,7 @@ class TestFiles:
         assert all("DRAFT" in page.extract_text() for page in pages)
 
     def test_the_same_report_is_the_same_file(self) -> None:
-        own, cover = self._view(signed=True), Cover("K7QM-4T2X", 0.0, film_png())
+        own, cover = self._view(signed=True), Cover("K7QM-4T2X", 0.0, small_film())
         assert write_pdf(own, cover) == write_pdf(own, cover)
 
     def test_everything_comes_as_one_archive(self, house: House, ada: Person) -> None:
@@ -251,9 +266,7 @@ class TestFiles:
     def test_a_picture_has_no_objects_and_says_so(self, house: House, ada: Person) -> None:
         name = pseudonym(house, "chest-1")
         assert "came as a picture" in ada.get(f"/studies/{name}/objects").text
-        Nodes(house.services.database).add(
-            Destination("pacs", DIMSE, "PACS", "127.0.0.1", 104), {"when": "never"}
-        )
+        Nodes(house.services.database).add(PACS, {"when": "never"})
         refused = ada.post(f"/studies/{name}/push", node="pacs")
         assert (refused.status_code, "no DICOM objects to send" in refused.text) == (422, True)
 
@@ -261,19 +274,8 @@ class TestFiles:
 def test_objects_of_a_dicom_film_are_listed_sent_and_valid(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import pydicom
-
-    from suite.jobs.worker import load_study
-    from tests.dicom_network_house import as_bytes, film
-
     monkeypatch.setattr("tests.web_house.load_study", load_study)
     with open_house(tmp_path) as house:
-        from dataclasses import replace
-
-        from suite import intake
-        from suite.jobs.submission import Submission
-        from web import create_app
-
         parts = house.services
         submission = Submission(parts.database, parts.store, house.sent.put, collect=intake.collect)
         house.services = replace(parts, submission=submission)
@@ -290,7 +292,7 @@ def test_objects_of_a_dicom_film_are_listed_sent_and_valid(
             classes.add(pydicom.dcmread(io.BytesIO(answer.data)).SOPClassUID.name)
             answer.close()
         assert {"Comprehensive SR Storage", "Segmentation Storage"} <= classes
-        Nodes(parts.database).add(Destination("pacs", DIMSE, "PACS", "127.0.0.1", 104), {"when": "never"})
+        Nodes(parts.database).add(PACS, {"when": "never"})
         assert reader.post(f"/studies/{study.display_id}/push", node="pacs").status_code == 303
         page = reader.get(f"/studies/{study.display_id}/report").text
         assert re.search(r"pacs: <span class=\"chip running\">queued", page)

@@ -171,10 +171,8 @@ class TestReaders:
         ada.post(f"/studies/{name}/assignment", give_back="yes")
         ada.get(f"/studies/{name}")
         page = signed_in(house, "root", Role.ADMIN).get(f"/people/audit?subject={name}&actor=ada").text
-        assert [
-            page.count(f"<code>{action}</code>") for action in ("study.assigned", "study.given-back")
-        ] >= [1, 1]
-        assert "study.opened" in page
+        for action in ("study.assigned", "study.given-back", "study.opened"):
+            assert f"<code>{action}</code>" in page
         assert "Doe" not in page
 
     def test_two_who_take_it_at_once_are_told_apart(self, tmp_path: Path) -> None:
