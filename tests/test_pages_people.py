@@ -253,24 +253,26 @@ class _Stay(HTTPRedirectHandler):
         return None
 
 
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    with open_provider() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def front(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with open_house(
+        tmp_path_factory.mktemp("oidc"),
+        oidc_issuer=provider.address,
+        oidc_client_id=CLIENT,
+        oidc_client_secret=CLIENT_SECRET,
+        oidc_roles={"radiology": "reader", "it": "admin"},
+    ) as opened:
+        yield opened
+
+
 class TestOpenId:
     """Sign-in by a provider, with a small one that keeps the rules."""
-
-    @pytest.fixture(scope="class")
-    def provider(self) -> Iterator[Provider]:
-        with open_provider() as opened:
-            yield opened
-
-    @pytest.fixture(scope="class")
-    def front(self, provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-        with open_house(
-            tmp_path_factory.mktemp("oidc"),
-            oidc_issuer=provider.address,
-            oidc_client_id=CLIENT,
-            oidc_client_secret=CLIENT_SECRET,
-            oidc_roles={"radiology": "reader", "it": "admin"},
-        ) as opened:
-            yield opened
 
     def come_back(self, somebody: Person, provider: Provider) -> TestResponse:
         """The way to the provider and back, as a browser goes it."""

@@ -27,6 +27,7 @@ from tests.dicom_network_house import as_bytes, film
 from tests.jobs_fakes import film_png
 from tests.pages_house import Person, person, pseudonym, signed_in
 from tests.web_house import House, open_house
+from web import create_app
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -35,7 +36,7 @@ SCRIPT = "<script>alert(1)</script>"
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A house with one study that was read, and people who sign in."""
     with open_house(tmp_path_factory.mktemp("worklist"), sign_in=True, max_upload_mb=2) as opened:
-        opened.take("Doe^Jane.png", film_png(1), "side.png", film_png(2))
+        opened.take("Doe-Jane.png", film_png(1), "side.png", film_png(2))
         opened.work()
         yield opened
 
@@ -247,20 +248,19 @@ def _next_event(parts: Iterator[Any]) -> str:
     raise AssertionError("the stream ended")
 
 
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A house whose films are looked at by the real intake."""
+    with open_house(tmp_path_factory.mktemp("bad"), max_upload_mb=2) as opened:
+        parts = opened.services
+        submission = Submission(parts.database, parts.store, opened.sent.put, collect=intake.collect)
+        opened.services = replace(parts, submission=submission)
+        opened.app = create_app(opened.settings, services=opened.services)
+        yield opened
+
+
 class TestBadInput:
     """Nothing that is handed in is executed, stored where it does not belong, or kept when it is refused."""
-
-    @pytest.fixture(scope="class")
-    def real(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-        """A house whose films are looked at by the real intake."""
-        with open_house(tmp_path_factory.mktemp("bad"), max_upload_mb=2) as opened:
-            parts = opened.services
-            submission = Submission(parts.database, parts.store, opened.sent.put, collect=intake.collect)
-            opened.services = replace(parts, submission=submission)
-            from web import create_app
-
-            opened.app = create_app(opened.settings, services=opened.services)
-            yield opened
 
     def test_a_page_that_calls_itself_a_film_is_refused(self, real: House) -> None:
         page = f"<!doctype html><html><body>{SCRIPT}</body></html>".encode()
@@ -289,8 +289,7 @@ class TestBadInput:
         answer = somebody.client.post(
             "/studies",
             headers={"X-CSRF-Token": found[1], "Accept": "application/json"},
-            input_stream=io.BufferedReader(body),
-            content_length=2 << 30,
+            environ_overrides={"wsgi.input": io.BufferedReader(body), "CONTENT_LENGTH": str(2 << 30)},
             content_type="multipart/form-data; boundary=x",
         )
         assert answer.status_code == 413
