@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -149,6 +150,7 @@ class TestSecretAndSessions:
         client = house.app.test_client()
         with client.session_transaction() as session:
             session["entered"], session["csrf"] = True, "the session's own"
+            session["since"] = time.time()
         browser = Program(client, None)
         assert browser.get("/studies").status_code == 200
         refused = browser.hand_in(("chest.png", film_png()))
@@ -162,7 +164,7 @@ class TestSecretAndSessions:
         account = house.services.users.create("ada", Role.READER, PASSWORD)
         client = house.app.test_client()
         with client.session_transaction() as session:
-            session["user"] = account.id
+            session["user"], session["since"] = account.id, time.time()
         me = json_of(Program(client, None).get("/me"))
         assert (me["name"], me["role"], me["means"]) == ("ada", "reader", Means.SESSION)
         house.services.users.create("admin", Role.ADMIN)

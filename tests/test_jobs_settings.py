@@ -63,7 +63,10 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 def test_others_are_only_let_in_with_a_secret() -> None:
     with pytest.raises(RecipeError, match=r"0\.0\.0\.0 can be reached by others.*RADSUITE_SECRET"):
         load_settings(host="0.0.0.0")
-    assert load_settings(host="0.0.0.0", secret="correct horse battery").secret is not None
+    reachable = {"host": "0.0.0.0", "secret": "correct horse battery"}
+    with pytest.raises(RecipeError, match=r"plain HTTP.*RADSUITE_PUBLIC_URL"):
+        load_settings(**reachable)
+    assert load_settings(**reachable, public_url="https://films.example.org").secret is not None
 
 
 def test_a_short_secret_is_refused_and_not_repeated_in_the_message() -> None:

@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, abort, g, redirect, render_template, request, session, url_for
+from werkzeug.exceptions import SecurityError
 from werkzeug.wrappers import Response
 
 from suite.accounts.principal import Role, Scope
@@ -147,7 +148,7 @@ def _page(**values: object) -> str:
 def _require_login() -> Response | None:
     if is_api():  # asks for itself: programs bring tokens
         return None
-    if request.endpoint in OPEN_ENDPOINTS:
+    if request.endpoint in OPEN_ENDPOINTS or isinstance(request.routing_exception, SecurityError):
         return None
     try:
         principal = identify()

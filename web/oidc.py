@@ -12,6 +12,7 @@ import requests
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.flask_client import OAuth
 from flask import Blueprint, Flask, abort, current_app, redirect, url_for
+from joserfc.errors import JoseError
 from werkzeug.wrappers import Response
 
 from suite.accounts.principal import Role
@@ -63,7 +64,7 @@ def finish() -> Response:
     """Let in whom the provider vouches for. 401 when it does not, 403 without a role here."""
     try:
         token = _provider().authorize_access_token()
-    except (OAuthError, requests.RequestException, ValueError) as error:
+    except (OAuthError, JoseError, requests.RequestException, ValueError) as error:
         _log.warning("a sign-in by OpenID failed: %s", type(error).__name__)
         abort(401, "The sign-in provider did not confirm who you are; go to the sign-in page and try again.")
     claims: dict[str, Any] = dict(token.get("userinfo") or {})

@@ -18,7 +18,6 @@ from flask import (
     redirect,
     render_template,
     request,
-    stream_with_context,
     url_for,
 )
 from werkzeug.wrappers import Response as AnyResponse
@@ -26,7 +25,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from suite.accounts.principal import Scope
 from suite.errors import StorageError
 from suite.jobs.submission import Outcome
-from suite.records.worklist import Listing, Order, Progress, Share, Wanted
+from suite.records.worklist import Listing, Order, Progress, Share, Wanted, Worklist
 from web import display_ids
 from web.access import needs
 from web.api.events import Seats
@@ -55,7 +54,8 @@ E = TypeVar("E", bound=StrEnum)
 class ChangeFeed:
     """The list's version, looked up at most every :data:`LOOK_SECONDS` however many streams ask."""
 
-    def __init__(self) -> None:
+    def __init__(self, worklist: Worklist) -> None:
+        self._worklist = worklist
         self._lock = threading.Lock()
         self._at, self._version = 0.0, ""
 
@@ -63,7 +63,7 @@ class ChangeFeed:
         """The latest version."""
         with self._lock:
             if time.monotonic() - self._at >= LOOK_SECONDS:
-                self._version = services().worklist.version()
+                self._version = self._worklist.version()
                 self._at = time.monotonic()
             return self._version
 
@@ -88,7 +88,8 @@ def changes() -> Response:
     )
     if not seats.take():
         abort(503, "Too many lists keep themselves up to date; this one asks now and then instead.")
-    response = Response(stream_with_context(_events()), content_type="text/event-stream")
+    feed = current_app.extensions.setdefault("radsuite.list-feed", ChangeFeed(services().worklist))
+    response = Response(_events(feed), content_type="text/event-stream")
     response.call_on_close(seats.give_back)
     response.headers["X-Accel-Buffering"] = "no"
     return response
@@ -221,8 +222,7 @@ def _back() -> AnyResponse:
     return redirect(back if is_local else url_for("worklist.index"), 303)
 
 
-def _events() -> Iterator[str]:
-    feed: ChangeFeed = current_app.extensions.setdefault("radsuite.list-feed", ChangeFeed())
+def _events(feed: ChangeFeed) -> Iterator[str]:
     began = said = time.monotonic()
     seen = ""
     yield "retry: 2000\n\n"

@@ -57,7 +57,7 @@ def plots_of(metrics: Mapping[str, Any]) -> list[Plot]:
     errors = [key for key in shares if key.startswith(("ece", "brier", "mae"))]
     others = [key for key in shares if key not in areas and key not in errors and "mean_auc" not in key]
     parts = (
-        ("Area under the ROC curve, with chance", areas, 0.5),
+        ("Area under the ROC curve; dashed: chance", areas, 0.5),
         ("Shares and scores, of 1", others, None),
         ("Errors: smaller is better", errors, 0.0),
     )
@@ -79,7 +79,7 @@ def words(key: str) -> str:
     plain = key.replace("_", " ")
     return (
         plain.upper()
-        if plain in ("auc", "ece", "psnr", "ssim", "mae", "bsr")
+        if plain in ("auc", "mean auc", "ece", "psnr", "ssim", "mae", "bsr")
         else plain[:1].upper() + plain[1:]
     )
 

@@ -13,7 +13,7 @@ ROW_HEIGHT = 24.0
 LABEL_WIDTH = 190.0
 PLOT_WIDTH = 330.0
 NUMBER_WIDTH = 170.0
-_TICK_COUNT = 5
+_TICK_COUNT = 6
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -37,7 +37,7 @@ class Axis:
         step = _round_step((self.high - self.low) / _TICK_COUNT)
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
-        digits = max(0, -math.floor(math.log10(step) + 1e-9)) + (1 if f"{step:.3g}".endswith("25") else 0)
+        digits = len(f"{step:.10g}".partition(".")[2])
         return [(self.place(n * step), f"{n * step:.{digits}f}") for n in range(first, last + 1)]
 
 

@@ -1,0 +1,404 @@
+"""The worklist: no name of a patient, the triage order, who reads what, what is handed in."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suite import intake
+from suite.accounts.principal import LOCAL, Role
+from suite.jobs.display_ids import PATTERN
+from suite.jobs.models import Job, Study
+from suite.jobs.priority import CAP_SECONDS, place
+from suite.jobs.submission import Submission
+from suite.jobs.worker import load_study
+from suite.records.worklist import Order, Progress, Share, Wanted, Worklist
+from tests.dicom_network_house import as_bytes, film
+from tests.jobs_fakes import film_png
+from tests.pages_house import Person, person, pseudonym, signed_in
+from tests.web_house import House, open_house
+from web import create_app
+
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A house with one study that was read, and people who sign in."""
+    with open_house(tmp_path_factory.mktemp("worklist"), sign_in=True, max_upload_mb=2) as opened:
+        opened.take("Doe-Jane.png", film_png(1), "side.png", film_png(2))
+        opened.work()
+        yield opened
+
+
+@pytest.fixture
+def ada(house: House) -> Person:
+    return signed_in(house, "ada")
+
+
+@pytest.fixture(scope="module")
+def name(house: House) -> str:
+    return house.services.catalogue.studies()[-1].display_id
+
+
+class TestPseudonyms:
+    def test_no_page_shows_the_name_that_the_file_had(self, ada: Person, name: str) -> None:
+        assert PATTERN.fullmatch(name)
+        for path in ("/", "/studies/rows", f"/studies/{name}/report", f"/studies/{name}/progress"):
+            page = ada.get(path)
+            assert page.status_code == 200
+            assert "Doe" not in page.text
+
+    def test_addresses_take_the_pseudonym_and_the_old_id(self, ada: Person, name: str, house: House) -> None:
+        own = house.services.catalogue.studies()[-1].id
+        for path in (f"/studies/{name}", f"/studies/{own}", f"/studies/{name}/thumbnail.png"):
+            assert ada.get(path).status_code == 200
+        assert ada.get(f"/api/v1/studies/{name}").json["id"] == own
+        assert ada.get("/studies/2222-2222").status_code == 404
+
+    def test_the_name_is_still_found_by_who_knows_it(self, ada: Person, name: str) -> None:
+        assert name in ada.get("/?q=doe").text
+        assert name in ada.get(f"/?q={name.lower()}").text
+        assert "No study fits" in ada.get("/?q=miller").text
+
+
+class TestOrder:
+    """The database's order is the one of ``suite.jobs.priority.place``."""
+
+    NOW = 1_700_000_000.0
+
+    @pytest.fixture
+    def listed(self, tmp_path: Path) -> Iterator[tuple[Worklist, list[Study]]]:
+        with open_house(tmp_path) as house:
+            studies = []
+            kinds = [("abnormal", 0.9, False), ("normal", 0.1, False), ("abnormal", 0.6, True), None]
+            ages = [CAP_SECONDS + 60, CAP_SECONDS - 60, 3600.0, 60.0]
+            with house.services.database.write() as session:
+                for number, (kind, age) in enumerate(itertools.product(kinds, ages)):
+                    study = Study(
+                        id=f"s{number:02d}",
+                        content_sha256=f"{number:064d}",
+                        created_at=self.NOW - age - number,
+                    )
+                    session.add(study)
+                    studies.append(study)
+                    if kind is not None:
+                        session.add(self._job(f"s{number:02d}", *kind))
+            clock = lambda: self.NOW  # noqa: E731
+            yield Worklist(house.services.database, clock, house.services.trail), studies
+
+    def _job(self, study_id: str, state: str, probability: float, urgent: bool) -> Job:
+        finding = {
+            "code": "pneumothorax", "name": "Pneumothorax", "state": "suggested", "probability": probability
+        }  # fmt: skip
+        summary: dict[str, Any] = {
+            "triage": {"state": state, "probability": probability},
+            "findings": [finding] if urgent else [],
+        }
+        priority = place(summary, 0.0, 0.0).priority
+        return Job(
+            id=f"{study_id:0>32}",
+            study_id=study_id,
+            state="done",
+            reading="r",
+            summary=summary,
+            priority=priority,
+            created_at=self.NOW,
+            enqueued_at=self.NOW,
+        )
+
+    def test_it_is_that_of_place(self, listed: tuple[Worklist, list[Study]]) -> None:
+        worklist, studies = listed
+        entries = worklist.page(Wanted(order=Order.TRIAGE), "ada").entries
+        assert len(entries) == 16
+        by_place = sorted(studies, key=lambda study: entry_of(entries, study.id).place.key)
+        assert [entry.study.id for entry in entries] == [study.id for study in by_place]
+        assert "next in line" in entries[0].place.reason
+        assert entries[4].place.reason == "Pneumothorax suggested (60 %)"
+
+    def test_pages_neither_repeat_nor_miss(self, listed: tuple[Worklist, list[Study]]) -> None:
+        worklist, _ = listed
+        whole = worklist.page(Wanted(), "ada").entries
+        parts = [worklist.page(Wanted(), "ada", offset=start, limit=5).entries for start in (0, 5, 10, 15)]
+        assert [e.study.id for part in parts for e in part] == [e.study.id for e in whole]
+
+    def test_time_and_triage_narrow_and_sort(self, listed: tuple[Worklist, list[Study]]) -> None:
+        worklist, studies = listed
+        oldest = worklist.page(Wanted(order=Order.OLDEST), "ada").entries
+        assert [e.study.created_at for e in oldest] == sorted(study.created_at for study in studies)
+        normal = worklist.page(Wanted(triage="normal"), "ada")
+        assert (normal.total, len(normal.entries)) == (4, 4)
+        assert normal.counts == {"any": 16, "open": 16, "reading": 0, "failed": 0, "done": 0}
+
+
+def entry_of(entries: Any, study_id: str) -> Any:
+    return next(entry for entry in entries if entry.study.id == study_id)
+
+
+class TestReaders:
+    def test_a_study_is_taken_given_back_and_done(self, house: House, name: str) -> None:
+        ada, bob = signed_in(house, "ada"), signed_in(house, "bob")
+        assert ada.post(f"/studies/{name}/assignment", accept="application/json").status_code == 204
+        refused = bob.post(f"/studies/{name}/assignment")
+        assert (refused.status_code, "read by ada" in refused.text) == (409, True)
+        assert name in ada.get("/?who=mine").text
+        assert name not in bob.get("/?who=mine").text
+        assert name not in bob.get("/?who=free").text
+        assert ada.post(f"/studies/{name}/assignment", give_back="yes", back="/?who=mine").status_code == 303
+        assert bob.post(f"/studies/{name}/done").status_code == 303
+        assert name not in bob.get("/").text
+        assert name in bob.get("/?show=done").text
+        assert bob.post(f"/studies/{name}/done", reopen="yes").status_code == 303
+        assert name in bob.get("/").text
+
+    def test_the_page_goes_back_to_this_site_only(self, ada: Person, name: str) -> None:
+        for back in ("https://evil.example/", "//evil.example", "/\\evil.example"):
+            answer = ada.post(f"/studies/{name}/assignment", give_back="yes", back=back)
+            assert answer.headers["Location"] == "/"
+
+    def test_who_took_it_stands_in_the_trail(self, house: House, name: str) -> None:
+        ada = signed_in(house, "ada")
+        ada.post(f"/studies/{name}/assignment")
+        ada.post(f"/studies/{name}/assignment", give_back="yes")
+        ada.get(f"/studies/{name}")
+        page = signed_in(house, "root", Role.ADMIN).get(f"/people/audit?subject={name}&actor=ada").text
+        for action in ("study.assigned", "study.given-back", "study.opened"):
+            assert f"<code>{action}</code>" in page
+        assert "Doe" not in page
+
+    def test_two_who_take_it_at_once_are_told_apart(self, tmp_path: Path) -> None:
+        with open_house(tmp_path) as house:
+            house.take("a.png", film_png(1), "b.png", film_png(2))
+            study = house.services.catalogue.studies()[0].id
+            outcomes: list[str] = []
+
+            def take(reader: str) -> None:
+                try:
+                    house.services.worklist.assign(study, replace(LOCAL, name=reader), to=reader)
+                    outcomes.append(reader)
+                except Exception:  # noqa: BLE001 -- which one it is does not matter here
+                    outcomes.append("refused")
+
+            threads = [threading.Thread(target=take, args=(reader,)) for reader in ("ada", "bob", "carl")]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert outcomes.count("refused") == 2
+            assert house.services.worklist.entry(study).assigned_to in outcomes
+
+
+class TestChanges:
+    def test_the_stream_tells_of_each_change(self, house: House, ada: Person, name: str) -> None:
+        stream = ada.client.get("/studies/changes")
+        assert stream.content_type.startswith("text/event-stream")
+        parts = iter(stream.response)
+        first = _next_event(parts)
+        ada2 = signed_in(house, "ada")
+        ada2.post(f"/studies/{name}/assignment")
+        second = _next_event(parts)
+        ada2.post(f"/studies/{name}/assignment", give_back="yes")
+        stream.close()
+        assert first != second
+
+    def test_streams_leave_threads_for_others(self, house: House) -> None:
+        readers = [signed_in(house, "ada") for _ in range(5)]
+        answers = [reader.client.get("/studies/changes") for reader in readers]
+        assert [answer.status_code for answer in answers] == [200] * 4 + [503]
+        for answer in answers:
+            answer.close()
+        again = readers[0].client.get("/studies/changes")
+        assert again.status_code == 200
+        again.close()
+
+    def test_every_stage_changes_the_lists_version(self, tmp_path: Path) -> None:
+        with open_house(tmp_path) as house:
+            versions = [house.services.worklist.version()]
+            house.analyzer.before = lambda _: versions.append(house.services.worklist.version())
+            house.take("a.png", film_png(1), "b.png", film_png(2))
+            house.work()
+            versions.append(house.services.worklist.version())
+        assert len(set(versions)) == 7  # empty, five stages, done
+
+    def test_counts_follow_the_work(self, tmp_path: Path) -> None:
+        with open_house(tmp_path) as house:
+            house.take("a.png", film_png(1), "b.png", film_png(2))
+            page = house.services.worklist.page(Wanted(progress=Progress.READING), "ada")
+            assert (page.total, page.counts["reading"], page.counts["open"]) == (1, 1, 1)
+            house.work()
+            page = house.services.worklist.page(Wanted(progress=Progress.READING, share=Share.FREE), "ada")
+            assert (page.total, page.counts["reading"]) == (0, 0)
+
+
+def _next_event(parts: Iterator[Any]) -> str:
+    for part in parts:
+        text = part.decode() if isinstance(part, bytes) else part
+        if text.startswith("event: changed"):
+            return str(text)
+    raise AssertionError("the stream ended")
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A house whose films are looked at by the real intake."""
+    with open_house(tmp_path_factory.mktemp("bad"), max_upload_mb=2) as opened:
+        parts = opened.services
+        submission = Submission(parts.database, parts.store, opened.sent.put, collect=intake.collect)
+        opened.services = replace(parts, submission=submission)
+        opened.app = create_app(opened.settings, services=opened.services)
+        yield opened
+
+
+class TestBadInput:
+    """Nothing that is handed in is executed, stored where it does not belong, or kept when it is refused."""
+
+    def test_a_page_that_calls_itself_a_film_is_refused(self, real: House) -> None:
+        page = f"<!doctype html><html><body>{SCRIPT}</body></html>".encode()
+        answer = person(real).hand_in(("film.dcm", page))
+        assert answer.status_code == 422
+        assert "film.dcm" in answer.text
+        assert SCRIPT not in answer.text
+        self._nothing_is_kept(real)
+
+    def test_two_gibibytes_are_refused_before_they_are_read(self, real: House) -> None:
+        somebody = person(real)
+
+        class Endless(io.RawIOBase):
+            given = 0
+
+            def readable(self) -> bool:
+                return True
+
+            def readinto(self, buffer: Any) -> int:
+                self.given += len(buffer)
+                return len(buffer)
+
+        body = Endless()
+        found = re.search(r'name="csrf-token" content="([^"]+)"', somebody.get("/").text)
+        assert found
+        answer = somebody.client.post(
+            "/studies",
+            headers={"X-CSRF-Token": found[1], "Accept": "application/json"},
+            environ_overrides={"wsgi.input": io.BufferedReader(body), "CONTENT_LENGTH": str(2 << 30)},
+            content_type="multipart/form-data; boundary=x",
+        )
+        assert answer.status_code == 413
+        assert "One upload may hold 2 MB" in answer.get_json(force=True)["detail"]
+        assert body.given < 1 << 20
+        self._nothing_is_kept(real)
+
+    def test_a_bomb_is_refused_as_a_whole(self, real: House) -> None:
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("film.dcm", bytes(300_000_000))
+        assert len(stream.getvalue()) < 400_000
+        answer = person(real).hand_in(("films.zip", stream.getvalue()))
+        assert answer.status_code == 422
+        assert "films.zip: unpacks to more than" in answer.text
+        self._nothing_is_kept(real)
+
+    def test_each_file_of_an_archive_has_its_fate(self, real: House) -> None:
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            archive.writestr("folder/film.dcm", as_bytes(film()))
+            archive.writestr("folder/notes.txt", "hello")
+            archive.writestr("../../escape.dcm", "x")
+        answer = person(real).hand_in(("films.zip", stream.getvalue()), accept="application/json")
+        fates = answer.get_json(force=True)
+        assert answer.status_code == 200
+        assert [item["names"] for item in fates["accepted"]] == [["folder/film.dcm"]]
+        assert {item["name"] for item in fates["refused"]} == {"folder/notes.txt", "../../escape.dcm"}
+        assert not list(real.settings.data.parent.rglob("escape.dcm"))
+
+    def test_a_script_in_the_patients_name_stays_in_the_file(
+        self, real: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tests.web_house.load_study", load_study)
+        named = film(PatientName=SCRIPT, PatientID=SCRIPT, StudyDescription=SCRIPT)
+        somebody = person(real)
+        assert somebody.hand_in(("film.dcm", as_bytes(named))).status_code == 303
+        real.work()
+        study = real.services.catalogue.studies()[0]
+        assert study.done is not None
+        for page in ("", "?show=any", f"studies/{study.display_id}", f"studies/{study.display_id}/report"):
+            answer = somebody.get("/" + page)
+            assert answer.status_code == 200
+            assert "alert(1)" not in answer.text
+
+    def test_a_study_that_was_deleted_is_a_page_that_says_what_to_do(self, house: House) -> None:
+        house.take("gone.png", film_png(7), "b.png", film_png(8))
+        house.work()
+        study = next(study for study in house.services.catalogue.studies() if study.id == "gone")
+        root = signed_in(house, "root", Role.ADMIN)
+        assert root.get(f"/studies/{study.display_id}").status_code == 200
+        found = re.search(r'name="csrf-token" content="([^"]+)"', root.get("/").text)
+        assert found
+        removed = root.client.delete("/api/v1/studies/gone", headers={"X-CSRF-Token": found[1]})
+        assert removed.status_code == 204
+        for path in (f"/studies/{study.display_id}", f"/studies/{study.display_id}/report"):
+            answer = root.get(path)
+            assert (answer.status_code, "look for it in the list" in answer.text) == (404, True)
+        audit = root.get("/people/audit?actor=root").text
+        assert "removed study" in audit
+        assert ">gone<" not in audit
+
+    def _nothing_is_kept(self, real: House) -> None:
+        assert not list((real.settings.data / "incoming").rglob("*.dcm"))
+        assert not list((real.settings.data / "incoming").rglob("*.zip"))
+
+
+def test_waiting_times_read_as_people_say_them() -> None:
+    from web.worklist import waited
+
+    said = [waited(seconds) for seconds in (5, 60, 3599, 3600, 4 * 3600 + 300, 3 * 86400)]
+    assert said == ["under 1 min", "1 min", "59 min", "1 h 00 min", "4 h 05 min", "3 days"]
+
+
+def test_an_older_database_gets_pseudonyms(tmp_path: Path) -> None:
+    """Studies of a version without pseudonyms have one each after the tables were brought up to date."""
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import text
+
+    import suite.jobs
+    from suite.jobs.database import Database, open_engine
+    from suite.settings import load_settings
+
+    settings = load_settings(data=tmp_path)
+    config = Config()
+    config.set_main_option("script_location", str(Path(suite.jobs.__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    engine = open_engine(settings, changing_tables=True)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        for number in range(3):
+            connection.execute(
+                text(
+                    "INSERT INTO study (id, content_sha256, paired_by_hand, created_at) "
+                    "VALUES (:id, :sha, false, :at)"
+                ),
+                {"id": f"Doe-{number}", "sha": f"{number:064d}", "at": time.time()},
+            )
+    engine.dispose()
+    database = Database(settings)
+    with database.read() as session:
+        names = [study.display_id for study in session.query(Study)]
+    database.close()
+    assert len(set(names)) == 3
+    assert all(PATTERN.fullmatch(one) for one in names)
+
+
+def test_pseudonyms_are_used_by_the_house(house: House, name: str) -> None:
+    study = house.services.catalogue.studies()[-1]
+    assert pseudonym(house, study.id) == name
