@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 
 from suite import intake
 from suite.accounts.principal import Role, Scope
-from suite.jobs.submission import Submission
+from suite.jobs.submission import Submission, file_name
 from tests.jobs_fakes import film_png
 from tests.web_house import House, open_house
 from web import create_app
@@ -64,7 +64,9 @@ def open_service(data: Path, *, real_intake: bool = False, **values: Any) -> Ite
     with open_house(data, **({"secret": SECRET, "max_upload_mb": 2} | values)) as house:
         if real_intake:
             parts = house.services
-            submission = Submission(parts.database, parts.store, house.sent.put, collect=intake.collect)
+            submission = Submission(
+                parts.database, parts.store, house.sent.put, collect=intake.collect, name=file_name
+            )
             house.services = replace(parts, submission=submission)
             house.app = create_app(house.settings, services=house.services)
         yield house

@@ -30,7 +30,7 @@ from suite.jobs.database import Database
 from suite.jobs.identity import WorkerIdentity
 from suite.jobs.models import Job, JobState, Study
 from suite.jobs.store import open_store, receive
-from suite.jobs.submission import Outcome, Submission, Upload
+from suite.jobs.submission import Outcome, Submission, Upload, file_name
 from suite.report.schema import validate
 from suite.settings import Settings
 from tests.jobs_fakes import FakeAnalyzer, collect, film_png, load_study
@@ -72,7 +72,9 @@ def end_with_the_test() -> None:
 def submit(settings: Settings, database: Database, name: str, film: bytes) -> Outcome:
     """Hand one film in, the way the pages do."""
     store = open_store(settings)
-    submission = Submission(database, store, publisher(create_celery(settings)), collect=collect)
+    submission = Submission(
+        database, store, publisher(create_celery(settings)), collect=collect, name=file_name
+    )
     with store.staging() as staging:
         receive(BytesIO(film), staging / name)
         return submission.submit(staging, [Upload(staging / name, name)], {})

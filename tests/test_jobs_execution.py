@@ -25,7 +25,7 @@ from suite.jobs.models import Artifact, Job, Study, View
 from suite.jobs.queue import Claim, JobQueue
 from suite.jobs.rows import view_row
 from suite.jobs.store import Store, receive
-from suite.jobs.submission import Outcome, Submission, Upload
+from suite.jobs.submission import Outcome, Submission, Upload, file_name
 from suite.settings import Settings, load_settings
 from tests.jobs_fakes import STAGES, FakeAnalyzer, collect, film_png, load_study
 
@@ -57,7 +57,7 @@ class House:
     def submit(
         self, files: dict[str, bytes], laterals: dict[int, tuple[str, bytes]] | None = None
     ) -> Outcome:
-        submission = Submission(self.database, self.store, self.sent.append, collect=collect)
+        submission = Submission(self.database, self.store, self.sent.append, collect=collect, name=file_name)
         with self.store.staging() as staging:
             uploads = [_upload(staging / str(index), *item) for index, item in enumerate(files.items())]
             pairs = {index: _upload(staging / f"l{index}", *item) for index, item in (laterals or {}).items()}

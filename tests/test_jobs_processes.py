@@ -20,7 +20,7 @@ from suite.jobs.children import Child, ChildSpec
 from suite.jobs.database import Database
 from suite.jobs.models import Job
 from suite.jobs.store import Store
-from suite.jobs.submission import Submission, Upload
+from suite.jobs.submission import Submission, Upload, file_name
 from suite.jobs.supervisor import Supervisor, serve, web_child
 from suite.settings import Settings, load_settings, to_environment
 from tests.jobs_fakes import collect, film_png
@@ -71,7 +71,7 @@ def submit_film(settings: Settings, database: Database) -> str:
     store = Store(settings.data)
     with store.staging() as staging:
         (staging / "chest.png").write_bytes(film_png())
-        submission = Submission(database, store, sent.append, collect=collect)
+        submission = Submission(database, store, sent.append, collect=collect, name=file_name)
         submission.submit(staging, [Upload(staging / "chest.png", "chest.png")], {})
     publisher(create_celery(settings))(sent[0])
     return sent[0]

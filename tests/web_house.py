@@ -17,7 +17,7 @@ from werkzeug.serving import make_server
 
 from suite.jobs.execution import JobRunner
 from suite.jobs.identity import WorkerIdentity
-from suite.jobs.submission import Submission, Upload
+from suite.jobs.submission import Submission, Upload, file_name
 from suite.settings import Settings, load_settings
 from tests.jobs_fakes import FakeAnalyzer, collect, load_study
 from web import create_app
@@ -99,7 +99,9 @@ def open_house(data: Path, **values: Any) -> Iterator[House]:
     settings = load_settings(data=data, **values)
     sent: Queue[str | None] = Queue()
     opened = open_services(settings, publish=sent.put)
-    submission = Submission(opened.database, opened.store, sent.put, collect=collect, clock=time.time)
+    submission = Submission(
+        opened.database, opened.store, sent.put, collect=collect, clock=time.time, name=file_name
+    )
     services = replace(opened, submission=submission)
     try:
         yield House(settings, services, create_app(settings, services=services), sent)

@@ -12,6 +12,9 @@ from suite.accounts.links import OneTimeLinks
 from suite.accounts.repetition import Repetitions
 from suite.accounts.tokens import Tokens
 from suite.accounts.users import Users
+from suite.dicom.network.archive import Archive
+from suite.dicom.network.handed_in import HandedInFilms
+from suite.dicom.network.index import InstanceIndex
 from suite.jobs.broker import create_celery, publisher
 from suite.jobs.catalogue import Catalogue
 from suite.jobs.contracts import Publish
@@ -105,13 +108,15 @@ def open_services(settings: Settings, publish: Publish | None = None) -> Service
     database = Database(settings)
     store = open_store(settings)
     send = publish or publisher(create_celery(settings))
+    archive = Archive(settings.data)
+    films = HandedInFilms(archive, InstanceIndex(database, archive, settings.data))
     return Services(
         settings=settings,
         database=database,
         store=store,
         queue=JobQueue(database, settings, time.time),
         catalogue=Catalogue(database, time.time),
-        submission=Submission(database, store, send, queue=QueueName(settings.reading_queue)),
+        submission=Submission(database, store, send, queue=QueueName(settings.reading_queue), keep=films),
         publish=send,
     )
 

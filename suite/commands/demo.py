@@ -109,7 +109,7 @@ def _read(settings: Settings, cases: Sequence[Case], progress: Progress) -> list
     from suite.analysis import Analyzer
     from suite.jobs.database import Database, migrate
     from suite.jobs.store import open_store
-    from suite.jobs.submission import Submission
+    from suite.jobs.submission import Submission, file_name
 
     task = progress.add_task("Loading networks", total=None)
     analyzer = Analyzer(settings.stages, settings.device, calibration=settings.calibration)
@@ -117,7 +117,7 @@ def _read(settings: Settings, cases: Sequence[Case], progress: Progress) -> list
     migrate(settings)
     database, store = Database(settings), open_store(settings)
     waiting: list[str] = []
-    submission = Submission(database, store, waiting.append)
+    submission = Submission(database, store, waiting.append, name=file_name)
     watched = _Watched(analyzer, lambda: progress.advance(task))
     runner = _runner(settings, database, store, watched)
     for case in cases:

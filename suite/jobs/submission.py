@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,15 @@ from suite.jobs.store import Store
 
 MAX_ID_LENGTH = 120
 """Leaves room for a number behind an id that is taken."""
+
+NameStudy = Callable[[StudyFiles], str]
+"""Gives a new study its id, which stands in addresses, folders and logs."""
+
+KeepFilms = Callable[[str, Sequence[Path]], None]
+"""Told of a study's id and its films once they were taken; does not fail."""
+
+_LETTERS = "23456789bcdfghjkmnpqrstvwxz"
+"""No vowels, so that no word comes about; none that look alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +69,23 @@ class Outcome:
     refused: list[Refused] = field(default_factory=list)
 
 
+def pseudonym(_files: StudyFiles) -> str:
+    """An id drawn by lot, such as ``4kq7m-x2b9d``: a film's file name may be its patient's name."""
+    drawn = "".join(secrets.choice(_LETTERS) for _ in range(10))
+    return f"{drawn[:5]}-{drawn[5:]}"
+
+
+def file_name(files: StudyFiles) -> str:
+    """The intake's own id, from the film's file name: where that name is a UID, or names nobody."""
+    return files.id
+
+
 class Submission:
-    """Takes uploads: pairs files to studies, stores them, asks for a reading, tells the broker."""
+    """Takes uploads: pairs files to studies, stores them, asks for a reading, tells the broker.
+
+    A study's id is a pseudonym unless ``name`` says otherwise; the names that files came with are kept with
+    the study, for people to read and for ``source`` in the report.
+    """
 
     def __init__(
         self,
@@ -71,6 +96,8 @@ class Submission:
         collect: Collect = intake.collect,
         clock: Clock = time.time,
         queue: QueueName = QueueName.CPU,
+        name: NameStudy = pseudonym,
+        keep: KeepFilms | None = None,
     ) -> None:
         self._database = database
         self._store = store
@@ -78,6 +105,8 @@ class Submission:
         self._collect = collect
         self._clock = clock
         self._queue = queue
+        self._name = name
+        self._keep = keep
 
     def submit(self, staging: Path, uploads: Sequence[Upload], laterals: Mapping[int, Upload]) -> Outcome:
         """Take the files of one upload; a bad one does not stop the rest.
@@ -102,7 +131,10 @@ class Submission:
         for paths, lateral in groups:
             found = self._look(paths, lateral, names, outcome)
             for files in found.studies if found else ():
-                outcome.accepted.append(self._take(staging, files, names))
+                accepted = self._take(staging, files, names)
+                outcome.accepted.append(accepted)
+                if self._keep is not None:
+                    self._keep(accepted.study_id, [film for film in (files.frontal, files.lateral) if film])
         return outcome
 
     def _look(
@@ -142,7 +174,7 @@ class Submission:
         shown = {view: names.get(path, path.name)[:255] for view, path in films.items()}
         digest = _content_sha256(films)
         folder, stored = self._store.stage_study(staging, films)
-        for study_id in _candidates(files.id):
+        for study_id in _candidates(self._name(files)):
             try:
                 with self._database.write() as session:
                     known = session.scalars(select(Study).where(Study.content_sha256 == digest)).one_or_none()

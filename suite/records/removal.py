@@ -6,13 +6,14 @@ import shutil
 from pathlib import Path
 
 from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
 
 from suite.accounts.audit import AuditTrail
 from suite.accounts.principal import Principal
 from suite.dicom.network.archive import Archive, made_folder
 from suite.errors import ConflictError, NotFoundError
 from suite.jobs.database import Database
-from suite.jobs.models import Instance, Job, JobState, Study
+from suite.jobs.models import Instance, Job, JobState, Study, View
 from suite.jobs.store import Store
 
 
@@ -42,6 +43,7 @@ def remove_study(
         running = select(func.count()).where(Job.study_id == study_id, Job.state == JobState.RUNNING.value)
         if session.scalar(running):
             raise ConflictError(f"{study_id}: is being read; cancel that job or wait until it is done.")
+        _hand_over_shared(session, study_id)
         uids = select(Instance.study_instance_uid, Instance.sop_instance_uid)
         received = [tuple(row) for row in session.execute(uids.where(Instance.study_id == study_id))]
         jobs = list(session.scalars(select(Job.id).where(Job.study_id == study_id)))
@@ -56,3 +58,16 @@ def remove_study(
         archive.remove(study_uid, instance_uid)
     for job_id in jobs:
         shutil.rmtree(made_folder(data, job_id), ignore_errors=True)
+
+
+def _hand_over_shared(session: Session, study_id: str) -> None:
+    """Give films that another study shows as well, a frontal that came alone before, to that study."""
+    mine = select(Instance).where(Instance.study_id == study_id)
+    for instance in session.scalars(mine):
+        also = select(View.study_id).where(
+            View.sop_instance_uid == instance.sop_instance_uid, View.study_id != study_id
+        )
+        other = session.scalar(also.limit(1))
+        if other is not None:
+            instance.study_id = other
+    session.flush()

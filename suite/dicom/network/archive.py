@@ -64,12 +64,13 @@ class Archive:
         self._results = root / "results"
         self._arrivals = root / "arrivals"
 
-    def take(self, content: bytes, announced: Announced | None = None) -> Taken:
+    def take(self, content: bytes, announced: Announced | None = None, *, awaited: bool = True) -> Taken:
         """Examine an instance and keep it; what is refused leaves nothing behind.
 
         Args:
             content: a DICOM file.
             announced: what the sender said it would send.
+            awaited: its study is to be handed in once it is quiet; false for a film that was handed in.
 
         Raises:
             RefusedInstanceError, InputError: it is not taken; nothing was stored.
@@ -85,7 +86,7 @@ class Archive:
             final, fate = self._keep(path, received.instance_uid, received.transfer_syntax, received.sha256)
             # What comes back from a PACS may be a result of our own, which is no film to read.
             if self._result(received.study_uid, received.instance_uid) is None:
-                self._enlist(final, received.study_uid, fate)
+                self._enlist(final, received.study_uid, fate, awaited=awaited)
             return Taken(received, fate, final)
 
     def add_result(self, path: Path, study_uid: str, instance_uid: str) -> Path:
@@ -199,11 +200,11 @@ class Archive:
             "instance: another object has this SOP Instance UID; the one that came first is kept.",
         )
 
-    def _enlist(self, final: Path, study_uid: str, fate: Fate) -> None:
+    def _enlist(self, final: Path, study_uid: str, fate: Fate, *, awaited: bool) -> None:
         """Put an instance into its study. A known one may lack that, if the process died in between."""
         with _disk_errors("instance"):
             joined = self._join(final, self._studies / study_uid)
-        if joined or fate is Fate.NEW:
+        if awaited and (joined or fate is Fate.NEW):
             self.expect(study_uid)
 
     def _result(self, study_uid: str, instance_uid: str) -> Path | None:

@@ -32,7 +32,7 @@ from suite.jobs.broker import create_celery, publisher
 from suite.jobs.contracts import Publish
 from suite.jobs.database import Database
 from suite.jobs.store import Store, open_store
-from suite.jobs.submission import Submission
+from suite.jobs.submission import Submission, file_name
 from suite.settings import Settings, load_settings
 
 _log = logging.getLogger("suite.dicom.network.exchange")  # also when run as a script
@@ -78,7 +78,7 @@ class Exchange:
         self.archive = Archive(settings.data)
         self.index = InstanceIndex(self.database, self.archive, settings.data)
         send = self.publish or publisher(create_celery(settings))
-        self._submission = Submission(self.database, self._store, send)
+        self._submission = Submission(self.database, self._store, send, name=file_name)
         self.reception = Reception(self.archive, self.index, settings.max_instance_bytes, self._note)
         self.closer = StudyCloser(
             self.archive,

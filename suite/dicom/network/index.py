@@ -77,14 +77,13 @@ class InstanceIndex:
                 if path.stem not in known:
                     self._add_again(path, origin)
 
-    def assign(self, instance_uids: Iterable[str], study_id: str) -> None:
-        """Note which study of the service instances became part of."""
+    def assign(self, instance_uids: Iterable[str], study_id: str, *, only_new: bool = False) -> None:
+        """Note which study of the service instances became part of; with ``only_new``, of those in none."""
+        chosen = update(Instance).where(Instance.sop_instance_uid.in_(list(instance_uids)))
+        if only_new:
+            chosen = chosen.where(Instance.study_id.is_(None))
         with self._database.write() as session:
-            session.execute(
-                update(Instance)
-                .where(Instance.sop_instance_uid.in_(list(instance_uids)))
-                .values(study_id=study_id)
-            )
+            session.execute(chosen.values(study_id=study_id))
 
     def study_of(self, instance_uid: str) -> str | None:
         """The study of the service that an instance became part of."""
