@@ -218,11 +218,17 @@ class TestWorklist:
         desk.row("two").get_by_role("button", name=re.compile("Take")).wait_for()
         assert next(other, None) is None
 
-    def test_a_session_that_ended_leads_to_the_door(self, desk: Desk) -> None:
-        desk.open("/")
-        desk.page.context.clear_cookies()
-        desk.page.reload()
-        assert desk.page.locator("h1").inner_text() == "Sign in"
+    def test_a_list_whose_session_has_ended_leads_to_the_door(
+        self, desk: Desk, browser: Browser, address: str
+    ) -> None:
+        desk.house.services.users.create("carl", Role.READER)
+        others = _desk(browser, address, desk.house, "carl")
+        carl = next(others)
+        carl.open("/")
+        desk.house.services.users.change("carl", disabled=True)
+        desk.house.services.worklist.assign("two", LOCAL, to=None)  # something changes, and the list asks
+        carl.page.wait_for_selector("h1:has-text('Sign in')")
+        assert next(others, None) is None
 
 
 class TestReport:

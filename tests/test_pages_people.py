@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from suite.accounts.links import LIFETIME_SECONDS, OneTimeLinks
 from suite.accounts.principal import Role
 from suite.accounts.users import FREE_FAILURES
+from suite.commands.demo import one_time_path
 from suite.errors import AccessError, RecipeError
 from suite.settings import load_settings, to_environment
 from tests.made_provider import CLIENT, CLIENT_SECRET, Provider, open_provider
@@ -315,3 +316,12 @@ class TestOpenId:
         assert self.come_back(person(front), provider).status_code == 401
         provider.wrong_nonce = False
         assert person(front).get("/login/oidc/finish?code=a&state=invented").status_code == 401
+
+
+def test_the_demonstration_prints_a_path_that_lets_in_once(tmp_path: Path) -> None:
+    with open_house(tmp_path, sign_in=True) as house:
+        path = one_time_path(house.settings)
+        first, second = person(house), person(house)
+        assert first.get(f"/{path}").status_code == 303
+        assert first.get("/people").status_code == 200
+        assert second.get(f"/{path}").status_code == 401

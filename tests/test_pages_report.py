@@ -94,13 +94,13 @@ class TestDraft:
         assert sections["technique"] == "Chest radiograph, AP and lateral."
         assert sections["findings"].split("\n") == [
             "Edema (suggested by the software, accepted by ada).",
-            "Pleural effusion, left lower and right lower zone (suggested with 71 %, 95 % interval 62 to 79 %"
-            ", accepted by ada). Small.",
+            "Pleural effusion, left lower and right lower zones (suggested with 71 %, 95 % interval 62 to "
+            "79 %, accepted by ada). Small.",
             "Fracture (added by ada).",
         ]
         assert sections["impression"].split("\n") == [
             "1. Edema.",
-            "2. Pleural effusion, left lower and right lower zone.",
+            "2. Pleural effusion, left lower and right lower zones.",
             "3. Fracture.",
         ]
 

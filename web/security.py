@@ -56,6 +56,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         # Coming back from an OpenID provider is a navigation from another site, which "Strict" leaves out.
         SESSION_COOKIE_SAMESITE="Lax" if settings.oidc_issuer is not None else "Strict",
         SESSION_COOKIE_SECURE=settings.public_url is not None,
+        SESSION_REFRESH_EACH_REQUEST=False,  # a session lasts so long, however busy it is
         PERMANENT_SESSION_LIFETIME=timedelta(minutes=settings.session_minutes),
         MAX_CONTENT_LENGTH=settings.max_upload_bytes + _FORM_ALLOWANCE,
         # Without a login, a foreign page that points its own name at this address must not be served.

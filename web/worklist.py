@@ -45,7 +45,9 @@ STREAM_SECONDS = 300.0
 LOOK_SECONDS = 0.4
 """How often the tables are asked whether anything changed, for all streams of a process together."""
 
-SILENCE_SECONDS = 5.0
+SILENCE_SECONDS = 1.5
+"""A seat whose reader went away is noticed when nothing can be written to them any more."""
+
 _LATERAL_FIELD = re.compile(r"lateral-(\d{1,4})")
 
 E = TypeVar("E", bound=StrEnum)
@@ -82,12 +84,12 @@ def rows() -> str:
 
 @blueprint.get("/studies/changes")
 def changes() -> Response:
-    """Server-sent events: ``changed`` whenever a row may have. 503 when too many streams are open."""
+    """Server-sent events: ``changed`` whenever a row may have. 204, which ends it, when too many are open."""
     seats: Seats = current_app.extensions.setdefault(
         "radsuite.list-seats", Seats(max(1, services().settings.web_threads // 4))
     )
     if not seats.take():
-        abort(503, "Too many lists keep themselves up to date; this one asks now and then instead.")
+        return Response(status=204)  # the list asks now and then instead
     feed = current_app.extensions.setdefault("radsuite.list-feed", ChangeFeed(services().worklist))
     response = Response(_events(feed), content_type="text/event-stream")
     response.call_on_close(seats.give_back)

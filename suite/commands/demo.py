@@ -60,7 +60,7 @@ def run_demo(data: Path, count: int, seed: int, *, host: str | None, port: int |
         InputError: the folder holds something that is not an earlier demonstration.
         StageError: a study could not be read.
     """
-    settings = load_settings(data=data, host=host, port=port)
+    settings = load_settings(data=data, host=host, port=port, sign_in=True)
     _fresh_folder(data)
     with progress_bar() as progress:
         cases = _compute(data / "films", count, seed, progress)
@@ -71,7 +71,25 @@ def run_demo(data: Path, count: int, seed: int, *, host: str | None, port: int |
         "Computed patients, not real ones; the networks learned from real films.\n"
         "Research software, not a medical device."
     )
-    return serve_with(settings) if serve else 0
+    if not serve:
+        return 0
+    output("The link lets you in once, on this computer; make users on the page People to come again.")
+    return serve_with(settings, one_time_path(settings))
+
+
+def one_time_path(settings: Settings) -> str:
+    """The path of a link that lets its first visitor in as the administrator ``demo``."""
+    from suite.accounts.links import OneTimeLinks
+    from suite.accounts.principal import Role
+    from suite.accounts.users import Users
+    from suite.jobs.database import Database
+
+    database = Database(settings)
+    try:
+        Users(database, time.time).create("demo", Role.ADMIN)
+        return f"enter/{OneTimeLinks(database, time.time).create('demo')}"
+    finally:
+        database.close()
 
 
 def _fresh_folder(data: Path) -> None:

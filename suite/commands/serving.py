@@ -19,11 +19,11 @@ def serve_pages(*, host: str | None, port: int | None, data: Path | None) -> int
     return serve_with(settings_from(host=host, port=port, data=data))
 
 
-def serve_with(settings: Settings) -> int:
-    """Serve by ready settings until stopped; returns the exit status."""
+def serve_with(settings: Settings, path: str = "") -> int:
+    """Serve by ready settings until stopped; returns the exit status. ``path`` is printed behind the address."""
     from suite.jobs.supervisor import serve
 
-    return serve(settings, on_ready=lambda address: output(f"Reading pages: {address}  (Ctrl-C stops)"))
+    return serve(settings, on_ready=lambda address: output(f"Reading pages: {address}{path}  (Ctrl-C stops)"))
 
 
 def run_worker(*, data: Path | None, queues: str | None = None) -> int:

@@ -55,7 +55,10 @@ def _title(code: str, said: ReviewView, finding: Mapping[str, Any] | None) -> st
     """The finding and where it is; the software's place only where its suggestion was accepted."""
     regions = (finding or {}).get("regions") or () if said.verdict is Verdict.ACCEPTED else ()
     zones = list(dict.fromkeys(region["zone"] for region in regions if region.get("zone")))
-    return f"{_NAMES[code]}, {' and '.join(zones)} zone" if zones else _NAMES[code]
+    if not zones:
+        return _NAMES[code]
+    where = f"{', '.join(zones[:-1])} and {zones[-1]} zones" if len(zones) > 1 else f"{zones[0]} zone"
+    return f"{_NAMES[code]}, {where}"
 
 
 def _sentence(code: str, said: ReviewView, finding: Mapping[str, Any] | None) -> str:

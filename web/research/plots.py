@@ -10,9 +10,9 @@ from suite.records.agreement import Share
 from suite.records.reliability import Bin, CurvePoint
 
 ROW_HEIGHT = 24.0
-LABEL_WIDTH = 190.0
-PLOT_WIDTH = 330.0
-NUMBER_WIDTH = 170.0
+LABEL_WIDTH = 172.0
+PLOT_WIDTH = 288.0
+NUMBER_WIDTH = 140.0
 _TICK_COUNT = 6
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
