@@ -20,7 +20,7 @@ def serve_pages(*, host: str | None, port: int | None, data: Path | None) -> int
 
 
 def serve_with(settings: Settings, path: str = "") -> int:
-    """Serve by ready settings until stopped; returns the exit status. ``path`` is printed behind the address."""
+    """Serve by ready settings until stopped; gives the exit status. ``path`` is printed with the address."""
     from suite.jobs.supervisor import serve
 
     return serve(settings, on_ready=lambda address: output(f"Reading pages: {address}{path}  (Ctrl-C stops)"))
