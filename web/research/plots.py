@@ -12,7 +12,7 @@ from suite.records.reliability import Bin, CurvePoint
 ROW_HEIGHT = 24.0
 LABEL_WIDTH = 172.0
 PLOT_WIDTH = 288.0
-NUMBER_WIDTH = 140.0
+NUMBER_WIDTH = 164.0
 _TICK_COUNT = 6
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
@@ -183,7 +183,7 @@ class Timeline:
 
 def timeline(shares: Sequence[tuple[str, Share]]) -> Timeline:
     """Shares by what their column is called; at most some twenty labels are written."""
-    step = 34.0
+    step = 42.0
     width = max(320.0, SQUARE_START + step * len(shares) + 16.0)
     y = Axis(0.0, 1.0, 24.0, 180.0)
     top = 24.0 + 180.0 + 24.0
