@@ -91,11 +91,11 @@ def test_an_upload_becomes_a_study_that_can_be_looked_at(desk: Desk) -> None:
         page.click(".lateral-slot")
     chooser.value.set_files([{"name": "side.png", "mimeType": "image/png", "buffer": film_png(2)}])
     page.click("#tray-send")
-    page.wait_for_selector("#study-chest .chip.abnormal")
-    assert "Frontal and lateral" in page.locator("#study-chest").inner_text()
-    page.click("#study-chest a")
+    page.wait_for_selector("td.cell-triage .chip.abnormal")
+    assert "Frontal and lateral" in page.locator("tbody tr").inner_text()
+    page.click("th.cell-study a")
     desk.settle()
-    assert page.url.endswith("/studies/chest")
+    assert page.url.endswith(f"/studies/{desk.house.services.catalogue.studies()[0].display_id}")
     assert page.locator("#viewer").get_attribute("data-renderer") == "webgl"
     assert page.locator("#triage").inner_text().split()[:2] == ["Triage", "Abnormal"]
 
@@ -103,10 +103,10 @@ def test_an_upload_becomes_a_study_that_can_be_looked_at(desk: Desk) -> None:
 def test_a_wrong_file_says_so_in_the_tray_and_a_good_one_beside_it_is_read(desk: Desk) -> None:
     desk.hand_in(("letter.png", b"Dear colleague"), ("chest.png", film_png()))
     desk.page.click("#tray-send")
-    fate = desk.page.locator(".fate-line.refused")
+    fate = desk.page.locator("#fates .fate.refused span")
     fate.wait_for()
     assert fate.inner_text() == "letter.png: not a picture or DICOM file; export the film again."
-    desk.page.wait_for_selector("#study-chest .chip.abnormal")
+    desk.page.wait_for_selector("td.cell-triage .chip.abnormal")
 
 
 def test_too_much_at_once_is_said_before_it_is_sent(desk: Desk) -> None:
