@@ -9,11 +9,13 @@ from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, build_opener
 
 import pytest
+from click.testing import CliRunner
 from werkzeug.test import TestResponse
 
 from suite.accounts.links import LIFETIME_SECONDS, OneTimeLinks
 from suite.accounts.principal import Role
 from suite.accounts.users import FREE_FAILURES
+from suite.cli import main
 from suite.commands.demo import one_time_path
 from suite.errors import AccessError, RecipeError
 from suite.settings import load_settings, to_environment
@@ -219,6 +221,7 @@ class TestStarting:
             own = {"Host": "films.example.org", "X-Forwarded-Proto": "https", "X-Forwarded-For": "10.1.2.3"}
             answer = house.client.get("/login", headers=own)
             assert answer.status_code == 200
+            assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
             cookie = answer.headers["Set-Cookie"]
             assert "Secure" in cookie
             assert "HttpOnly" in cookie
@@ -325,3 +328,16 @@ def test_the_demonstration_prints_a_path_that_lets_in_once(tmp_path: Path) -> No
         assert first.get(f"/{path}").status_code == 303
         assert first.get("/people").status_code == 200
         assert second.get(f"/{path}").status_code == 401
+
+
+def test_the_command_line_prints_a_link_for_a_user(tmp_path: Path) -> None:
+    arguments = ["--data", str(tmp_path)]
+    runner = CliRunner()
+    made = runner.invoke(main, ["users", "create", "ada", "--role", "admin", "--no-password", *arguments])
+    assert made.exit_code == 0
+    printed = runner.invoke(main, ["users", "link", "ada", *arguments]).output.strip()
+    assert runner.invoke(main, ["users", "link", "nobody", *arguments]).exit_code == 2
+    with open_house(tmp_path, sign_in=True) as house:
+        ada = person(house)
+        assert ada.get("/enter/" + printed.rpartition("/")[2]).status_code == 303
+        assert "user.invited" in ada.get("/people/audit").text

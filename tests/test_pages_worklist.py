@@ -176,6 +176,20 @@ class TestReaders:
             assert f"<code>{action}</code>" in page
         assert "Doe" not in page
 
+    def test_the_next_study_is_the_first_that_nobody_else_reads(self, tmp_path: Path) -> None:
+        with open_house(tmp_path) as house:
+            for number, study in enumerate(("first", "second", "third")):
+                house.take(f"{study}.png", film_png(number), "b.png", film_png(10 + number))
+            house.work()
+            first, second, third = (pseudonym(house, study) for study in ("first", "second", "third"))
+            house.services.worklist.assign("second", replace(LOCAL, name="bob"), to="bob")
+            me = person(house)
+            assert me.get(f"/studies/{first}/next").headers["Location"] == f"/studies/{third}"
+            assert me.get(f"/studies/{second}/next").headers["Location"] == f"/studies/{first}"
+            for study in ("first", "third"):
+                house.services.worklist.finish(study, LOCAL, done=True)
+            assert me.get(f"/studies/{second}/next").headers["Location"] == "/"
+
     def test_two_who_take_it_at_once_are_told_apart(self, tmp_path: Path) -> None:
         with open_house(tmp_path) as house:
             house.take("a.png", film_png(1), "b.png", film_png(2))

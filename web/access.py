@@ -84,7 +84,7 @@ def enter() -> Response | tuple[str, int]:
     _check_attempts()
     wanted, shown = _local_path(request.form.get("next", "")), request.form.get("token", "")
     try:
-        account = _by_token(shown) if shown else _by_password()
+        account = _account_of(shown)
     except AccessError as error:
         attempts().note(identity.address())
         services().trail.record("system", "sign-in.refused", address=identity.address())
@@ -117,15 +117,15 @@ def _let_in(account: Account | None, wanted: str) -> Response:
     return redirect(wanted, 303)
 
 
-def _by_token(shown: str) -> None:
+def _account_of(shown: str) -> Account | None:
+    """Who signs in: with a token, whoever holds the secret; otherwise the user of that name and password."""
+    if not shown:
+        return services().users.sign_in(request.form.get("name", ""), request.form.get("password", ""))
     secret = services().settings.secret
     expected = secret.get_secret_value() if secret is not None else ""
     if not expected or not hmac.compare_digest(shown.encode(), expected.encode()):
         raise AccessError("That is not the token. Check it and try again.")
-
-
-def _by_password() -> Account:
-    return services().users.sign_in(request.form.get("name", ""), request.form.get("password", ""))
+    return None
 
 
 def _check_attempts() -> None:
@@ -163,8 +163,7 @@ def _to_the_door() -> Response:
     had_session = identity.SINCE_KEY in session
     if request.method != "GET" or "text/html" not in request.headers.get("Accept", ""):
         abort(401, "Your session has ended; load the page and sign in again.")
-    more = {"ended": "yes"} if had_session else {}
-    return redirect(url_for("access.login", next=request.path, **more))
+    return redirect(url_for("access.login", next=request.path, ended="yes" if had_session else None))
 
 
 def _who() -> dict[str, object]:

@@ -130,7 +130,7 @@ def _scaled_png(path: Path, longest: int) -> bytes:
     rows, columns = film.shape
     scale = longest / max(rows, columns)
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-    small = cv2.resize(np.asarray(film, np.float32), size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(film.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     return cv2.imencode(".png", np.clip(small / 257.0, 0, 255).astype(np.uint8))[1].tobytes()
 
 

@@ -18,7 +18,7 @@ from suite.dicom.network.nodes import Nodes
 from suite.dicom.network.result_objects import result_objects
 from suite.dicom.network.routing import enqueue
 from suite.errors import InputError
-from suite.jobs.catalogue import StudyView
+from suite.jobs.catalogue import JobView, StudyView
 from suite.jobs.store import REPORT
 from suite.records.pushes import pushes_of
 from suite.records.reviews import StaleError, Verdict
@@ -62,7 +62,7 @@ def save(study_id: str) -> AnyResponse | str | tuple[str, int]:
         if action == "sign":
             _check_may_sign()
         written = services().written.save(
-            study.id, given, by, seen_version=seen, job_id=study.done and study.done.id, address=address()
+            study.id, given, by, seen_version=seen, job_id=_done(study).id, address=address()
         )
         if action == "sign":
             services().written.sign(study.id, by, seen_version=written.version, address=address())
@@ -140,16 +140,15 @@ def everything(study_id: str) -> Response:
 def push(study_id: str) -> AnyResponse:
     """Put the latest reading's objects into the outbox for a node. 422 for an unknown node."""
     study = _read_study(study_id)
-    assert study.done is not None
     if not _objects(study):
         raise InputError(
             "The film came as a picture, so there are no DICOM objects to send; hand in DICOM files."
         )
     node = Nodes(services().database).named(request.form.get("node", ""))
     enqueue(
-        services().database, study.done.id, node.id, time.time(), again=request.form.get("again") == "yes"
+        services().database, _done(study).id, node.id, time.time(), again=request.form.get("again") == "yes"
     )
-    detail = {"node": node.destination.name, "job": study.done.id}
+    detail = {"node": node.destination.name, "job": _done(study).id}
     services().trail.record(identify(), "study.pushed", study.id, detail=detail, address=address())
     return redirect(url_for("reports.show", study_id=study.display_id) + "#send", 303)
 
@@ -209,8 +208,15 @@ def _read_study(study_id: str) -> StudyView:
     return study
 
 
+def _done(study: StudyView) -> JobView:
+    """The latest finished reading, which :func:`_read_study` has seen."""
+    if study.done is None:
+        abort(409, _NOT_READ)
+    return study.done
+
+
 def _reading(study: StudyView) -> str:
-    return study.done.reading or "" if study.done else ""
+    return _done(study).reading or ""
 
 
 def _report(study: StudyView) -> dict[str, Any]:
@@ -233,8 +239,7 @@ def _pdf(study: StudyView) -> bytes | None:
 
 def _objects(study: StudyView) -> list[Path]:
     parts = services()
-    assert study.done is not None
-    return result_objects(parts.settings, parts.database, parts.store).of_job(study.done.id)
+    return result_objects(parts.settings, parts.database, parts.store).of_job(_done(study).id)
 
 
 def _everything(study: StudyView) -> Iterator[tuple[str, bytes | Path]]:

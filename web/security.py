@@ -44,6 +44,7 @@ _HEADERS = {
 _LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORM_ALLOWANCE = 1_000_000
+_YEAR_SECONDS = 365 * 24 * 3600
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -93,6 +94,8 @@ def _check_csrf() -> None:
 def _add_headers(response: Response) -> Response:
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
+    if request.is_secure:
+        response.headers.setdefault("Strict-Transport-Security", f"max-age={_YEAR_SECONDS}")
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 

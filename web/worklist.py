@@ -132,6 +132,19 @@ def upload() -> AnyResponse | tuple[str, int]:
     return redirect(url_for("worklist.index"), 303)
 
 
+@blueprint.get("/studies/<study_id>/next")
+def following(study_id: str) -> AnyResponse:
+    """The study to read after this one: the first in triage order that is read and that nobody else has."""
+    me = identify().name
+    candidates = services().worklist.page(Wanted(), me, limit=2 * PAGE_SIZE).entries
+    ready = [
+        entry.study.display_id
+        for entry in candidates
+        if entry.study.id != study_id and entry.study.done and entry.assigned_to in (None, me)
+    ]
+    return redirect(url_for("studies.show", study_id=ready[0]) if ready else url_for("worklist.index"), 303)
+
+
 @blueprint.post("/studies/<study_id>/assignment")
 @needs(Scope.REVIEWS_WRITE)
 def assign(study_id: str) -> AnyResponse:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from suite.accounts.tokens import TokenView
     from suite.accounts.users import Account
     from suite.jobs.database import Database
+    from suite.settings import Settings
 
 ROLES = ("reader", "researcher", "admin")
 SCOPES = (
@@ -120,6 +121,23 @@ def change_user(
     output(f"{account.name}: {account.role}{', disabled' if account.disabled_at else ''}.")
 
 
+@users.command("link")
+@click.argument("name")
+@_data_option
+def link_user(name: str, data: Path | None) -> None:
+    """Print a link that lets a user in once, within a day; earlier unused ones are void.
+
+    \b
+    Example:
+      radsuite users link ada
+    """
+    with _opened(data) as parts:
+        key = parts.links.create(name)
+        parts.trail.record(ACTOR, "user.invited", name)
+        base = parts.settings.public_url or parts.settings.base_url.rstrip("/")
+    output(f"{base}/enter/{key}")
+
+
 @users.command("remove")
 @click.argument("name")
 @_data_option
@@ -211,12 +229,15 @@ def revoke_token(number: int, data: Path | None) -> None:
 class _Parts:
     """What these commands work on."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, settings: Settings) -> None:
         from suite.accounts.audit import AuditTrail
+        from suite.accounts.links import OneTimeLinks
         from suite.accounts.tokens import Tokens
         from suite.accounts.users import Users
 
+        self.settings = settings
         self.users = Users(database, time.time)
+        self.links = OneTimeLinks(database, time.time)
         self.tokens = Tokens(database, time.time)
         self.trail = AuditTrail(database, time.time)
 
@@ -226,9 +247,10 @@ def _opened(data: Path | None) -> Iterator[_Parts]:
     from suite.jobs.database import Database
     from suite.settings import load_settings
 
-    database = Database(load_settings(data=data))
+    settings = load_settings(data=data)
+    database = Database(settings)
     try:
-        yield _Parts(database)
+        yield _Parts(database, settings)
     finally:
         database.close()
 

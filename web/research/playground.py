@@ -10,9 +10,11 @@ import threading
 import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from flask import Blueprint, Response, abort, current_app, render_template, request
 
 from suite.accounts.principal import Scope
@@ -179,13 +181,13 @@ def expose(wanted: Wish) -> bytes:
         findings = [wanted.finding]
     study = render_study(patient, PIXELS, findings or None, lateral=False, oversample=1)  # type: ignore[arg-type]
     layer = {"frontal": study.frontal, "bone": study.bone, "soft": study.soft}[wanted.layer]
-    grey = np.clip(np.rint(layer * 255), 0, 255).astype(np.uint8)
+    shown: npt.NDArray[Any] = np.clip(np.rint(layer * 255), 0, 255).astype(np.uint8)
     mask = study.masks.get(f"finding_{wanted.finding}")
     if wanted.outlined and mask is not None:
         outlines, _ = cv2.findContours((mask > 0).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        grey = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
-        cv2.drawContours(grey, outlines, -1, (95, 180, 245), 1)
-    return cv2.imencode(".png", grey)[1].tobytes()
+        shown = cv2.cvtColor(shown, cv2.COLOR_GRAY2BGR)
+        cv2.drawContours(shown, outlines, -1, (95, 180, 245), 1)
+    return cv2.imencode(".png", shown)[1].tobytes()
 
 
 def _within(value: int, low: int, high: int) -> int:
