@@ -30,6 +30,18 @@ NAME = "<img src=x onerror=document.title=1>.png"
 LISTEN = """document.addEventListener('securitypolicyviolation', event =>
     console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`))"""
 
+FOLDERS = """async () => {
+    const { filesOf } = await import('/static/folders.js');
+    const file = name => ({ name, isFile: true, file: done => done(new File(['x'], name)) });
+    const folder = (name, ...portions) => ({ name, isFile: false, createReader: () => ({
+        readEntries: done => done(portions.shift() ?? []) }) });
+    const inner = folder('inner', [file('3.dcm')]);
+    const outer = folder('outer', [file('1.dcm'), file('.hidden')], [file('2.dcm'), inner]);
+    const entries = [outer, folder('.git', [file('x')]), file('alone.dcm')];
+    const dropped = { items: entries.map(entry => ({ webkitGetAsEntry: () => entry })), files: [] };
+    return (await filesOf(dropped)).map(one => one.name);
+}"""
+
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None and os.environ.get("CI") != "true",
     reason="no Chromium found; install it with 'apt-get install chromium'",
@@ -144,6 +156,26 @@ class TestWorklist:
         desk.page.wait_for_selector(f"#study-{study.display_id} .chip.abnormal")
         assert "onerror" not in desk.page.locator("#rows").inner_html()
         assert desk.page.title() == "Worklist · radsuite"
+
+    def test_what_is_dropped_anywhere_lies_in_the_tray(self, desk: Desk) -> None:
+        desk.open("/")
+        desk.page.evaluate(
+            "() => { const dropped = new DataTransfer();"
+            " for (const name of ['a.dcm', 'b.zip']) dropped.items.add(new File(['x'], name));"
+            " document.querySelector('h1').dispatchEvent("
+            "   new DragEvent('drop', {dataTransfer: dropped, bubbles: true, cancelable: true})); }"
+        )
+        desk.page.locator(".tray-item").nth(1).wait_for()
+        assert [text.split()[0][:5] for text in desk.page.locator(".tray-name").all_inner_texts()] == [
+            "a.dcm",
+            "b.zip",
+        ]
+
+    def test_a_folder_is_walked_to_its_ends(self, desk: Desk) -> None:
+        """Browsers give a folder's entries in portions; hidden files and folders are passed over."""
+        desk.open("/")
+        names = desk.page.evaluate(FOLDERS)
+        assert names == ["1.dcm", "2.dcm", "3.dcm", "alone.dcm"]
 
     def test_stages_are_shown_while_they_run(self, desk: Desk) -> None:
         seen: list[str] = []

@@ -20,7 +20,7 @@ from sqlalchemy import update
 from suite import intake
 from suite.accounts.principal import LOCAL, SCOPES_OF_ROLE, Means, Principal, Role
 from suite.dicom.network.nodes import DIMSE, Destination, Nodes
-from suite.errors import AccessError, ConflictError, StorageError
+from suite.errors import AccessError, ConflictError, InputError, StorageError
 from suite.jobs.models import WrittenReport
 from suite.jobs.submission import Submission
 from suite.jobs.worker import load_study
@@ -135,6 +135,19 @@ class TestSigning:
         draft = house.services.written.save("chest-1", TEXT, rita, seen_version=0)
         with pytest.raises(AccessError, match="signed by readers"):
             house.services.written.sign("chest-1", rita, seen_version=draft.version)
+
+    def test_a_shared_token_signs_with_a_persons_name_or_not_at_all(self, tmp_path: Path) -> None:
+        with open_house(tmp_path) as house:
+            house.take("a.png", film_png(1), "b.png", film_png(2))
+            house.work()
+            written = house.services.written
+            draft = written.save("a", TEXT, LOCAL, seen_version=0)
+            with pytest.raises(InputError, match="signed by a person"):
+                written.sign("a", LOCAL, seen_version=draft.version, signer=" ")
+            signed = written.sign("a", LOCAL, seen_version=draft.version, signer=" Ada  Lovelace ")
+            assert signed.signed_by == "Ada Lovelace"
+            assert written.add("a", "More.", LOCAL, signer="Ben").addenda[0].signed_by == "Ben"
+            assert {line.actor for line in house.services.trail.lines(subject="a")} == {"local"}
 
     def test_a_signed_text_that_was_altered_is_not_shown(self, house: House) -> None:
         written = house.services.written

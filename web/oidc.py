@@ -26,6 +26,7 @@ from web.services import services
 blueprint = Blueprint("oidc", __name__)
 
 _STRONGEST_FIRST = (Role.ADMIN, Role.RESEARCHER, Role.READER)
+TIMEOUT_SECONDS = 10
 _log = logging.getLogger(__name__)
 
 
@@ -40,7 +41,11 @@ def init_app(app: Flask, settings: Settings) -> None:
         client_id=settings.oidc_client_id,
         client_secret=settings.oidc_client_secret.get_secret_value(),
         server_metadata_url=f"{settings.oidc_issuer}/.well-known/openid-configuration",
-        client_kwargs={"scope": "openid profile email", "code_challenge_method": "S256", "timeout": 10},
+        client_kwargs={
+            "scope": "openid profile email",
+            "code_challenge_method": "S256",
+            "default_timeout": 10,
+        },
     )
     app.extensions["radsuite.oidc"] = oauth
 

@@ -65,7 +65,10 @@ def save(study_id: str) -> AnyResponse | str | tuple[str, int]:
             study.id, given, by, seen_version=seen, job_id=_done(study).id, address=address()
         )
         if action == "sign":
-            services().written.sign(study.id, by, seen_version=written.version, address=address())
+            signer = request.form.get("signer", "")
+            services().written.sign(
+                study.id, by, seen_version=written.version, signer=signer, address=address()
+            )
     except StaleError as error:
         return _page(study, sections=given, complaint=str(error)), 412
     except InputError as error:
@@ -78,7 +81,8 @@ def save(study_id: str) -> AnyResponse | str | tuple[str, int]:
 def add(study_id: str) -> AnyResponse:
     """Add a signed addendum. 409 while the report is a draft, 422 without text."""
     study = _read_study(study_id)
-    services().written.add(study.id, request.form.get("text", ""), identify(), address=address())
+    text, signer = request.form.get("text", ""), request.form.get("signer", "")
+    services().written.add(study.id, text, identify(), signer=signer, address=address())
     return redirect(url_for("reports.show", study_id=study.display_id), 303)
 
 

@@ -32,6 +32,7 @@ SECTIONS = {
 
 REQUIRED_TO_SIGN = ("findings", "impression")
 SIGNING_ROLES = (Role.READER, Role.ADMIN)
+MAX_NAME = 64
 MAX_TEXT = 10_000
 """Characters of one section or addendum."""
 
@@ -133,9 +134,18 @@ class WrittenReports:
             return _view(row)
 
     def sign(
-        self, study_id: str, by: Principal, *, seen_version: int, address: str | None = None
+        self,
+        study_id: str,
+        by: Principal,
+        *,
+        seen_version: int,
+        signer: str = "",
+        address: str | None = None,
     ) -> WrittenView:
         """Sign the draft as it was seen; the study is done with that.
+
+        Args:
+            signer: who signs, where whoever is signed in has no account of their own.
 
         Raises:
             NotFoundError: there is no such study.
@@ -145,6 +155,7 @@ class WrittenReports:
             StaleError: somebody else changed it meanwhile.
         """
         _check_role(by)
+        name = _signer(by, signer)
         with self._database.write() as session:
             row = _row(session, study_id)
             if row is None:
@@ -154,7 +165,7 @@ class WrittenReports:
             if empty:
                 raise InputError(f"{' and '.join(empty)}: nothing is written there; write it before signing.")
             now = self._clock()
-            row.signed_by, row.signed_at = by.name, now
+            row.signed_by, row.signed_at = name, now
             row.sha256 = _sha256(_view(row))
             item = session.get(WorkItem, study_id)
             if item is None:
@@ -166,8 +177,10 @@ class WrittenReports:
             session.flush()
             return _view(row)
 
-    def add(self, study_id: str, text: str, by: Principal, *, address: str | None = None) -> WrittenView:
-        """Add a signed addendum.
+    def add(
+        self, study_id: str, text: str, by: Principal, *, signer: str = "", address: str | None = None
+    ) -> WrittenView:
+        """Add a signed addendum; ``signer`` as for :meth:`sign`.
 
         Raises:
             NotFoundError: there is no such study.
@@ -176,14 +189,14 @@ class WrittenReports:
             ConflictError: the report is not signed yet.
         """
         _check_role(by)
-        text = _text("The addendum", text)
+        name, text = _signer(by, signer), _text("The addendum", text)
         if not text:
             raise InputError("The addendum is empty; write it first.")
         with self._database.write() as session:
             row = _row(session, study_id)
             if row is None or row.signed_at is None:
                 raise ConflictError("The report is not signed yet; change the draft itself.")
-            row.addenda.append(Addendum(text=text, signed_by=by.name, signed_at=self._clock()))
+            row.addenda.append(Addendum(text=text, signed_by=name, signed_at=self._clock()))
             self._trail.add(session, by, "report.addendum", study_id, address=address)
             session.flush()
             return _view(row)
@@ -197,6 +210,19 @@ def may_sign(by: Principal) -> bool:
 def _check_role(by: Principal) -> None:
     if not may_sign(by):
         raise AccessError(f"{by.name} is {by.role}, and reports are signed by readers; ask one of them.")
+
+
+def _signer(by: Principal, given: str) -> str:
+    """The name below a text: a person's, never that of a shared token or of this computer."""
+    if by.user_id is not None:
+        return by.name
+    name = " ".join(given.split())
+    if not 2 <= len(name) <= MAX_NAME or not name.isprintable():
+        raise InputError(
+            f"A report is signed by a person: write your name, 2 to {MAX_NAME} characters, or sign in as a "
+            "user."
+        )
+    return name
 
 
 def _checked(sections: Mapping[str, str]) -> dict[str, str]:
