@@ -66,6 +66,15 @@ class TestPseudonyms:
         assert ada.get(f"/api/v1/studies/{name}").json["id"] == own
         assert ada.get("/studies/2222-2222").status_code == 404
 
+    def test_both_views_have_a_small_picture(self, ada: Person, name: str) -> None:
+        rows = ada.get("/studies/rows?show=any").text
+        pictures = {}
+        for view in ("", "?view=lateral"):
+            assert f'src="/studies/{name}/thumbnail.png{view}"' in rows
+            pictures[view] = ada.get(f"/studies/{name}/thumbnail.png{view}").data
+        assert pictures[""] != pictures["?view=lateral"]
+        assert ada.get(f"/studies/{name}/thumbnail.png?view=oblique").status_code == 404
+
     def test_the_name_is_still_found_by_who_knows_it(self, ada: Person, name: str) -> None:
         assert name in ada.get("/?q=doe").text
         assert name in ada.get(f"/?q={name.lower()}").text

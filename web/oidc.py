@@ -44,7 +44,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         client_kwargs={
             "scope": "openid profile email",
             "code_challenge_method": "S256",
-            "default_timeout": 10,
+            "default_timeout": TIMEOUT_SECONDS,
         },
     )
     app.extensions["radsuite.oidc"] = oauth

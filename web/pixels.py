@@ -61,10 +61,11 @@ def layer(study_id: str, layer: str, depth: str) -> Response:
 
 @blueprint.get("/studies/<study_id>/thumbnail.png")
 def thumbnail(study_id: str) -> Response:
-    """A small picture of the film for lists. 404 before there is a reading."""
+    """A small picture of a film for lists: of ``view``, or of the first there is. 404 before a reading."""
     report, reading = _report(study_id)
-    images = stored_images(report)
-    name = next((name for name in FILM_LAYERS if name in images), None)
+    images, view = stored_images(report), request.args.get("view")
+    names = [name for name, own in FILM_LAYERS.items() if name in images and view in (None, own)]
+    name = names[0] if names else None
     if name is None:
         abort(404)
     etag = _etag(reading, name, "thumbnail")
