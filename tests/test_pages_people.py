@@ -115,6 +115,14 @@ class TestLinks:
         assert (refused.status_code, "ask for a new one" in refused.text) == (401, True)
         assert second.get("/").status_code == 302
 
+    def test_a_link_in_a_mail_of_another_site_lets_in_too(self, house: House) -> None:
+        """A browser leaves a strict cookie out of a redirection that another site began."""
+        ada, key = person(house), house.services.links.create("ada")
+        page = ada.client.get(f"/enter/{key}", headers={"Sec-Fetch-Site": "cross-site"})
+        assert (page.status_code, "signed in as ada" in page.text) == (200, True)
+        assert 'href="/"' in page.text
+        assert ada.get("/").status_code == 200
+
     def test_a_link_grows_old_and_a_new_one_replaces_it(self, house: House) -> None:
         now = [1_000_000.0]
         links = OneTimeLinks(house.services.database, lambda: now[0])

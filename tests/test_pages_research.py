@@ -330,6 +330,22 @@ class TestPlayground:
             of_severity("edema", 1.5, 1)
 
 
+def test_a_reader_sees_only_pairs_they_are_part_of(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with open_house(tmp_path_factory.mktemp("pairs"), sign_in=True) as house:
+        house.take("a.png", film_png(1), "b.png", film_png(2))
+        house.work()
+        for name in ("ada", "ben", "carl"):
+            by = replace(LOCAL, name=name)
+            house.services.reviews.add("a", Verdict.ACCEPTED, by, finding="pleural_effusion")
+        seen = {
+            role: signed_in(house, name, role).get("/research/agreement").text
+            for name, role in (("ada", Role.READER), ("rita", Role.RESEARCHER))
+        }
+        for pair, others in (("ada and ben", False), ("ada and carl", False), ("ben and carl", True)):
+            assert (pair in seen[Role.READER]) is not others
+            assert pair in seen[Role.RESEARCHER]
+
+
 def test_a_reader_looks_at_research_but_not_at_runs(tmp_path_factory: pytest.TempPathFactory) -> None:
     with open_house(tmp_path_factory.mktemp("roles"), sign_in=True) as house:
         ada = signed_in(house, "ada", Role.READER)

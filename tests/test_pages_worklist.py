@@ -25,6 +25,7 @@ from suite.jobs.worker import load_study
 from suite.records.worklist import Order, Progress, Share, Wanted, Worklist
 from tests.dicom_network_house import as_bytes, film
 from tests.jobs_fakes import film_png
+from tests.jobs_services import new_database
 from tests.pages_house import Person, person, pseudonym, signed_in
 from tests.web_house import House, open_house
 from web import create_app
@@ -86,9 +87,14 @@ class TestOrder:
 
     NOW = 1_700_000_000.0
 
-    @pytest.fixture
-    def listed(self, tmp_path: Path) -> Iterator[tuple[Worklist, list[Study]]]:
-        with open_house(tmp_path) as house:
+    @pytest.fixture(params=["sqlite", "postgresql"])
+    def listed(
+        self, request: pytest.FixtureRequest, tmp_path: Path
+    ) -> Iterator[tuple[Worklist, list[Study]]]:
+        more = {}
+        if request.param == "postgresql":
+            more["database_url"] = new_database(request.getfixturevalue("postgres"))
+        with open_house(tmp_path, **more) as house:
             studies = []
             kinds = [("abnormal", 0.9, False), ("normal", 0.1, False), ("abnormal", 0.6, True), None]
             ages = [CAP_SECONDS + 60, CAP_SECONDS - 60, 3600.0, 60.0]

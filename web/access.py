@@ -93,7 +93,7 @@ def enter() -> Response | tuple[str, int]:
 
 
 @blueprint.get("/enter/<key>")
-def enter_once(key: str) -> Response:
+def enter_once(key: str) -> Response | str:
     """Let the owner of a one-time link in. 401 when it was used before, 429 after too many wrong ones."""
     _check_attempts()
     try:
@@ -101,7 +101,11 @@ def enter_once(key: str) -> Response:
     except AccessError as error:
         attempts().note(identity.address())
         abort(401, str(error))
-    return _let_in(account, url_for("worklist.index"))
+    entered = _let_in(account, url_for("worklist.index"))
+    if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        # From a mail on another site, the browser would leave the new cookie out of a redirection.
+        return render_template("access/entered.html", name=account.name)
+    return entered
 
 
 @blueprint.post("/logout")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
+from suite.accounts.principal import Role
 from suite.findings import FINDINGS
 from suite.records.agreement import by_finding, by_pair, by_week, judgements
+from web.identity import identify
 from web.research.plots import Figure, forest, timeline
 from web.services import services
 
@@ -16,8 +18,9 @@ _NAMES = {finding.code: finding.name for finding in FINDINGS}
 
 @blueprint.get("/research/agreement")
 def index() -> str:
-    """Week by week, finding by finding, pair by pair."""
-    found = judgements(services().database)
+    """Week by week, finding by finding, pair by pair; readers see only the pairs that they are part of."""
+    found, me = judgements(services().database), identify()
+    sees_all = me.role is not Role.READER
     findings = by_finding(found)
     confirmed = [
         Figure(_NAMES[own.finding], own.confirmed.value, *own.confirmed.interval, f"n = {own.confirmed.n}")
@@ -33,5 +36,5 @@ def index() -> str:
         findings=findings,
         names=_NAMES,
         confirmed=forest(confirmed, digits=2) if confirmed else None,
-        pairs=by_pair(found),
+        pairs=[pair for pair in by_pair(found) if sees_all or me.name in (pair.first, pair.second)],
     )
