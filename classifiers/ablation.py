@@ -212,7 +212,7 @@ def _open_folder(plan: Plan, recipe: Any, resume: bool) -> None:
     path = plan.out / STATE_FILE
     if path.is_file():
         if not resume:
-            raise InputError(f"{plan.out}: holds an ablation; add --resume to go on, or name another folder.")
+            raise InputError(f"{plan.out}: is an ablation; add --resume to go on, or name another folder.")
         if json.loads(path.read_text()) != json.loads(json.dumps(state)):
             raise InputError(
                 f"{plan.out}: is an ablation with other data or settings; give the same, or another folder."

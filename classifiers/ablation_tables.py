@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,8 @@ def write_all(out: Path, statistics: Statistics, head: Sequence[str]) -> str:
     write_text(out / "table.md", text)
     write_text(out / "table.csv", _table_csv(statistics))
     write_text(out / "comparisons.csv", _comparisons_csv(statistics.differences))
+    means = {f"mean_auc {name}": own[ALL].figure.as_json() for name, own in statistics.areas.items()}
+    write_text(out / "metrics.json", json.dumps(means, indent=2) + "\n")
     forest_plot(statistics, out / "forest.png")
     return text
 
