@@ -33,6 +33,7 @@ from classifiers.ablation_tables import write_all
 from suite.devices import resolve_device
 from suite.errors import InputError
 from suite.storage import make_folder, write_text
+from suite.training.precision import fastest_precision
 
 STATE_FILE = "ablation.json"
 OWN_KEYS = ("configuration", "bone_source", "without", "seed")
@@ -108,7 +109,10 @@ def ablate(
     _check(options)
     device = resolve_device(options.device)
     cache = options.cache or out
-    plan = Plan(dict(sources), _parsed(settings), out, device, cache, options.keep_weights)
+    values = _parsed(settings)
+    if device == "cuda" and values.get("precision", "auto") == "auto":
+        values["precision"] = in_child(fastest_precision)
+    plan = Plan(dict(sources), values, out, device, cache, options.keep_weights)
     manifests = open_sources(sources)
     variants = choose(options.names, list(manifests.values()), leave_one_out=options.leave_one_out)
     recipes = [plan.recipe(variant, 0) for variant in variants]

@@ -90,8 +90,8 @@ class PlaneReader:
             require_target(records, "bone", "bone_source=true")
         if settings.lungs == "true":
             require_target(records, "lung_mask", "lung_source=true")
-        self._lungs = load_stage("lungs")(device) if settings.lungs == "stage" else None
-        self._bone = _bone_stage(device, settings.bone_weights) if "gan" in settings.bones else None
+        self._lungs: Any = load_stage("lungs")(device) if settings.lungs == "stage" else None
+        self._bone: Any = _bone_stage(device, settings.bone_weights) if "gan" in settings.bones else None
 
     def __call__(self, record: Record) -> Mapping[str, NDArray[Any]]:
         film = read_film(record.frontal)

@@ -84,7 +84,10 @@ class DiagnosisStage:
                 "The lateral film is shown but did not enter the findings: "
                 "these weights have not learned laterals.",
             )
-        return {"findings": Artifact(results, None, framed.history(), warnings)}
+        history = framed.history()
+        if side is not None:
+            history = (*history, "the lateral film entered the findings")
+        return {"findings": Artifact(results, None, history, warnings)}
 
     def _forward(self, planes: FloatImage, side: Framed | None) -> DiagnosisOutput:
         device = torch.device(self.device)
