@@ -233,9 +233,13 @@ def _collect(out: Path, runs: Sequence[Run], subgroups: Sequence[str]) -> Statis
 
 
 def _head(plan: Plan, recipe: Any, studies: int) -> list[str]:
-    """What was trained on what, for the top of the table."""
+    """What was trained on what, for the top of the table; of weights their names, not their folders."""
+    from classifiers.diagnosis.training import DiagnosisTask
+
     names = ", ".join(sorted(plan.sources))
-    settings = " ".join(f"{key}={value}" for key, value in sorted(plan.settings.items())) or "the defaults"
+    files = (*DiagnosisTask.initial_weights, *DiagnosisTask.companion_weights)
+    shown = {k: Path(v).name if k in files else v for k, v in sorted(plan.settings.items())}
+    settings = " ".join(f"{key}={value}" for key, value in shown.items()) or "the defaults"
     return [
         f"Data: {studies} studies of {names}, split by patient. Films of {recipe.size} x {recipe.size}, "
         f"{recipe.epochs * recipe.passes} passes over the training part in batches of {recipe.batch_size}.",
