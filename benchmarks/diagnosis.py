@@ -119,7 +119,7 @@ def noise_films(size: int, device: str) -> tuple[Manifest, StudyFilms]:
     masks = (torch.rand(STUDIES, len(CODES), side, side, generator=generator) < 0.01).to(torch.uint8)
     stored = {"film": plane(), "lungs": plane(), "bone_gan": plane(), "lateral": plane()}
     stored |= {"masks": masks, "lateral_masks": masks.clone(), "labels": labels}
-    stored |= {"uncertain": torch.zeros_like(labels)}
+    stored |= {"uncertain": torch.zeros_like(labels), "shape": torch.full((STUDIES, 2), float(size))}
     stored |= {name: torch.ones(STUDIES, 1) for name in ("has_lateral", "has_masks")}
     records = tuple(
         Record(str(index), str(index), Path(f"{index}.png"), Path(f"{index}-lateral.png"), tuple(row))

@@ -193,7 +193,7 @@ def forest_plot(statistics: Statistics, path: Path) -> None:
     left.set_yticks(range(len(shown)), shown)
     left.invert_yaxis()
     left.set(xlabel="area under the ROC curve")
-    left.legend(fontsize=8, loc="lower left")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
     pairs = list(dict.fromkeys((d.first, d.second) for d in statistics.differences))
     for place, finding in enumerate((ALL, "fracture")):
         own = [d for d in statistics.differences if d.finding == finding]

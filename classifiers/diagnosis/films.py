@@ -107,6 +107,7 @@ class PlaneReader:
         planes["masks"] = _finding_masks(record, "finding_", framed.grid, self.settings.size)
         planes["labels"] = np.array(record.labels, dtype=np.float32)
         planes["uncertain"] = np.array(_uncertain(record), dtype=np.float32)
+        planes["shape"] = np.array(film.shape, dtype=np.float32)
         planes["has_lateral"] = np.array([record.lateral is not None], dtype=np.float32)
         planes["has_masks"] = np.array(["truth" in record.targets], dtype=np.float32)
         return planes
