@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -318,10 +319,19 @@ class DiagnosisTask(Task):
 
     # measuring
 
-    def predict(self, model: nn.Module, records: Sequence[Record], *, keep_maps: bool = False) -> Predictions:
+    def predict(
+        self,
+        model: nn.Module,
+        records: Sequence[Record],
+        *,
+        keep_maps: bool = False,
+        compare_lateral: bool = False,
+    ) -> Predictions:
         """Scores of ``model`` on ``records``."""
         films = self.films(records, next(model.parameters()).device)
-        return predict(model, films, records, self.planes, keep_maps=keep_maps)
+        return predict(
+            model, films, records, self.planes, keep_maps=keep_maps, compare_lateral=compare_lateral
+        )
 
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
         """AUC of each finding with its interval, by data set where there are several.
@@ -330,7 +340,9 @@ class DiagnosisTask(Task):
         place of a finding is known how well the frontal heatmaps point at it.
         """
         predictions = {
-            name: self.predict(model, self._part_of(name, split), keep_maps=split == "test")
+            name: self.predict(
+                model, self._part_of(name, split), keep_maps=split == "test", compare_lateral=split == "test"
+            )
             for name in self._sets
         }
         if split != "test":
@@ -340,6 +352,7 @@ class DiagnosisTask(Task):
             name: {**_aucs(each, rng), **self._localisation(each, rng)} for name, each in predictions.items()
         }
         figures = _mean_auc(list(by_dataset.values()))
+        figures |= _without_lateral(list(predictions.values()))
         for name, own in by_dataset.items():
             prefix = f"{name}_" if len(by_dataset) > 1 else ""
             figures |= {f"{prefix}{key}": figure for key, figure in own.items()}
@@ -440,13 +453,20 @@ def _mean_auc(of_sets: Sequence[Mapping[str, Figure]]) -> dict[str, Figure]:
     return {"mean_auc": Figure(float(np.mean(means)) if means else math.nan, n=max(map(len, values)))}
 
 
+def _without_lateral(of_sets: Sequence[Predictions]) -> dict[str, Figure]:
+    """What the mean would be had no study its lateral; nothing where none has one."""
+    known = [each for each in of_sets if not np.isnan(each.lateral_effect).all()]
+    alone = [replace(each, scores=each.scores - np.nan_to_num(each.lateral_effect)) for each in known]
+    if not alone:
+        return {}
+    with_it = _mean_auc([_aucs(each, None) for each in known])["mean_auc"]
+    without = _mean_auc([_aucs(each, None) for each in alone])["mean_auc"]
+    return {"mean_auc_of_sets_with_laterals": with_it, "mean_auc_without_laterals": without}
+
+
 def _joined(parts: Sequence[Predictions]) -> Predictions:
-    return Predictions(
-        tuple(record for part in parts for record in part.records),
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("truth", "scores", "hits", "areas", "lateral_effect")
-        ),
-        None,
-        np.concatenate([part.shapes for part in parts]),
-    )
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("truth", "scores", "hits", "areas", "lateral_effect", "shapes")
+    }
+    return Predictions(tuple(record for part in parts for record in part.records), **columns, maps=None)
