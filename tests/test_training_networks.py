@@ -11,14 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from classifiers.diagnosis import training as diagnosis_training
 from gan.training import BoneTask
 from suite.datasets.registry import open_dataset
+from suite.errors import RecipeError
 from suite.findings import CODES
 from suite.training import command
 from suite.training.loop import fit
 from tests import fake_stages, made_datasets
+from tests.made_cohort import cohort_folder  # noqa: F401 - a fixture
 
 BONE = (
     "size=256",
@@ -130,3 +133,20 @@ def test_diagnosis_says_which_heads_were_taught(
     assert metrics["mean_auc"]["n"] == len(known)
     assert card["input"] == {"size": 64, "channels": 3}
     assert "NaN" not in json.dumps(card)
+
+
+def test_triage_goes_on_from_a_network_that_learned_from_computed_films(
+    nih: Path,
+    cohort_folder: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    small = (*SMALL, "limit=4")
+    first = command.train("triage", {"phantom": cohort_folder}, small, tmp_path / "first", device="cpu")
+    assert first.content["learned_from"] == ["phantom"]
+    task = command.prepare("triage", {"nih": nih}, [*small, f"start_from={first.path}"])
+    task.build()
+    own = task.modules["model"].state_dict()
+    stored = load_file(first.weights_path)
+    assert all(torch.equal(own[name].half(), value) for name, value in stored.items())
+    with pytest.raises(RecipeError, match="learns from phantom, which is not given; add --data phantom=DIR"):
+        command.prepare("triage", {"nih": nih}, [*small, "learn_from=phantom"]).learned_from()
