@@ -5,7 +5,7 @@
 
 One network learns from phantoms; then, for each seed, one goes on from it and one begins from nothing, both
 with the same budget on the same real films. The network from nothing is timm's DenseNet-121 with one grey
-plane. A run that has its weights is not trained again. The areas on held-out patients are compared by DeLong's
+plane. A run that has its weights is not trained again. Areas on held-out patients are compared by DeLong's
 paired test with the spread over seeds (``suite.training.delong``).
 """
 
