@@ -172,11 +172,10 @@ def _partial(done: int, total: int) -> str:
 
 
 def _line(outcome: Outcome, done: int, total: int) -> str:
-    rate = outcome.samples / max(outcome.seconds, 1e-9)
     return (
         f"[{done}/{total}] {outcome.run.variant.name}, seed {outcome.run.seed}: "
         f"mean AUC {outcome.mean_auc:.3f}, {outcome.samples} samples in {outcome.seconds:.0f} s "
-        f"({rate:.0f} a second)"
+        f"({outcome.rate:.0f} a second while training)"
     )
 
 
