@@ -253,6 +253,19 @@ def test_imagenet_weights_see_a_grey_film_as_three_equal_planes(tmp_path: Path) 
         load_imagenet(path)
 
 
+def test_the_papers_network_can_be_set_back() -> None:
+    settings = ["map_stride=16", "pooling=mean", "fuse_branches=false", "map_weight=0"]
+    recipe = DiagnosisRecipe.from_settings(settings)
+    assert (recipe.map_stride, recipe.pooling, recipe.fuse_branches, recipe.map_weight) == (
+        16,
+        "mean",
+        False,
+        0,
+    )
+    with pytest.raises(RecipeError, match="'map_stride' has the value '12'"):
+        DiagnosisRecipe.from_settings(["map_stride=12"])
+
+
 # the whole
 
 

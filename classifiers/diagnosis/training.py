@@ -82,8 +82,12 @@ class DiagnosisRecipe(Recipe):
     lateral_dropout: float = Field(
         0.3, ge=0, lt=1, description="share of laterals hidden from the shared blocks"
     )
-    map_stride: Literal[8, 16] = Field(
-        8, description="pixels of the input for a cell of the maps; 16 is published"
+    map_stride: int = Field(
+        8,
+        ge=8,
+        le=16,
+        multiple_of=8,
+        description="pixels of the input for a cell of the maps; 16 is published",
     )
     pooling: Pooling = Field("lse", description="how a branch's map becomes its logit: soft maximum or mean")
     fuse_branches: bool = Field(True, description="the branches' logits count in the final one")
