@@ -172,6 +172,26 @@ def test_the_tables_hold_the_figures(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "metrics.json").read_text())[f"mean_auc {FULL}"]["n"] == 12
 
 
+def test_a_question_is_answered_only_as_far_as_it_was_shown() -> None:
+    weak, strong = [scored(0.5, seed) for seed in (1, 2)], [scored(3.0, seed) for seed in (3, 4)]
+    runs = {"dual": strong, "dual+lungs": weak, FULL: strong, "placebo": weak}
+    text = markdown(summarise(runs, draws=100), [])
+    answers = text.split("## Which inputs help?")[1].split("## Differences")[0]
+    assert answers.count("| better |") == 4  # mean and fracture of two comparisons
+    assert answers.count("| worse |") == 2
+    assert answers.count("| not shown |") == 2
+
+
+def test_a_submitted_ablation_goes_on_after_it_was_interrupted() -> None:
+    from suite.jobs.models import JobKind
+    from suite.jobs.training import TrainingRequest
+
+    request = TrainingRequest(data={"phantom": Path("cohort")}, settings=("size=64",), resume=True)
+    words = request.command(JobKind.ABLATION, Path("out"), "cpu")[3:]
+    assert words == ["ablate", "--device", "cpu", "--data", "phantom=cohort", "--set", "size=64", "--resume",
+                     "--out", "out"]  # fmt: skip
+
+
 # the command
 
 SMALL = ("size=64", "epochs=1", "batch_size=4", "precision=32-true", "limit=4", "lung_source=true")
