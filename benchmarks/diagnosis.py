@@ -17,10 +17,9 @@ batch that lies there ready. Networks have random weights, films are noise: neit
 from __future__ import annotations
 
 import argparse
-import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,17 +43,21 @@ NETWORK: dict[str, Any] = {"map_stride": 8, "pooling": "lse", "fuse_branches": T
 STUDIES = 96
 
 
-def seconds(function: Callable[[], Any], repeats: int, device: str) -> float:
-    """Median time of a call, after two that do not count."""
-    times = []
+def seconds(functions: Sequence[Callable[[], Any]], repeats: int, device: str) -> list[float]:
+    """Median time of a call of each, after two that do not count.
+
+    They take turns, so that what else runs on the machine falls on all alike.
+    """
+    times: list[list[float]] = [[] for _ in functions]
     for turn in range(repeats + 2):
-        started = time.perf_counter()
-        function()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        if turn >= 2:
-            times.append(time.perf_counter() - started)
-    return statistics.median(times)
+        for function, own in zip(functions, times, strict=True):
+            started = time.perf_counter()
+            function()
+            if device == "cuda":
+                torch.cuda.synchronize()
+            if turn >= 2:
+                own.append(time.perf_counter() - started)
+    return [statistics.median(own) for own in times]
 
 
 def reading(size: int, device: str, repeats: int) -> None:
@@ -76,7 +79,7 @@ def reading(size: int, device: str, repeats: int) -> None:
         views = torch.cat((network.frontal(frontal), network.lateral(lateral)), dim=1)
         return network.head(network.trunk(network.join(views)).mean((-2, -1))).cpu().numpy()
 
-    full, plain = seconds(with_heatmaps, repeats, device), seconds(bare, repeats, device)
+    full, plain = seconds([with_heatmaps, bare], repeats, device)
     print(f"reading, {size} px, {device}: 26 heatmaps {1000 * full:.1f} ms, "
           f"bare forward {1000 * plain:.1f} ms, ratio {full / plain:.3f} (target 1.10)")  # fmt: skip
     other = grad_cam(size, device, max(1, repeats // 3))
@@ -100,11 +103,12 @@ def grad_cam(size: int, device: str, repeats: int) -> float | None:
     network = DenseNet(num_classes=len(CODES), in_channels=1).to(device).eval()
     film = torch.rand(1, 1, size, size, device=device)
     with GradCAM(model=network, target_layers=[network.features.norm5]) as cam:
-        return seconds(
-            lambda: [cam(film, targets=[ClassifierOutputTarget(index)]) for index in range(len(CODES))],
+        [median] = seconds(
+            [lambda: [cam(film, targets=[ClassifierOutputTarget(index)]) for index in range(len(CODES))]],
             repeats,
             device,
         )
+    return median
 
 
 def noise_films(size: int, device: str) -> tuple[Manifest, StudyFilms]:
@@ -153,10 +157,7 @@ def training(size: int, batch: int, device: str, steps: int) -> None:
     def step() -> None:
         task.training_step(fabric, {"model": model}, {"model": optimizer}, fabric.to_device(next(batches)))
 
-    plain, full = math.inf, math.inf
-    for _ in range(2):  # alternating, the quicker round of each: other programs share the machine
-        plain = min(plain, seconds(bare, steps, device))
-        full = min(full, seconds(step, steps, device))
+    full, plain = seconds([step, bare], steps, device)
     print(f"training step, {size} px, batch {batch}, {device}, {recipe.precision}: {1000 * full:.1f} ms "
           f"({batch / full:.0f} studies a second), bare {1000 * plain:.1f} ms, "
           f"ratio {full / plain:.3f} (target 1.10)")  # fmt: skip
