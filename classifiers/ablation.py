@@ -33,6 +33,7 @@ from classifiers.ablation_tables import write_all
 from suite.devices import resolve_device
 from suite.errors import InputError
 from suite.storage import make_folder, write_text
+from suite.training.precision import fastest_precision
 
 STATE_FILE = "ablation.json"
 OWN_KEYS = ("configuration", "bone_source", "without", "seed")
@@ -108,7 +109,10 @@ def ablate(
     _check(options)
     device = resolve_device(options.device)
     cache = options.cache or out
-    plan = Plan(dict(sources), _parsed(settings), out, device, cache, options.keep_weights)
+    values = _parsed(settings)
+    if device == "cuda" and values.get("precision", "auto") == "auto":
+        values["precision"] = in_child(fastest_precision)
+    plan = Plan(dict(sources), values, out, device, cache, options.keep_weights)
     manifests = open_sources(sources)
     variants = choose(options.names, list(manifests.values()), leave_one_out=options.leave_one_out)
     recipes = [plan.recipe(variant, 0) for variant in variants]
@@ -168,11 +172,10 @@ def _partial(done: int, total: int) -> str:
 
 
 def _line(outcome: Outcome, done: int, total: int) -> str:
-    rate = outcome.samples / max(outcome.seconds, 1e-9)
     return (
         f"[{done}/{total}] {outcome.run.variant.name}, seed {outcome.run.seed}: "
         f"mean AUC {outcome.mean_auc:.3f}, {outcome.samples} samples in {outcome.seconds:.0f} s "
-        f"({rate:.0f} a second)"
+        f"({outcome.rate:.0f} a second while training)"
     )
 
 
@@ -212,7 +215,7 @@ def _open_folder(plan: Plan, recipe: Any, resume: bool) -> None:
     path = plan.out / STATE_FILE
     if path.is_file():
         if not resume:
-            raise InputError(f"{plan.out}: holds an ablation; add --resume to go on, or name another folder.")
+            raise InputError(f"{plan.out}: is an ablation; add --resume to go on, or name another folder.")
         if json.loads(path.read_text()) != json.loads(json.dumps(state)):
             raise InputError(
                 f"{plan.out}: is an ablation with other data or settings; give the same, or another folder."
@@ -229,9 +232,13 @@ def _collect(out: Path, runs: Sequence[Run], subgroups: Sequence[str]) -> Statis
 
 
 def _head(plan: Plan, recipe: Any, studies: int) -> list[str]:
-    """What was trained on what, for the top of the table."""
+    """What was trained on what, for the top of the table; of weights their names, not their folders."""
+    from classifiers.diagnosis.training import DiagnosisTask
+
     names = ", ".join(sorted(plan.sources))
-    settings = " ".join(f"{key}={value}" for key, value in sorted(plan.settings.items())) or "the defaults"
+    files = (*DiagnosisTask.initial_weights, *DiagnosisTask.companion_weights)
+    shown = {k: Path(v).name if k in files else v for k, v in sorted(plan.settings.items())}
+    settings = " ".join(f"{key}={value}" for key, value in shown.items()) or "the defaults"
     return [
         f"Data: {studies} studies of {names}, split by patient. Films of {recipe.size} x {recipe.size}, "
         f"{recipe.epochs * recipe.passes} passes over the training part in batches of {recipe.batch_size}.",

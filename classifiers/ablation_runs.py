@@ -86,12 +86,13 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A finished run in numbers, for the progress line."""
+    """A finished run in numbers; ``rate`` is samples a second after the first steps."""
 
     run: Run
     mean_auc: float
     samples: int
     seconds: float
+    rate: float
 
 
 def open_sources(sources: Mapping[str, Path]) -> dict[str, Manifest]:
@@ -194,7 +195,13 @@ def train_one(plan: Plan, run: Run) -> Outcome:
     recipe = plan.recipe(run.variant, run.seed)
     task = DiagnosisTask(recipe, _SHARED["data"], _SHARED["films"])
     folder = make_folder(run.folder(plan.out))
-    model = fit(task, folder, device=plan.device)
+    marks: list[tuple[int, float]] = []
+    model = fit(
+        task,
+        folder,
+        device=plan.device,
+        on_step=lambda step, _total, _losses: marks.append((step, time.monotonic())),
+    )
     predictions = task.predict(model, task.part("test"))
     write_predictions(run.predictions(plan.out), predictions, _source_of(_SHARED["data"]))
     if not plan.keep_weights:
@@ -205,7 +212,13 @@ def train_one(plan: Plan, run: Run) -> Outcome:
     known = [value for value in values if not math.isnan(value)]
     samples = len(task.part("train")) * recipe.passes * recipe.epochs
     mean = float(np.mean(known)) if known else math.nan
-    return Outcome(run, mean, samples, time.monotonic() - started)
+    return Outcome(run, mean, samples, time.monotonic() - started, recipe.batch_size * _pace(marks))
+
+
+def _pace(marks: Sequence[tuple[int, float]]) -> float:
+    """Steps a second without the first tenth, in which a GPU still tries out its kernels."""
+    first, last = marks[len(marks) // 10], marks[-1]
+    return (last[0] - first[0]) / (last[1] - first[1]) if last[1] > first[1] else math.nan
 
 
 def _source_of(data: Mapping[str, Manifest]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,8 @@ def write_all(out: Path, statistics: Statistics, head: Sequence[str]) -> str:
     write_text(out / "table.md", text)
     write_text(out / "table.csv", _table_csv(statistics))
     write_text(out / "comparisons.csv", _comparisons_csv(statistics.differences))
+    means = {f"mean_auc {name}": own[ALL].figure.as_json() for name, own in statistics.areas.items()}
+    write_text(out / "metrics.json", json.dumps(means, indent=2) + "\n")
     forest_plot(statistics, out / "forest.png")
     return text
 
@@ -48,6 +51,11 @@ def markdown(statistics: Statistics, head: Sequence[str]) -> str:
         ),
     ]
     if statistics.differences:
+        parts.append(
+            "## Which inputs help?\n\nA difference is shown where its 95 % interval leaves out 0; for "
+            "fracture, where p after Holm's correction is below 0.05.\n\n"
+            + _grid(["first - second", "mean of all", "", "fracture", ""], _questions(statistics.differences))
+        )
         parts.append(
             "## Differences\n\nDeLong's paired test, the spread over seeds added; p by Holm over all rows. "
             "Differences of means: bootstrap over patients and seeds.\n\n"
@@ -113,12 +121,36 @@ def _deviation_row(areas: Mapping[str, Mapping[str, Area]]) -> list[str]:
     ]
 
 
+def _questions(differences: Sequence[Difference]) -> list[list[str]]:
+    """A row a comparison: what it says of the mean and of fracture."""
+    pairs = list(dict.fromkeys((d.first, d.second) for d in differences))
+    rows = []
+    for pair in pairs:
+        cells = [" - ".join(pair)]
+        for finding in (ALL, "fracture"):
+            own = next((d for d in differences if (d.first, d.second, d.finding) == (*pair, finding)), None)
+            cells += ["-", ""] if own is None else [_interval(own), _verdict(own)]
+        rows.append(cells)
+    return rows
+
+
+def _verdict(difference: Difference) -> str:
+    """Whether the first or the second is better, as far as was shown."""
+    shown = difference.p_holm < 0.05 if not math.isnan(difference.p) else difference.low * difference.high > 0
+    if not shown:
+        return "not shown"
+    return "better" if difference.value > 0 else "worse"
+
+
+def _interval(difference: Difference) -> str:
+    return f"{difference.value:+.3f} ({difference.low:+.3f} - {difference.high:+.3f})"
+
+
 def _difference_row(difference: Difference) -> list[str]:
-    words = f"{difference.value:+.3f} ({difference.low:+.3f} - {difference.high:+.3f})"
     return [
         f"{difference.first} - {difference.second}",
         difference.finding,
-        words,
+        _interval(difference),
         _p(difference.p),
         _p(difference.p_holm),
     ]
@@ -190,7 +222,7 @@ def forest_plot(statistics: Statistics, path: Path) -> None:
     left.set_yticks(range(len(shown)), shown)
     left.invert_yaxis()
     left.set(xlabel="area under the ROC curve")
-    left.legend(fontsize=8, loc="lower left")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
     pairs = list(dict.fromkeys((d.first, d.second) for d in statistics.differences))
     for place, finding in enumerate((ALL, "fracture")):
         own = [d for d in statistics.differences if d.finding == finding]

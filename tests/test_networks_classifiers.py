@@ -17,6 +17,7 @@ from classifiers.diagnosis.network import DualBranchDenseNet
 from classifiers.diagnosis.training import masked_bce
 from classifiers.parameters import decay_groups
 from classifiers.triage.network import TriageNetwork
+from suite.errors import WeightsError
 from suite.findings import CODES
 from tests.made_films import chest_pixels
 
@@ -302,3 +303,11 @@ def test_a_dark_film_has_the_same_bone_channel_as_a_bright_one() -> None:
     bright = frontal_channels(film, mask, bone, 64)[0]
     dark = frontal_channels(film * np.float32(0.4), mask, bone * np.float32(0.4), 64)[0]
     np.testing.assert_allclose(dark, bright, atol=1e-5)
+
+
+def test_weights_that_read_what_one_film_does_not_give_are_refused() -> None:
+    film, mask = chest_pixels(64, 64), np.zeros((64, 64), np.uint8)
+    planes = frontal_channels(film, mask, film, 64, ("x-ray", "x-ray"))[0]
+    np.testing.assert_array_equal(planes[0], planes[1])
+    with pytest.raises(WeightsError, match="read a true-bone channel, which one film does not give"):
+        frontal_channels(film, mask, film, 64, ("x-ray", "true-bone"))

@@ -18,7 +18,15 @@ from suite.errors import WeightsError
 from suite.findings import CODES
 from suite.stages import weights
 from suite.stages.contract import Artifact
-from suite.stages.weights import ModelCard, load_into, load_state, read_card, shipped_card, shipped_cards
+from suite.stages.weights import (
+    ModelCard,
+    in_place_of_shipped,
+    load_into,
+    load_state,
+    read_card,
+    shipped_card,
+    shipped_cards,
+)
 from tests import untrained_weights
 from tests.made_films import chest
 from tests.stage_contract import FILMS, StageContract, study_of
@@ -305,3 +313,11 @@ def test_every_shipped_card_is_complete_and_its_weights_load() -> None:
         trained = sum(value.numel() for name, value in state.items() if "running" not in name)
         # spectral normalisation keeps its two vectors beside each weight
         assert content["parameters"] <= trained < 1.02 * content["parameters"]
+
+
+def test_other_weights_stand_in_for_shipped_ones_while_a_stage_is_built(tmp_path: Path) -> None:
+    shipped, other = shipped_card("gan", "bone").sha256, untrained_weights.bone(tmp_path)
+    with in_place_of_shipped("bone", other.path):
+        assert BoneStage("cpu").weights_sha256 == other.sha256
+        assert shipped_card("classifiers", "triage").name == "triage"
+    assert shipped_card("gan", "bone").sha256 == shipped

@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from classifiers.diagnosis import training as diagnosis_training
-from classifiers.diagnosis.films import ChannelFilms, ChannelSet
 from gan.training import BoneTask
 from suite.datasets.registry import open_dataset
+from suite.errors import RecipeError
 from suite.findings import CODES
 from suite.training import command
 from suite.training.loop import fit
 from tests import fake_stages, made_datasets
+from tests.made_cohort import cohort_folder  # noqa: F401 - a fixture
 
 BONE = (
     "size=256",
@@ -85,7 +87,7 @@ def test_triage_learns_and_calibrates_on_films_it_did_not_learn_from(nih: Path, 
     assert set(card["metrics"]) == {"auc", "sensitivity", "specificity", "brier", "ece"}
     calibration = card["calibration"]
     assert calibration["positives"] + calibration["negatives"] == len(split["validation"])
-    assert calibration["source"] == f"{len(split['validation'])} held-out ChestX-ray14 films"
+    assert calibration["source"] == f"{len(split['validation'])} held-out nih films"
     assert card["input"] == {"size": 64, "channels": 1}
     films = (tmp_path / "films.csv").read_text().splitlines()
     assert films[0] == "film,patient,abnormal,score"
@@ -133,23 +135,18 @@ def test_diagnosis_says_which_heads_were_taught(
     assert "NaN" not in json.dumps(card)
 
 
-def test_channels_are_made_once_and_change_together(stages: None, nih: Path) -> None:
-    record = open_dataset("nih", nih).records[0]
-    films = ChannelFilms(64)
-    plain = films(record)
-    kept = record.frontal.read_bytes()
-    record.frontal.unlink()
-    try:
-        np.testing.assert_array_equal(films(record), plain)
-    finally:
-        record.frontal.write_bytes(kept)
-    item = ChannelSet([record], films, augmented=False)[0]
-    np.testing.assert_allclose(item["frontal"].numpy(), plain, atol=1e-6)
-    torch.manual_seed(0)
-    varied = ChannelSet([record], films, augmented=True)[0]["frontal"]
-    assert varied.shape == (3, 64, 64)
-    assert 0.0 <= float(varied.min()) <= float(varied.max()) <= 1.0
-    # the lung channel is the film inside the lungs and nothing outside, before and after
-    inside = varied[1] > 0.05
-    assert inside.any()
-    assert float((varied[1] - varied[0])[inside].abs().median()) < 0.02
+def test_triage_goes_on_from_a_network_that_learned_from_computed_films(
+    nih: Path,
+    cohort_folder: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    small = (*SMALL, "limit=4")
+    first = command.train("triage", {"phantom": cohort_folder}, small, tmp_path / "first", device="cpu")
+    assert first.content["learned_from"] == ["phantom"]
+    task = command.prepare("triage", {"nih": nih}, [*small, f"start_from={first.path}"])
+    task.build()
+    own = task.modules["model"].state_dict()
+    stored = load_file(first.weights_path)
+    assert all(torch.equal(own[name].half(), value) for name, value in stored.items())
+    with pytest.raises(RecipeError, match="learns from phantom, which is not given; add --data phantom=DIR"):
+        command.prepare("triage", {"nih": nih}, [*small, "learn_from=phantom"]).learned_from()

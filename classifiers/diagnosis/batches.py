@@ -26,6 +26,7 @@ class StudyBatch(NamedTuple):
         - **lateral** - (B, 1, S, S) in [0, 1]; **has_lateral** - (B,) bool
         - **labels** - (B, 13) with NaN; **uncertain** - (B, 13) bool
         - **masks**, **lateral_masks** - (B, 13, S/4, S/4) in [0, 1]; **has_masks** - (B,) bool
+        - **shapes** - (B, 2), rows and columns of the frontal film
     """
 
     frontal: Tensor
@@ -36,6 +37,7 @@ class StudyBatch(NamedTuple):
     masks: Tensor
     lateral_masks: Tensor
     has_masks: Tensor
+    shapes: Tensor
 
 
 class RowSet(Dataset[Mapping[str, Tensor]]):
@@ -83,6 +85,7 @@ def study_batch(films: StudyFilms, rows: Tensor, planes: Sequence[str], *, augme
         masks,
         lateral_masks,
         stored["has_masks"][:, 0] > 0,
+        stored["shape"],
     )
 
 

@@ -90,8 +90,8 @@ class PlaneReader:
             require_target(records, "bone", "bone_source=true")
         if settings.lungs == "true":
             require_target(records, "lung_mask", "lung_source=true")
-        self._lungs = load_stage("lungs")(device) if settings.lungs == "stage" else None
-        self._bone = _bone_stage(device, settings.bone_weights) if "gan" in settings.bones else None
+        self._lungs: Any = load_stage("lungs")(device) if settings.lungs == "stage" else None
+        self._bone: Any = _bone_stage(device, settings.bone_weights) if "gan" in settings.bones else None
 
     def __call__(self, record: Record) -> Mapping[str, NDArray[Any]]:
         film = read_film(record.frontal)
@@ -107,6 +107,7 @@ class PlaneReader:
         planes["masks"] = _finding_masks(record, "finding_", framed.grid, self.settings.size)
         planes["labels"] = np.array(record.labels, dtype=np.float32)
         planes["uncertain"] = np.array(_uncertain(record), dtype=np.float32)
+        planes["shape"] = np.array(film.shape, dtype=np.float32)
         planes["has_lateral"] = np.array([record.lateral is not None], dtype=np.float32)
         planes["has_masks"] = np.array(["truth" in record.targets], dtype=np.float32)
         return planes

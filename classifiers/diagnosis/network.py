@@ -9,7 +9,7 @@ halve and shrink: the same blocks are read, and a broken rib of a few pixels is 
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +26,6 @@ from classifiers.densenet import (
 )
 from classifiers.diagnosis.pooling import MapPooling, Pooling
 from suite.findings import CODES
-
-MapStride = Literal[8, 16]
 
 
 class DiagnosisOutput(NamedTuple):
@@ -54,7 +52,7 @@ class DualBranchDenseNet(nn.Module):
         frontal_channels: 1 to 3, the paper's configurations.
         dropout: before the last layer.
         lateral: without it, a single-branch DenseNet-121 whose one branch has a head of its own, too.
-        map_stride: pixels of the input for one cell of the maps.
+        map_stride: pixels of the input for one cell of the maps, 8 or 16.
         pooling: how a branch's maps become its logits.
         fuse_branches: the final logits are those of the shared blocks plus the branches' own, weighted by
             one learned number for each finding and view: what a map shows also counts.
@@ -73,7 +71,7 @@ class DualBranchDenseNet(nn.Module):
         dropout: float = 0.2,
         *,
         lateral: bool = True,
-        map_stride: MapStride = 16,
+        map_stride: int = 16,
         pooling: Pooling = "mean",
         fuse_branches: bool = False,
         multiclass: bool = False,

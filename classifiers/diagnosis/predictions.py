@@ -31,6 +31,8 @@ class Predictions:
             where it is unknown where the finding is, or it is not there.
         areas: (N, 13), the share of cells that hold part of it: the hit rate of a map drawn by chance.
         lateral_effect: (N, 13), what the lateral adds to the logit; NaN without one.
+        maps: frontal maps (N, 13, h, w) when they were asked for.
+        shapes: rows and columns (N, 2) of the films.
     """
 
     records: tuple[Record, ...]
@@ -39,6 +41,8 @@ class Predictions:
     hits: Values
     areas: Values
     lateral_effect: Values
+    maps: npt.NDArray[np.float32] | None
+    shapes: npt.NDArray[np.int64]
 
 
 def predict(
@@ -49,9 +53,11 @@ def predict(
     *,
     batch_size: int = 64,
     compare_lateral: bool = False,
+    keep_maps: bool = False,
 ) -> Predictions:
     """Scores and pointing of ``model`` on ``records``, on the device where both lie."""
     parts: dict[str, list[Tensor]] = {"scores": [], "hits": [], "areas": [], "lateral_effect": []}
+    maps, shapes = [], []
     with torch.inference_mode():  # in single precision: bfloat16 would tie scores that differ
         for batch in row_batches(films, films.rows_of(records), planes, batch_size):
             output = model(batch.frontal, batch.lateral, batch.has_lateral)
@@ -61,11 +67,16 @@ def predict(
             if compare_lateral and output.lateral_maps is not None:
                 alone = model(batch.frontal).logits.float()
                 effect = torch.where(batch.has_lateral[:, None], scores - alone, effect)
+            shapes.append(batch.shapes.cpu())
+            if keep_maps:
+                maps.append(output.frontal_maps.float().cpu())
             for name, value in zip(parts, (scores, hits, areas, effect), strict=True):
                 parts[name].append(value.cpu())
     stacked = {name: _stack(values) for name, values in parts.items()}
     truth = np.array([record.labels for record in records], dtype=np.float64).reshape(-1, len(CODES))
-    return Predictions(tuple(records), truth, **stacked)
+    kept = torch.cat(maps).numpy() if maps else None
+    sizes = torch.cat(shapes).numpy().astype(np.int64) if shapes else np.zeros((0, 2), np.int64)
+    return Predictions(tuple(records), truth, **stacked, maps=kept, shapes=sizes)
 
 
 def _stack(values: list[Tensor]) -> Values:

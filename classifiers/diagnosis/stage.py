@@ -9,7 +9,7 @@ import torch
 
 from classifiers.calibration import Calibration, state_of
 from classifiers.cam import heatmap_from
-from classifiers.diagnosis.channels import frontal_channels
+from classifiers.diagnosis.channels import NAMES, frontal_channels
 from classifiers.diagnosis.network import DiagnosisOutput, DualBranchDenseNet
 from suite.findings import CODES
 from suite.framing import Framed, frame
@@ -37,6 +37,7 @@ class DiagnosisStage:
         self.device = device
         self.weights_sha256: str | None = card.sha256
         self._size = int(card.content["input"]["size"])
+        self._planes: Sequence[str] = card.content.get("planes", NAMES)
         self._heads: Mapping[str, dict[str, Any]] = card.content["heads"]
         self._reads_lateral = bool(card.content["views"]["lateral"]["trained"])
         network = rebuild(DualBranchDenseNet, card)
@@ -58,6 +59,7 @@ class DiagnosisStage:
             study["lung_mask"].value,
             study["bone_subtracted"].value,
             self._size,
+            self._planes,
         )
         side = (
             frame(study["lateral"].value.pixels, self._size)
@@ -82,7 +84,10 @@ class DiagnosisStage:
                 "The lateral film is shown but did not enter the findings: "
                 "these weights have not learned laterals.",
             )
-        return {"findings": Artifact(results, None, framed.history(), warnings)}
+        history = framed.history()
+        if side is not None:
+            history = (*history, "the lateral film entered the findings")
+        return {"findings": Artifact(results, None, history, warnings)}
 
     def _forward(self, planes: FloatImage, side: Framed | None) -> DiagnosisOutput:
         device = torch.device(self.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -16,6 +17,7 @@ from torch.optim import AdamW, Optimizer
 from torch.utils.data import Dataset
 
 from classifiers.calibration import Calibration, expected_calibration_error, fit_calibration
+from classifiers.cam import heatmap_from
 from classifiers.densenet import load_imagenet
 from classifiers.diagnosis.batches import RowSet, StudyBatch, study_batch
 from classifiers.diagnosis.channels import BoneSource, Configuration, planes_of
@@ -32,14 +34,17 @@ from classifiers.diagnosis.network import DiagnosisOutput, DualBranchDenseNet, s
 from classifiers.diagnosis.pooling import Pooling
 from classifiers.diagnosis.predictions import Predictions, predict
 from classifiers.diagnosis.uncertain import UncertainPolicy
+from classifiers.localisation import LocatedMap, framed_heatmap, localisation_figures, located_rows
 from classifiers.parameters import decay_groups
+from suite.datasets.finding_places import known_places
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.datasets.registry import KINDS
 from suite.errors import RecipeError
 from suite.findings import CODES
+from suite.stages.artifacts import Heatmap
 from suite.stages.weights import load_into, load_state, read_card
 from suite.training.evaluation import Evaluation, Figure
-from suite.training.intervals import auc, auc_figure, mean_figure
+from suite.training.intervals import auc, auc_figure
 from suite.training.recipe import Recipe
 from suite.training.task import Batch, Task
 
@@ -77,8 +82,12 @@ class DiagnosisRecipe(Recipe):
     lateral_dropout: float = Field(
         0.3, ge=0, lt=1, description="share of laterals hidden from the shared blocks"
     )
-    map_stride: Literal[8, 16] = Field(
-        8, description="pixels of the input for a cell of the maps; 16 is published"
+    map_stride: int = Field(
+        8,
+        ge=8,
+        le=16,
+        multiple_of=8,
+        description="pixels of the input for a cell of the maps; 16 is published",
     )
     pooling: Pooling = Field("lse", description="how a branch's map becomes its logit: soft maximum or mean")
     fuse_branches: bool = Field(True, description="the branches' logits count in the final one")
@@ -315,24 +324,39 @@ class DiagnosisTask(Task):
     # measuring
 
     def predict(
-        self, model: nn.Module, records: Sequence[Record], *, compare_lateral: bool = False
+        self,
+        model: nn.Module,
+        records: Sequence[Record],
+        *,
+        keep_maps: bool = False,
+        compare_lateral: bool = False,
     ) -> Predictions:
         """Scores of ``model`` on ``records``."""
         films = self.films(records, next(model.parameters()).device)
-        return predict(model, films, records, self.planes, compare_lateral=compare_lateral)
+        return predict(
+            model, films, records, self.planes, keep_maps=keep_maps, compare_lateral=compare_lateral
+        )
 
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
         """AUC of each finding with its interval, by data set where there are several.
 
         On the validation part the mean alone. On the test part also the calibration of each head, and where
-        the truth is known how often the frontal map's peak lies on the finding.
+        place of a finding is known how well the frontal heatmaps point at it.
         """
-        predictions = {name: self.predict(model, self._part_of(name, split)) for name in self._sets}
+        predictions = {
+            name: self.predict(
+                model, self._part_of(name, split), keep_maps=split == "test", compare_lateral=split == "test"
+            )
+            for name in self._sets
+        }
         if split != "test":
             return Evaluation(_mean_auc([_aucs(each, None) for each in predictions.values()]))
         rng = np.random.default_rng(self.recipe.seed)
-        by_dataset = {name: {**_aucs(each, rng), **_hits(each, rng)} for name, each in predictions.items()}
+        by_dataset = {
+            name: {**_aucs(each, rng), **self._localisation(each, rng)} for name, each in predictions.items()
+        }
         figures = _mean_auc(list(by_dataset.values()))
+        figures |= _without_lateral(list(predictions.values()))
         for name, own in by_dataset.items():
             prefix = f"{name}_" if len(by_dataset) > 1 else ""
             figures |= {f"{prefix}{key}": figure for key, figure in own.items()}
@@ -350,6 +374,24 @@ class DiagnosisTask(Task):
         notes = ("Held-out patients; scores are logits.",)
         return Evaluation({**figures, **calibration_figures}, rows, notes, {"heads": heads}, curves,
                           by_dataset=by_dataset)  # fmt: skip
+
+    def _localisation(self, predictions: Predictions, rng: np.random.Generator) -> dict[str, Figure]:
+        """Figures of ``classifiers.localisation`` for the findings whose place the records know."""
+        if predictions.maps is None:
+            return {}
+        located = [
+            LocatedMap.of(record, code, self._heatmap(predictions, row, code))
+            for row, record in enumerate(predictions.records)
+            for code in known_places(record)
+        ]
+        rows = located_rows(each for each in located if each.outline.any())
+        return localisation_figures(rows, rng) if rows else {}
+
+    def _heatmap(self, predictions: Predictions, row: int, code: str) -> Heatmap:
+        assert predictions.maps is not None  # asked for by the caller
+        values = heatmap_from(torch.from_numpy(predictions.maps[row, CODES.index(code)])).numpy()
+        rows, columns = predictions.shapes[row]
+        return framed_heatmap("frontal", values, (int(rows), int(columns)), self.recipe.size)
 
     def _calibrate(
         self, model: nn.Module, measured: Mapping[str, Predictions]
@@ -401,17 +443,6 @@ def _aucs(predictions: Predictions, rng: np.random.Generator | None) -> dict[str
     return {f"auc_{code}": auc_figure(truth[:, i], scores[:, i], owners, rng) for i, code in enumerate(CODES)}
 
 
-def _hits(predictions: Predictions, rng: np.random.Generator) -> dict[str, Figure]:
-    """``hit_CODE`` and ``hit_chance_CODE`` of the findings whose place is known."""
-    owners = [record.patient_id for record in predictions.records]
-    figures: dict[str, Figure] = {}
-    for index, code in enumerate(CODES):
-        if not np.isnan(predictions.hits[:, index]).all():
-            figures[f"hit_{code}"] = mean_figure(predictions.hits[:, index], owners, rng)
-            figures[f"hit_chance_{code}"] = Figure(float(np.nanmean(predictions.areas[:, index])))
-    return figures
-
-
 def _mean_auc(of_sets: Sequence[Mapping[str, Figure]]) -> dict[str, Figure]:
     """The mean over findings, then over sets; n counts the findings."""
     values = [
@@ -426,11 +457,20 @@ def _mean_auc(of_sets: Sequence[Mapping[str, Figure]]) -> dict[str, Figure]:
     return {"mean_auc": Figure(float(np.mean(means)) if means else math.nan, n=max(map(len, values)))}
 
 
+def _without_lateral(of_sets: Sequence[Predictions]) -> dict[str, Figure]:
+    """What the mean would be had no study its lateral; nothing where none has one."""
+    known = [each for each in of_sets if not np.isnan(each.lateral_effect).all()]
+    alone = [replace(each, scores=each.scores - np.nan_to_num(each.lateral_effect)) for each in known]
+    if not alone:
+        return {}
+    with_it = _mean_auc([_aucs(each, None) for each in known])["mean_auc"]
+    without = _mean_auc([_aucs(each, None) for each in alone])["mean_auc"]
+    return {"mean_auc_of_sets_with_laterals": with_it, "mean_auc_without_laterals": without}
+
+
 def _joined(parts: Sequence[Predictions]) -> Predictions:
-    return Predictions(
-        tuple(record for part in parts for record in part.records),
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("truth", "scores", "hits", "areas", "lateral_effect")
-        ),
-    )
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("truth", "scores", "hits", "areas", "lateral_effect", "shapes")
+    }
+    return Predictions(tuple(record for part in parts for record in part.records), **columns, maps=None)

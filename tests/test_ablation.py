@@ -1,0 +1,272 @@
+"""The ablation: its plan, its figures against ones made by hand, and the command from films to table."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from classifiers import ablation_runs
+from classifiers.ablation_plan import FULL, VARIANTS, choose
+from classifiers.ablation_runs import Scored
+from classifiers.ablation_statistics import ALL, FREQUENT, patient_weights, summarise, weighted_areas
+from classifiers.ablation_tables import markdown, write_all
+from suite.cli import main
+from suite.datasets.manifest import Manifest, Record
+from suite.errors import InputError, StorageError
+from suite.findings import CODES
+from suite.training.delong import placements
+from tests.made_cohort import cohort, cohort_folder  # noqa: F401 - fixtures
+
+COUNT = 120
+FRACTURE = CODES.index("fracture")
+
+
+def scored(
+    strength: float, seed: int, truth_seed: int = 0, noise: float = 1.0, studies: str = "study"
+) -> Scored:
+    """Scores that know every finding by ``strength`` standard deviations."""
+    truth = (np.random.default_rng(truth_seed).random((COUNT, len(CODES))) < 0.3).astype(np.float64)
+    truth[:, 0] = math.nan  # a finding the set does not know
+    truth[:, 1] = 0.0
+    truth[:5, 1] = 1.0  # and a rare one
+    rng = np.random.default_rng(seed)
+    scores = np.nan_to_num(truth) * strength + noise * rng.normal(size=truth.shape)
+    hits = np.where(truth > 0, (rng.random(truth.shape) < 0.5), math.nan)
+    areas = np.where(truth > 0, 0.1, math.nan)
+    ages = tuple(str(20 + index % 60) for index in range(COUNT))
+    attributes = {
+        "source": ("phantom",) * COUNT, "view": ("PA", "AP") * (COUNT // 2),
+        "age": ages, "sex": ("F", "M", "") * (COUNT // 3),
+    }  # fmt: skip
+    names = tuple(f"{studies} {index}" for index in range(COUNT))
+    patients = tuple(f"patient {index // 2}" for index in range(COUNT))
+    return Scored(names, patients, attributes, truth, scores, hits, areas)
+
+
+# the plan
+
+
+def record(targets: tuple[str, ...]) -> Record:
+    return Record("a", "a", Path("a.png"), targets=dict.fromkeys(targets, Path("b.png")))
+
+
+def test_real_films_have_no_ceiling_and_no_second_exposure() -> None:
+    real = Manifest("nih", (record(()),))
+    computed = Manifest("phantom", (record(("bone", "low", "high", "tissue")),))
+    names = [variant.name for variant in choose((), [real], leave_one_out=False)]
+    assert names == ["single", "dual", "dual+lungs", FULL, "placebo"]
+    everything = [variant.name for variant in choose((), [computed], leave_one_out=True)]
+    assert everything[:7] == [variant.name for variant in VARIANTS]
+    assert everything[7:] == ["without x-ray", "without lung-segmented", "without lateral"]
+    assert len(choose((), [real, computed], leave_one_out=False)) == 5
+
+
+def test_an_unknown_configuration_is_named() -> None:
+    with pytest.raises(InputError, match="configuration 'triple' is not known; use some of single, dual"):
+        choose(("triple",), [], leave_one_out=False)
+
+
+# figures
+
+
+def test_weighted_areas_are_those_of_the_rows_drawn() -> None:
+    rng = np.random.default_rng(2)
+    truth = (rng.random(40) < 0.4).astype(np.float64)
+    scores = np.round(rng.normal(truth, 1.0), 1)
+    weights = patient_weights([f"p{index // 3}" for index in range(40)], rng, draws=20)
+    for row, area in zip(weights, weighted_areas(truth, scores, weights), strict=True):
+        drawn = np.repeat(np.arange(40), row.astype(int))
+        assert area == pytest.approx(placements(truth[drawn], scores[drawn]).auc)
+
+
+def test_patients_are_drawn_whole() -> None:
+    weights = patient_weights(["a", "b", "a", "c"], np.random.default_rng(0), draws=50)
+    assert np.array_equal(weights[:, 0], weights[:, 2])
+    assert (weights[:, [0, 1, 3]].sum(1) == 3).all()
+
+
+def test_a_placebo_that_changes_nothing_differs_by_nothing() -> None:
+    runs = {"dual+lungs": [scored(1.0, 1), scored(1.0, 2)], "placebo": [scored(1.0, 1), scored(1.0, 2)]}
+    differences = summarise(runs, draws=100).differences
+    assert {(d.first, d.second) for d in differences} == {("placebo", "dual+lungs")}
+    assert {d.value for d in differences} == {0.0}
+    assert {d.p_holm for d in differences if d.finding in CODES} == {1.0}
+
+
+def test_figures_are_means_over_seeds_and_a_true_difference_is_found() -> None:
+    weak, strong = [scored(0.5, seed) for seed in (1, 2, 3)], [scored(3.0, seed) for seed in (4, 5, 6)]
+    found = summarise({"dual+lungs": weak, FULL: strong}, draws=200)
+    area = found.areas[FULL]["fracture"]
+    by_hand = [placements(s.truth[:, FRACTURE], s.scores[:, FRACTURE]).auc for s in strong]
+    assert area.figure.value == pytest.approx(np.mean(by_hand))
+    assert area.seed_deviation == pytest.approx(np.std(by_hand, ddof=1))
+    assert area.figure.low < area.figure.value < area.figure.high
+    difference = next(d for d in found.differences if d.finding == "fracture")
+    assert (difference.first, difference.second) == (FULL, "dual+lungs")
+    assert difference.low > 0.1
+    assert difference.p < difference.p_holm < 0.01
+    mean = next(d for d in found.differences if d.finding == ALL)
+    assert mean.low < mean.value < mean.high
+
+
+def test_unknown_findings_have_no_figure_and_rare_ones_leave_the_second_mean() -> None:
+    found = summarise({"single": [scored(1.0, 1)]}, draws=50)
+    areas = found.areas["single"]
+    assert math.isnan(areas[CODES[0]].figure.value)
+    assert areas[CODES[1]].positives == 5
+    known = [areas[code].figure.value for code in CODES[1:]]
+    assert areas[ALL].figure.value == pytest.approx(np.mean(known))
+    assert areas[FREQUENT].figure.value == pytest.approx(np.mean(known[1:]))
+    assert (areas[ALL].figure.n, areas[FREQUENT].figure.n) == (12, 11)
+
+
+def test_hit_rates_count_studies_that_show_the_finding() -> None:
+    one = scored(1.0, 1)
+    found = summarise({"single": [one]}, draws=10)
+    shown = one.truth[:, FRACTURE] > 0
+    assert found.hits["single"]["fracture"] == pytest.approx(one.hits[shown, FRACTURE].mean())
+    assert found.hits["chance"]["fracture"] == pytest.approx(0.1)
+    assert CODES[0] not in found.hits["single"]
+
+
+def test_subgroups_are_measured_on_their_own_studies() -> None:
+    one = scored(1.0, 1)
+    found = summarise({"single": [one]}, ("view", "age", "sex"), draws=10)
+    assert set(found.subgroups) == {
+        "view: AP", "view: PA", "age: under 40", "age: 40 to 64", "age: 65 and older", "sex: F", "sex: M",
+    }  # fmt: skip
+    rows = np.arange(COUNT) % 2 == 1
+    areas = [
+        placements(one.truth[rows, i], one.scores[rows, i]).auc
+        for i in range(1, len(CODES))
+        if one.truth[rows, i].any()
+    ]
+    assert found.subgroups["view: AP"] == (60, {"single": pytest.approx(np.mean(areas))})
+
+
+def test_runs_on_other_studies_do_not_go_together() -> None:
+    with pytest.raises(StorageError, match="measured on different studies"):
+        summarise({"single": [scored(1.0, 1)], "dual": [scored(1.0, 1, studies="film")]})
+
+
+def test_the_tables_hold_the_figures(tmp_path: Path) -> None:
+    found = summarise({"dual+lungs": [scored(0.5, 1)], FULL: [scored(2.0, 2)]}, ("sex",), draws=50)
+    text = write_all(tmp_path, found, ["Made by hand."])
+    assert text == markdown(found, ["Made by hand."])
+    area = found.areas[FULL]["fracture"].figure
+    assert f"{area.value:.3f} ({area.low:.3f} - {area.high:.3f})" in text
+    assert "| sex: F | 40 |" in text
+    with (tmp_path / "table.csv").open() as stream:
+        rows = {(row["network"], row["finding"]): row for row in csv.DictReader(stream)}
+    assert float(rows[FULL, "fracture"]["auc"]) == pytest.approx(area.value, rel=1e-5)
+    assert rows[FULL, CODES[0]]["auc"] == ""
+    with (tmp_path / "comparisons.csv").open() as stream:
+        assert len(list(csv.DictReader(stream))) == 12 + 2
+    assert (tmp_path / "forest.png").read_bytes()[:4] == b"\x89PNG"
+    assert json.loads((tmp_path / "metrics.json").read_text())[f"mean_auc {FULL}"]["n"] == 12
+
+
+def test_a_question_is_answered_only_as_far_as_it_was_shown() -> None:
+    weak, strong = [scored(0.5, seed) for seed in (1, 2)], [scored(3.0, seed) for seed in (3, 4)]
+    runs = {"dual": strong, "dual+lungs": weak, FULL: strong, "placebo": weak}
+    text = markdown(summarise(runs, draws=100), [])
+    answers = text.split("## Which inputs help?")[1].split("## Differences")[0]
+    assert answers.count("| better |") == 4  # mean and fracture of two comparisons
+    assert answers.count("| worse |") == 2
+    assert answers.count("| not shown |") == 2
+
+
+def test_a_submitted_ablation_goes_on_after_it_was_interrupted() -> None:
+    from suite.jobs.models import JobKind
+    from suite.jobs.training import TrainingRequest
+
+    request = TrainingRequest(data={"phantom": Path("cohort")}, settings=("size=64",), resume=True)
+    words = request.command(JobKind.ABLATION, Path("out"), "cpu")[3:]
+    assert words == ["ablate", "--device", "cpu", "--data", "phantom=cohort", "--set", "size=64", "--resume",
+                     "--out", "out"]  # fmt: skip
+
+
+# the command
+
+SMALL = ("size=64", "epochs=1", "batch_size=4", "precision=32-true", "limit=4", "lung_source=true")
+
+
+def ablate(folder: Path, out: Path, *more: str, configurations: str = "dual,placebo") -> object:
+    words = ["ablate", "--data", f"phantom={folder}", "--out", str(out), "--device", "cpu", "--seeds", "1"]
+    words += ["--configurations", configurations, *(word for each in SMALL for word in ("--set", each))]
+    return CliRunner().invoke(main, [*words, *more], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def finished(cohort_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+    out = tmp_path_factory.mktemp("ablation") / "out"
+    result = ablate(cohort_folder, out)
+    assert result.exit_code == 0, result.stderr
+    assert "[2/2] placebo, seed 0: mean AUC" in result.stderr
+    return out
+
+
+def test_films_become_a_table(finished: Path, cohort: Manifest) -> None:  # noqa: F811
+    text = (finished / "table.md").read_text()
+    assert "14 studies of phantom" in text
+    assert "| finding | positive | dual | placebo |" in text
+    test_part = cohort.split(0, (0.65, 0.15, 0.2))["test"]
+    for name in ("dual", "placebo"):
+        read = ablation_runs.read_predictions(finished / "runs" / f"{name}-seed0" / "predictions.csv")
+        assert read.studies == tuple(record.id for record in test_part)
+        expected = np.array([record.labels for record in test_part])
+        np.testing.assert_array_equal(read.truth, expected)
+        assert np.isfinite(read.scores).all()
+        assert set(read.attributes["source"]) == {"phantom"}
+    assert not list(finished.rglob("last.safetensors"))
+
+
+def test_what_is_finished_is_not_trained_again(
+    finished: Path,
+    cohort_folder: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("predictions.csv")}
+    monkeypatch.setattr(ablation_runs, "train_one", lambda *_: pytest.fail("a network was trained"))
+    result = ablate(cohort_folder, finished, "--resume")
+    assert result.exit_code == 0
+    assert "| finding | positive | dual | placebo |" in result.stdout
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("predictions.csv")} == before
+
+
+def test_tables_can_be_made_of_what_there_is(finished: Path, cohort_folder: Path) -> None:  # noqa: F811
+    result = ablate(cohort_folder, finished, "--tables-only", configurations="dual,placebo,single")
+    assert result.exit_code == 0
+    assert "2 of 3 networks are trained; these figures are not final" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ((), "is an ablation"),
+        (("--resume", "--set", "dropout=0.5"), "with other data or settings"),
+        (("--set", "configuration=dual"), "is what the ablation varies; use --configurations"),
+        (("--set", "speed=5"), "recipe key 'speed' is unknown"),
+        (("--set", "nonsense"), "is not of the form key=value"),
+        (("--seeds", "0"), "trains nothing; give 1 or more"),
+        (("--processes", "-1"), "is no number of processes"),
+        (("--subgroups", "shoe"), "--subgroups names 'shoe'; use some of source, view, age, sex"),
+        (("--data", "nose=x"), "data set 'nose' is not known"),
+    ],
+)
+def test_bad_input_gets_one_sentence(
+    finished: Path,
+    cohort_folder: Path,  # noqa: F811
+    more: tuple[str, ...],
+    words: str,
+) -> None:
+    result = ablate(cohort_folder, finished, *more)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert result.stderr.strip().count("\n") == 0
