@@ -16,7 +16,7 @@ from suite.intake import StudyFiles, read_study
 from suite.reading import Reading
 from suite.report.building import Draft, build
 from suite.stages.artifacts import Check, GateResult
-from suite.stages.contract import SOURCES, Artifact, Inputs, Stage, StageRun, check_outputs
+from suite.stages.contract import SOURCES, Artifact, Explained, Inputs, Stage, StageRun, check_outputs
 from suite.stages.graph import GATE, ordered, with_requirements
 from suite.stages.memory import Done, Forgetful, StageMemory, stage_keys
 from suite.stages.plugins import STAGES, installed, load_stage
@@ -40,6 +40,7 @@ class Analyzer:
         stages: names of the stages wanted; what they build on comes by itself. ``None``: all that work.
         device: ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``.
         calibration: folder of recalibrated model cards to read by; ``None``: the shipped ones.
+        heatmaps: how heatmaps are made, for stages that know more than one way; ``None``: their own.
 
     Attributes:
         unavailable: a sentence for each installed stage that does not run.
@@ -53,16 +54,25 @@ class Analyzer:
     """
 
     def __init__(
-        self, stages: Sequence[str] | None = None, device: str = "auto", *, calibration: Path | None = None
+        self,
+        stages: Sequence[str] | None = None,
+        device: str = "auto",
+        *,
+        calibration: Path | None = None,
+        heatmaps: str | None = None,
     ) -> None:
         self.device = resolve_device(device)
         self._calibrations = {} if calibration is None else read_site_calibrations(calibration)
         self.unavailable: list[str] = []
         self.faults: list[str] = []
         self.stages = tuple(self._build(stages))
+        self._heatmaps = heatmaps
         for stage in self.stages:
             self._set_up(stage)
         variants = {name: each.sha256 for name, each in self._calibrations.items()}
+        for stage in self.stages:
+            if heatmaps is not None and isinstance(stage, Explained):
+                variants[stage.name] = f"{variants.get(stage.name, '')} {heatmaps}"
         self.stage_keys = stage_keys(self.stages, variants)
         self._cpu_stages: dict[str, Stage] = {}
 
@@ -215,6 +225,8 @@ class Analyzer:
 
     def _set_up(self, stage: Stage) -> None:
         """Make a stage that was just built read as this analyzer was told to."""
+        if self._heatmaps is not None and isinstance(stage, Explained):
+            stage.explain_by(self._heatmaps)
         if stage.name in self._calibrations:
             put_in_force(stage, self._calibrations[stage.name])
 
@@ -277,6 +289,7 @@ def analyze(
     device: str = "auto",
     override_gate: bool = False,
     calibration: Path | None = None,
+    heatmaps: str | None = None,
 ) -> Reading:
     """Read one study, given as a ``Study`` or as the path of its frontal film or folder.
 
@@ -293,4 +306,5 @@ def analyze(
     elif lateral is not None:
         files = StudyFiles(study.id, None, Path(lateral), lateral_source=str(lateral), paired_by_hand=True)
         study = replace(study, lateral=files.load().lateral)
-    return Analyzer(stages, device, calibration=calibration).run(study, override_gate=override_gate)
+    analyzer = Analyzer(stages, device, calibration=calibration, heatmaps=heatmaps)
+    return analyzer.run(study, override_gate=override_gate)

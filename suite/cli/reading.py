@@ -20,6 +20,11 @@ from suite.cli.options import DEVICE, FOLDER
     "--calibration", type=FOLDER, help="Read by the recalibrated cards in this folder, not those in force."
 )
 @click.option(
+    "--heatmaps",
+    metavar="METHOD",
+    help="cam (in every reading), gradcam, gradcam++, layercam, scorecam ...",
+)
+@click.option(
     "--dicom", is_flag=True, help="Also write DICOM SR, SEG, SC and GSPS for studies that came as DICOM."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the reports as JSON.")
@@ -33,6 +38,7 @@ def analyze(
     device: str,
     override_gate: bool,
     calibration: Path | None,
+    heatmaps: str | None,
     dicom: bool,
     as_json: bool,
 ) -> None:
@@ -59,6 +65,7 @@ def analyze(
             dicom=dicom,
             as_json=as_json,
             calibration=calibration,
+            heatmaps=heatmaps,
         )
     )
 

@@ -44,11 +44,13 @@ def analyze_films(
     dicom: bool,
     as_json: bool,
     calibration: Path | None = None,
+    heatmaps: str | None = None,
 ) -> int:
     """Read all studies among ``inputs``; a bad file is reported and does not stop the rest.
 
     Args:
         calibration: folder of recalibrated cards; ``None``: the one that the settings put in force.
+        heatmaps: the method; ``None``: the one of every reading.
 
     Returns:
         Exit status: 0, 2 when an input was refused, 1 when the suite failed.
@@ -61,7 +63,8 @@ def analyze_films(
         from suite.analysis import Analyzer
         from suite.settings import load_settings
 
-        analyzer = Analyzer(stages, device, calibration=calibration or load_settings().calibration)
+        chosen = calibration or load_settings().calibration
+        analyzer = Analyzer(stages, device, calibration=chosen, heatmaps=heatmaps)
         for name in analyzer.faults:
             error_line(f"left out: {name}")
         _analyze_all(analyzer, found.studies, out, outcome, override_gate=override_gate, dicom=dicom)
