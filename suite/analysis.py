@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -132,23 +132,25 @@ class Analyzer:
         self,
         study: Study,
         *,
-        override_gate: bool = False,
+        override_gate: bool | Collection[str] = False,
         on_progress: OnProgress | None = None,
         memory: StageMemory | None = None,
     ) -> Reading:
         """Read one study.
 
-        A film the gate refuses is not read further, unless ``override_gate``. Results that ``memory`` knows
-        are taken from there; the reading is the same either way.
+        A film the gate refuses is not read further, unless ``override_gate`` is true, or names each check
+        that it fails; the report says which were overridden. Results that ``memory`` knows are taken from
+        there; the reading is the same either way.
 
         Raises:
+            InputError: a name is none of the gate's checks.
             StageError: a stage failed; the message names it.
         """
         memory = memory or Forgetful()
-        draft = Draft(study, overridden=override_gate, unavailable=tuple(self.unavailable))
+        draft = Draft(study, override_gate, unavailable=tuple(self.unavailable))
         if study.frontal is None:
             draft.artifacts["gate"] = Artifact(GateResult((_NO_FRONTAL,)))
-        waiting = [] if study.frontal is None and not override_gate else list(self.stages)
+        waiting = list(self.stages) if study.frontal is not None or draft.may_be_read else []
         while waiting:
             name = memory.choose([stage.name for stage in waiting if not _is_held_up(stage, waiting)])
             stage = next(stage for stage in waiting if stage.name == name)
@@ -157,7 +159,7 @@ class Analyzer:
             if not stage.needs <= available.keys():
                 continue
             self._advance(stage, available, draft, memory, on_progress)
-            if name == GATE and not draft.artifacts["gate"].value.accepted and not override_gate:
+            if name == GATE and not draft.may_be_read:
                 break
         self._in_running_order(draft)
         return Reading(*build(draft))
@@ -287,7 +289,7 @@ def analyze(
     lateral: str | Path | None = None,
     stages: Sequence[str] | None = None,
     device: str = "auto",
-    override_gate: bool = False,
+    override_gate: bool | Collection[str] = False,
     calibration: Path | None = None,
     heatmaps: str | None = None,
 ) -> Reading:

@@ -17,6 +17,13 @@ from suite.cli.options import DEVICE, FOLDER
 @click.option("--device", type=DEVICE, default="auto", show_default=True)
 @click.option("--override-gate", is_flag=True, help="Read films that the gate refuses.")
 @click.option(
+    "--override-check",
+    "checks",
+    multiple=True,
+    metavar="NAME",
+    help="Read films that fail this check of the gate, as its report names it; may be repeated.",
+)
+@click.option(
     "--calibration", type=FOLDER, help="Read by the recalibrated cards in this folder, not those in force."
 )
 @click.option(
@@ -37,6 +44,7 @@ def analyze(
     stages: str | None,
     device: str,
     override_gate: bool,
+    checks: tuple[str, ...],
     calibration: Path | None,
     heatmaps: str | None,
     dicom: bool,
@@ -61,7 +69,7 @@ def analyze(
             lateral=lateral,
             stages=wanted,
             device=device,
-            override_gate=override_gate,
+            override_gate=override_gate or checks,
             dicom=dicom,
             as_json=as_json,
             calibration=calibration,

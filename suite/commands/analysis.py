@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ def analyze_films(
     lateral: str | None,
     stages: Sequence[str] | None,
     device: str,
-    override_gate: bool,
+    override_gate: bool | Collection[str],
     dicom: bool,
     as_json: bool,
     calibration: Path | None = None,
@@ -81,7 +81,7 @@ def _analyze_all(
     out: Path,
     outcome: Outcome,
     *,
-    override_gate: bool,
+    override_gate: bool | Collection[str],
     dicom: bool,
 ) -> None:
     listed = list(studies)
@@ -101,7 +101,12 @@ def _analyze_all(
 
 
 def _analyze_one(
-    analyzer: Analyzer, files: StudyFiles, out: Path, outcome: Outcome, override_gate: bool, advance: Any
+    analyzer: Analyzer,
+    files: StudyFiles,
+    out: Path,
+    outcome: Outcome,
+    override_gate: bool | Collection[str],
+    advance: Any,
 ) -> Reading | None:
     """The reading, written; ``None`` when none of the films could be read, which was told to the user."""
     study, refused = files.load_or_refuse()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from suite.errors import StageError
+from suite.errors import InputError, StageError
 from suite.findings import CODES, FINDINGS, Finding
 from suite.report.plausibility import Terrain
 from suite.report.regions import LEVEL, LungZones, regions_of, shows_something
 from suite.report.schema import SCHEMA
-from suite.stages.artifacts import FindingResult, GateResult, Measured, TriageResult, is_mask
+from suite.stages.artifacts import Check, FindingResult, GateResult, Measured, TriageResult, is_mask
 from suite.stages.contract import Artifact, StageRun
 from suite.study import FULL_16_BIT, Mask, Radiograph, Study
 from suite.version import __version__
@@ -29,19 +29,49 @@ Picture = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 @dataclass(slots=True)
 class Draft:
-    """What a reading has come to so far."""
+    """What a reading has come to so far.
+
+    Attributes:
+        override: whether a refusal of the gate is overridden: as a whole, or the checks that are named.
+    """
 
     study: Study
+    override: bool | Collection[str] = False
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     runs: list[StageRun] = field(default_factory=list)
-    overridden: bool = False
     unavailable: Sequence[str] = ()
+
+    @property
+    def overridden(self) -> frozenset[str]:
+        """Names of the checks that the film fails and that are overridden.
+
+        Raises:
+            InputError: a name is none of the gate's checks.
+        """
+        gate = self.artifacts.get("gate")
+        checks: tuple[Check, ...] = () if gate is None else gate.value.checks
+        failed = frozenset(check.name for check in checks if not check.passed)
+        if isinstance(self.override, bool):
+            return failed if self.override else frozenset()
+        unknown = sorted(set(self.override) - {check.name for check in checks})
+        if gate is not None and unknown:
+            known = ", ".join(check.name for check in checks)
+            raise InputError(f"check {unknown[0]!r} is none of the gate's; override one of {known}.")
+        return failed & frozenset(self.override)
+
+    @property
+    def may_be_read(self) -> bool:
+        """Whether the gate accepts the film, or every check that it fails is overridden."""
+        gate = self.artifacts.get("gate")
+        return (
+            gate is None or {check.name for check in gate.value.checks if not check.passed} <= self.overridden
+        )
 
 
 def build(draft: Draft) -> tuple[dict[str, Any], dict[str, Picture]]:
     """The report and the pictures it names; picture ``NAME`` is written to ``NAME.png``."""
     pictures: dict[str, Picture] = {name: _film(film) for name, film in _film_names(draft.study)}
-    accepted = draft.overridden or _gate_accepts(draft)
+    accepted = draft.may_be_read
     findings = _findings(draft, pictures) if accepted else None
     images = _images(draft, pictures) if accepted else None
     report = {
@@ -82,11 +112,6 @@ def _view(film: Radiograph) -> dict[str, Any]:
     }
 
 
-def _gate_accepts(draft: Draft) -> bool:
-    gate = draft.artifacts.get("gate")
-    return gate is None or bool(gate.value.accepted)
-
-
 def _gate(draft: Draft) -> dict[str, Any] | None:
     artifact = draft.artifacts.get("gate")
     if artifact is None:
@@ -94,10 +119,15 @@ def _gate(draft: Draft) -> dict[str, Any] | None:
     gate: GateResult = artifact.value
     return {
         "accepted": gate.accepted,
-        "overridden": draft.overridden and not gate.accepted,
+        "overridden": not gate.accepted and draft.may_be_read,
         "reasons": list(gate.reasons),
         "checks": {
-            check.name: {"passed": bool(check.passed), "value": _plain(check.value), "message": check.message}
+            check.name: {
+                "passed": bool(check.passed),
+                "value": _plain(check.value),
+                "message": check.message,
+                **({"overridden": True} if check.name in draft.overridden else {}),
+            }
             for check in gate.checks
         },
     }
