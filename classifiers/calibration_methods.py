@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from classifiers.calibration import MIN_POSITIVES, Calibration, Method, fit_line, smoothed
 from classifiers.operating_points import OperatingRule
+from classifiers.resampling import fit_lines, patient_weights
 
 Values = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
@@ -67,14 +68,27 @@ def fit(
     """The calibration of a head; its interval is the spread over ``DRAWS`` draws of patients."""
     plain = fit_curve(films, method)
     cut = rule.cut(films.truth, plain.probabilities(films.score))
-    draws = [fit_curve(films.rows(rows), method) for rows in _draws(films, rng)]
     named = replace(plain, operating_point=cut, rule=rule.name, source=source)
+    if method == "platt":
+        return replace(named, covariance=_spread_of_lines(films, rng))
+    draws = [fit_curve(films.rows(rows), method) for rows in _draws(films, rng)]
     if method == "isotonic":
         return replace(named, knots=_with_spread(plain, draws))
-    lines = np.array([(each.slope, each.intercept) for each in draws])
-    spread = np.cov(lines.T, ddof=1)
-    covariance = (float(spread[0, 0]), float(spread[0, 1]), float(spread[1, 1]))
-    return replace(named, covariance=covariance)
+    variance = float(np.var([each.slope for each in draws], ddof=1))
+    return replace(named, covariance=(variance, 0.0, 0.0))
+
+
+def _spread_of_lines(films: HeadFilms, rng: np.random.Generator) -> tuple[float, float, float]:
+    lines = []
+    for weights in patient_weights(films.patients, rng, DRAWS):
+        positives = weights @ films.truth
+        both = (positives > 0) & (positives < weights.sum(1))
+        drawn, positives = weights[both], positives[both, None]
+        negatives = drawn.sum(1, keepdims=True) - positives
+        target = np.where(films.truth > 0, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+        lines.append(fit_lines(films.score, target, drawn))
+    spread = np.cov(np.concatenate(lines).T, ddof=1)
+    return float(spread[0, 0]), float(spread[0, 1]), float(spread[1, 1])
 
 
 def fit_curve(films: HeadFilms, method: Method) -> Calibration:

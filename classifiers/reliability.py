@@ -16,12 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from classifiers.calibration import expected_calibration_error, fit_line
+from classifiers.resampling import fit_lines, patient_weights
 from suite.training.evaluation import Figure
-from suite.training.intervals import bootstrap
+from suite.training.intervals import DRAWS
 
 Values = npt.NDArray[np.float64]
 BINS = 15
 FIGURES = ("ece_width", "ece_mass", "brier", "slope", "intercept")
+LINE_DRAWS = 200
+"""Draws, of each block, that a line is fitted to."""
+
 _END = 1e-6
 
 
@@ -47,9 +51,13 @@ def slope_and_intercept(truth: Values, probability: Values) -> tuple[float, floa
     """Of the truth on the log-odds; NaN where there are not both kinds of films."""
     if truth.min() == truth.max():
         return float("nan"), float("nan")
-    kept = np.clip(probability, _END, 1.0 - _END)
-    slope, intercept, _ = fit_line(np.log(kept / (1.0 - kept)), truth)
+    slope, intercept, _ = fit_line(_log_odds(probability), truth)
     return slope, intercept
+
+
+def _log_odds(probability: Values) -> Values:
+    kept = np.clip(probability, _END, 1.0 - _END)
+    return np.asarray(np.log(kept / (1.0 - kept)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +76,65 @@ class Judged:
     suggested: npt.NDArray[np.bool_]
     patients: Sequence[str]
 
-    def figures(self, rng: np.random.Generator, draws: int = 1000) -> dict[str, Figure]:
+    def figures(self, rng: np.random.Generator, draws: int = DRAWS) -> dict[str, Figure]:
         """``FIGURES``, ``sensitivity`` and ``specificity`` with intervals from a bootstrap over patients."""
-        statistics = {
-            "ece_width": lambda rows: ece_width(self.truth[rows], self.probability[rows]),
-            "ece_mass": lambda rows: ece_mass(self.truth[rows], self.probability[rows]),
-            "brier": lambda rows: brier(self.truth[rows], self.probability[rows]),
-            "slope": lambda rows: slope_and_intercept(self.truth[rows], self.probability[rows])[0],
-            "intercept": lambda rows: slope_and_intercept(self.truth[rows], self.probability[rows])[1],
-            "sensitivity": lambda rows: self._share(rows, 1.0),
-            "specificity": lambda rows: self._share(rows, 0.0),
+        values = dict(
+            zip(("slope", "intercept"), slope_and_intercept(self.truth, self.probability), strict=True)
+        )
+        values |= {
+            "ece_width": ece_width(self.truth, self.probability),
+            "ece_mass": ece_mass(self.truth, self.probability),
+            "brier": brier(self.truth, self.probability),
+            "sensitivity": self._share(1.0),
+            "specificity": self._share(0.0),
         }
-        return {name: bootstrap(each, self.patients, rng, draws) for name, each in statistics.items()}
+        names = (*FIGURES, "sensitivity", "specificity")
+        blocks = [self._draw(weights) for weights in patient_weights(self.patients, rng, draws)]
+        figures = {}
+        for name in names:
+            drawn = np.concatenate([block[name] for block in blocks])
+            kept = drawn[~np.isnan(drawn)]
+            low, high = np.percentile(kept, (2.5, 97.5)) if kept.size else (np.nan, np.nan)
+            figures[name] = Figure(values[name], float(low), float(high), len(self.truth))
+        return figures
 
-    def _share(self, rows: npt.NDArray[np.intp], of: float) -> float:
-        kind = self.truth[rows] == of
-        return float((self.suggested[rows][kind] == bool(of)).mean()) if kind.any() else float("nan")
+    def _share(self, of: float) -> float:
+        kind = self.truth == of
+        return float((self.suggested[kind] == bool(of)).mean()) if kind.any() else float("nan")
+
+    def _draw(self, weights: Values) -> dict[str, Values]:
+        """The figures of each draw of patients, given as weights (D, N)."""
+        total = weights.sum(1)
+        gap = self.probability - self.truth
+        place = np.clip((self.probability * BINS).astype(np.intp), 0, BINS - 1)
+        member = np.eye(BINS)[place]
+        positive, negative = self.truth == 1.0, self.truth == 0.0
+        both = (weights @ positive > 0) & (weights @ negative > 0)
+        lines = np.full((len(weights), 2), np.nan)
+        few = np.flatnonzero(both)[:LINE_DRAWS]
+        lines[few] = fit_lines(_log_odds(self.probability), self.truth, weights[few])
+        with np.errstate(invalid="ignore"):
+            return {
+                "ece_width": np.abs((weights * gap) @ member).sum(1) / total,
+                "ece_mass": _drawn_ece_mass(self.probability, gap, weights),
+                "brier": weights @ gap**2 / total,
+                "slope": lines[:, 0],
+                "intercept": lines[:, 1],
+                "sensitivity": weights @ (positive & self.suggested) / (weights @ positive),
+                "specificity": weights @ (negative & ~self.suggested) / (weights @ negative),
+            }
+
+
+def _drawn_ece_mass(probability: Values, gap: Values, weights: Values) -> Values:
+    """``ece_mass`` of each draw (D,): its films in order of probability, cut into bins of equal weight."""
+    order = np.argsort(probability, kind="stable")
+    drawn = weights[:, order]
+    total = drawn.sum(1, keepdims=True)
+    middle = np.cumsum(drawn, axis=1) - drawn / 2
+    place = np.clip((middle / total * BINS).astype(np.intp), 0, BINS - 1)
+    place += BINS * np.arange(len(drawn))[:, None]
+    sums = np.bincount(place.ravel(), (drawn * gap[order]).ravel(), minlength=BINS * len(drawn))
+    return np.asarray(np.abs(sums.reshape(-1, BINS)).sum(1) / total[:, 0])
 
 
 def plot_reliability(curves: Mapping[str, Mapping[str, Judged]], path: Path, bins: int = 10) -> None:

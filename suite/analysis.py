@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from suite.intake import StudyFiles, read_study
 from suite.reading import Reading
 from suite.report.building import Draft, build
 from suite.stages.artifacts import Check, GateResult
-from suite.stages.contract import SOURCES, Artifact, Inputs, Stage, StageRun, check_outputs
+from suite.stages.contract import SOURCES, Artifact, Explained, Inputs, Stage, StageRun, check_outputs
 from suite.stages.graph import GATE, ordered, with_requirements
 from suite.stages.memory import Done, Forgetful, StageMemory, stage_keys
 from suite.stages.plugins import STAGES, installed, load_stage
@@ -40,6 +40,7 @@ class Analyzer:
         stages: names of the stages wanted; what they build on comes by itself. ``None``: all that work.
         device: ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``.
         calibration: folder of recalibrated model cards to read by; ``None``: the shipped ones.
+        heatmaps: how heatmaps are made, for stages that know more than one way; ``None``: their own.
 
     Attributes:
         unavailable: a sentence for each installed stage that does not run.
@@ -53,16 +54,25 @@ class Analyzer:
     """
 
     def __init__(
-        self, stages: Sequence[str] | None = None, device: str = "auto", *, calibration: Path | None = None
+        self,
+        stages: Sequence[str] | None = None,
+        device: str = "auto",
+        *,
+        calibration: Path | None = None,
+        heatmaps: str | None = None,
     ) -> None:
         self.device = resolve_device(device)
         self._calibrations = {} if calibration is None else read_site_calibrations(calibration)
         self.unavailable: list[str] = []
         self.faults: list[str] = []
         self.stages = tuple(self._build(stages))
+        self._heatmaps = heatmaps
         for stage in self.stages:
             self._set_up(stage)
         variants = {name: each.sha256 for name, each in self._calibrations.items()}
+        for stage in self.stages:
+            if heatmaps is not None and isinstance(stage, Explained):
+                variants[stage.name] = f"{variants.get(stage.name, '')} {heatmaps}"
         self.stage_keys = stage_keys(self.stages, variants)
         self._cpu_stages: dict[str, Stage] = {}
 
@@ -122,23 +132,25 @@ class Analyzer:
         self,
         study: Study,
         *,
-        override_gate: bool = False,
+        override_gate: bool | Collection[str] = False,
         on_progress: OnProgress | None = None,
         memory: StageMemory | None = None,
     ) -> Reading:
         """Read one study.
 
-        A film the gate refuses is not read further, unless ``override_gate``. Results that ``memory`` knows
-        are taken from there; the reading is the same either way.
+        A film the gate refuses is not read further, unless ``override_gate`` is true, or names each check
+        that it fails; the report says which were overridden. Results that ``memory`` knows are taken from
+        there; the reading is the same either way.
 
         Raises:
+            InputError: a name is none of the gate's checks.
             StageError: a stage failed; the message names it.
         """
         memory = memory or Forgetful()
-        draft = Draft(study, overridden=override_gate, unavailable=tuple(self.unavailable))
+        draft = Draft(study, override_gate, unavailable=tuple(self.unavailable))
         if study.frontal is None:
             draft.artifacts["gate"] = Artifact(GateResult((_NO_FRONTAL,)))
-        waiting = [] if study.frontal is None and not override_gate else list(self.stages)
+        waiting = list(self.stages) if study.frontal is not None or draft.may_be_read else []
         while waiting:
             name = memory.choose([stage.name for stage in waiting if not _is_held_up(stage, waiting)])
             stage = next(stage for stage in waiting if stage.name == name)
@@ -147,7 +159,7 @@ class Analyzer:
             if not stage.needs <= available.keys():
                 continue
             self._advance(stage, available, draft, memory, on_progress)
-            if name == GATE and not draft.artifacts["gate"].value.accepted and not override_gate:
+            if name == GATE and not draft.may_be_read:
                 break
         self._in_running_order(draft)
         return Reading(*build(draft))
@@ -215,6 +227,8 @@ class Analyzer:
 
     def _set_up(self, stage: Stage) -> None:
         """Make a stage that was just built read as this analyzer was told to."""
+        if self._heatmaps is not None and isinstance(stage, Explained):
+            stage.explain_by(self._heatmaps)
         if stage.name in self._calibrations:
             put_in_force(stage, self._calibrations[stage.name])
 
@@ -275,8 +289,9 @@ def analyze(
     lateral: str | Path | None = None,
     stages: Sequence[str] | None = None,
     device: str = "auto",
-    override_gate: bool = False,
+    override_gate: bool | Collection[str] = False,
     calibration: Path | None = None,
+    heatmaps: str | None = None,
 ) -> Reading:
     """Read one study, given as a ``Study`` or as the path of its frontal film or folder.
 
@@ -293,4 +308,5 @@ def analyze(
     elif lateral is not None:
         files = StudyFiles(study.id, None, Path(lateral), lateral_source=str(lateral), paired_by_hand=True)
         study = replace(study, lateral=files.load().lateral)
-    return Analyzer(stages, device, calibration=calibration).run(study, override_gate=override_gate)
+    analyzer = Analyzer(stages, device, calibration=calibration, heatmaps=heatmaps)
+    return analyzer.run(study, override_gate=override_gate)

@@ -441,3 +441,20 @@ def test_a_label_is_not_both_uncertain_and_known() -> None:
         Record("a", "p", Path("a.png"), labels=(1.0,) * 13, uncertain=flags)
     with pytest.raises(DatasetError, match="has 2 uncertainty flags"):
         Record("a", "p", Path("a.png"), uncertain=(True, False))
+
+
+def test_the_documents_tables_name_every_synonym_and_every_set() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "datasets.md").read_text()
+    lines = {line.split("|")[1].strip(" `"): line for line in text.splitlines() if line.startswith("| `")}
+    assert [kind.name for kind in KINDS if kind.name not in lines or kind.licence not in text] == []
+    names = {
+        name
+        for vocabulary in (padchest.VOCABULARY, openi.VOCABULARY)
+        for table in (vocabulary.synonyms, vocabulary.doubtful)
+        for code in table
+        for name in table[code]
+    }
+    cells = {cell.strip() for line in text.splitlines() if line.startswith("|") for cell in line.split("|")}
+    written = {name for cell in cells for name in cell.split(", ")} | cells
+    missing = [name for name in names if name not in written and not any(name in cell for cell in cells)]
+    assert missing == []

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from suite.analysis import Analyzer
-from suite.errors import StageError, StorageError, SuiteError
+from suite.errors import InputError, StageError, StorageError, SuiteError
 from suite.findings import CODES, FINDINGS
 from suite.intake import read_study
 from suite.reading import Reading
@@ -328,7 +328,7 @@ def test_a_lateral_has_heights_but_no_sides_and_no_lungs() -> None:
     film = chest(300, 300)
     hot = fake_stages.heatmap("lateral", film, (2, 3))
     (region,) = regions_of(hot, LungZones.of(None, film.shape), fake_stages.lungs_of((10, 10)))
-    assert region == {"view": "lateral", "box": region["box"], "zone": "upper", "inside_lung": None}
+    assert (region["view"], region["zone"], region["inside_lung"]) == ("lateral", "upper", None)
 
 
 def test_sides_without_a_mask_are_the_films_halves() -> None:
@@ -570,3 +570,26 @@ def test_a_single_hot_cell_is_a_region_however_fine_the_map(cells: int) -> None:
     assert x0 <= (cells // 3 + 0.5) * 300 / cells <= x1
     assert y0 <= (cells // 2 + 0.5) * 300 / cells <= y1
     assert max(x1 - x0, y1 - y0) <= 300 / cells + 6
+
+
+def test_one_check_is_overridden_by_its_name_and_the_report_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = [fake_stages.gate("It is mirrored."), *fake_stages.whole_house()[1:]]
+    fake_stages.install(monkeypatch, stages)
+    gate = Analyzer(device="cpu").run(study(), override_gate=["check_0"]).report["gate"]
+    assert (gate["accepted"], gate["overridden"], gate["reasons"]) == (False, True, ["It is mirrored."])
+    assert gate["checks"]["check_0"]["overridden"] is True
+    assert "overridden" not in gate["checks"]["chest"]
+
+
+def test_a_film_that_fails_another_check_stays_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = [fake_stages.gate("It is mirrored.", "It is a hand."), *fake_stages.whole_house()[1:]]
+    fake_stages.install(monkeypatch, stages)
+    report = Analyzer(device="cpu").run(study(), override_gate=["check_0"]).report
+    validate(report)
+    assert report["gate"]["overridden"] is False
+    assert report["gate"]["checks"]["check_0"]["overridden"] is True
+    assert report["findings"] is None
+    with pytest.raises(
+        InputError, match="check 'hand' is none of the gate's; override one of chest, check_0"
+    ):
+        Analyzer(device="cpu").run(study(), override_gate=["hand"])

@@ -79,3 +79,16 @@ def diagnosis(folder: Path, *, lateral: bool = False) -> ModelCard:
     }
     views = {"frontal": {"trained": True}, "lateral": {"trained": lateral}}
     return release(folder, "diagnosis", DualBranchDenseNet(3), heads=heads, views=views)
+
+
+def card(name: str, folder: Path) -> ModelCard:
+    """The card alone of ``triage`` or ``diagnosis``, over a network of one parameter: quick to make."""
+    heads = {
+        code: {
+            "trained": code not in NOT_TRAINED,
+            "calibration": None if code in (*NOT_TRAINED, *NOT_CALIBRATED) else CALIBRATION.as_json(),
+        }
+        for code in CODES
+    }
+    content = {"calibration": CALIBRATION.as_json()} if name == "triage" else {"heads": heads}
+    return release(folder, name, nn.Linear(1, 1), **content)

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from classifiers.calibration import Calibration, state_of
 from classifiers.cam import heatmap_from
 from classifiers.diagnosis.channels import NAMES, frontal_channels
 from classifiers.diagnosis.network import DiagnosisOutput, DualBranchDenseNet
+from classifiers.saliency import CLOSED_FORM, check_method, saliency_maps
 from suite.findings import CODES
 from suite.framing import Framed, frame
 from suite.grid import Grid
@@ -39,9 +41,18 @@ class DiagnosisStage:
         self._size = int(card.content["input"]["size"])
         self._planes: Sequence[str] = card.content.get("planes", NAMES)
         self._heads: Mapping[str, dict[str, Any]] = card.content["heads"]
+        self._method = CLOSED_FORM
         self._reads_lateral = bool(card.content["views"]["lateral"]["trained"])
         network = rebuild(DualBranchDenseNet, card)
         self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def explain_by(self, method: str) -> None:
+        """Make heatmaps by ``method``: ``cam``, or one of ``classifiers.saliency.METHODS``.
+
+        Raises:
+            InputError: it is not known, or its library is not installed.
+        """
+        self._method = check_method(method)
 
     def recalibrate(self, content: Mapping[str, Any]) -> None:
         """Use the calibrations of a recalibrated card's content; which heads are trained stays as it is."""
@@ -66,12 +77,10 @@ class DiagnosisStage:
             if "lateral" in study and self._reads_lateral
             else None
         )
-        output = self._forward(planes, side)
+        films = self._tensors(planes, side)
+        output = self._forward(*films)
         frames = {"frontal": framed} | ({"lateral": side} if side is not None else {})
-        maps = {"frontal": output.frontal_maps}
-        if output.lateral_maps is not None:
-            maps["lateral"] = output.lateral_maps
-        heatmaps = {view: heatmap_from(maps[view][0].float()).cpu().numpy() for view in frames}
+        heatmaps = self._heatmaps(output, films, frames)
         results = tuple(
             self._result(
                 code, float(output.logits[0, index]), {v: m[index] for v, m in heatmaps.items()}, frames
@@ -89,14 +98,40 @@ class DiagnosisStage:
             history = (*history, "the lateral film entered the findings")
         return {"findings": Artifact(results, None, history, warnings)}
 
-    def _forward(self, planes: FloatImage, side: Framed | None) -> DiagnosisOutput:
+    def _heatmaps(
+        self,
+        output: DiagnosisOutput,
+        films: tuple[Tensor, Tensor | None],
+        frames: Mapping[str, Framed],
+    ) -> dict[str, FloatImage]:
+        """Maps (13, h, w) by view; those of heads that were not trained are of no meaning."""
+        maps = {"frontal": output.frontal_maps}
+        if output.lateral_maps is not None:
+            maps["lateral"] = output.lateral_maps
+        closed = {view: heatmap_from(maps[view][0].float()).cpu().numpy() for view in frames}
+        if self._method == CLOSED_FORM:
+            return closed
+        trained = [index for index, code in enumerate(CODES) if self._heads[code]["trained"]]
+        cells = closed["frontal"].shape[-2:]
+        asked = saliency_maps(self._network, self._method, trained, cells, *films)
+        for view, by_head in asked.items():
+            for index, values in by_head.items():
+                closed[view][index] = values
+        return closed
+
+    def _tensors(self, planes: FloatImage, side: Framed | None) -> tuple[Tensor, Tensor | None]:
         device = torch.device(self.device)
         frontal = torch.from_numpy(planes)[None].to(device, memory_format=torch.channels_last)
+        if side is None:
+            return frontal, None
+        lateral = torch.from_numpy(side.pixels)[None, None]
+        return frontal, lateral.to(device, memory_format=torch.channels_last)
+
+    def _forward(self, frontal: Tensor, lateral: Tensor | None) -> DiagnosisOutput:
         with torch.inference_mode():
-            if side is None:
+            if lateral is None:
                 return self._network(frontal)
-            lateral = torch.from_numpy(side.pixels)[None, None].to(device, memory_format=torch.channels_last)
-            return self._network(frontal, lateral, torch.ones(1, dtype=torch.bool, device=device))
+            return self._network(frontal, lateral, torch.ones(1, dtype=torch.bool, device=frontal.device))
 
     def _result(
         self,
@@ -109,7 +144,8 @@ class DiagnosisStage:
         if not head["trained"]:
             return FindingResult(code, "not_trained")
         heatmaps = {
-            view: Heatmap(view, values, _map_grid(frames[view], values)) for view, values in maps.items()
+            view: Heatmap(view, values, _map_grid(frames[view], values), self._method)
+            for view, values in maps.items()
         }
         if head["calibration"] is None:
             return FindingResult(code, "uncertain", score, heatmaps=heatmaps)

@@ -32,6 +32,7 @@ from suite.cli.options import DEVICE, FOLDER
     type=click.Choice(["auto", "platt", "temperature", "isotonic"]),
     default="auto",
     show_default=True,
+    help="How probabilities are fitted; auto: Platt's, or isotonic where many films say it is better.",
 )
 @click.option(
     "--part",
@@ -41,7 +42,9 @@ from suite.cli.options import DEVICE, FOLDER
     help="Of each set; auto: all, but only the test part of a set that the weights learned from.",
 )
 @click.option("--limit", type=click.IntRange(0), default=0, help="At most so many films; 0: all.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of folds, resampling and --limit."
+)
 @click.option("--device", type=DEVICE, default="auto", show_default=True)
 @click.option("--override-gate", is_flag=True, help="Also use films that the gate refuses.")
 @click.option("--apply", "in_force", is_flag=True, help="Put the new cards in force, in the data folder.")

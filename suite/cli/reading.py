@@ -17,7 +17,19 @@ from suite.cli.options import DEVICE, FOLDER
 @click.option("--device", type=DEVICE, default="auto", show_default=True)
 @click.option("--override-gate", is_flag=True, help="Read films that the gate refuses.")
 @click.option(
+    "--override-check",
+    "checks",
+    multiple=True,
+    metavar="NAME",
+    help="Read films that fail this check of the gate, as its report names it; may be repeated.",
+)
+@click.option(
     "--calibration", type=FOLDER, help="Read by the recalibrated cards in this folder, not those in force."
+)
+@click.option(
+    "--heatmaps",
+    metavar="METHOD",
+    help="cam (in every reading), gradcam, gradcam++, layercam, scorecam ...",
 )
 @click.option(
     "--dicom", is_flag=True, help="Also write DICOM SR, SEG, SC and GSPS for studies that came as DICOM."
@@ -32,7 +44,9 @@ def analyze(
     stages: str | None,
     device: str,
     override_gate: bool,
+    checks: tuple[str, ...],
     calibration: Path | None,
+    heatmaps: str | None,
     dicom: bool,
     as_json: bool,
 ) -> None:
@@ -55,10 +69,11 @@ def analyze(
             lateral=lateral,
             stages=wanted,
             device=device,
-            override_gate=override_gate,
+            override_gate=override_gate or checks,
             dicom=dicom,
             as_json=as_json,
             calibration=calibration,
+            heatmaps=heatmaps,
         )
     )
 

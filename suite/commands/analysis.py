@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,15 +40,17 @@ def analyze_films(
     lateral: str | None,
     stages: Sequence[str] | None,
     device: str,
-    override_gate: bool,
+    override_gate: bool | Collection[str],
     dicom: bool,
     as_json: bool,
     calibration: Path | None = None,
+    heatmaps: str | None = None,
 ) -> int:
     """Read all studies among ``inputs``; a bad file is reported and does not stop the rest.
 
     Args:
         calibration: folder of recalibrated cards; ``None``: the one that the settings put in force.
+        heatmaps: the method; ``None``: the one of every reading.
 
     Returns:
         Exit status: 0, 2 when an input was refused, 1 when the suite failed.
@@ -61,7 +63,8 @@ def analyze_films(
         from suite.analysis import Analyzer
         from suite.settings import load_settings
 
-        analyzer = Analyzer(stages, device, calibration=calibration or load_settings().calibration)
+        chosen = calibration or load_settings().calibration
+        analyzer = Analyzer(stages, device, calibration=chosen, heatmaps=heatmaps)
         for name in analyzer.faults:
             error_line(f"left out: {name}")
         _analyze_all(analyzer, found.studies, out, outcome, override_gate=override_gate, dicom=dicom)
@@ -78,7 +81,7 @@ def _analyze_all(
     out: Path,
     outcome: Outcome,
     *,
-    override_gate: bool,
+    override_gate: bool | Collection[str],
     dicom: bool,
 ) -> None:
     listed = list(studies)
@@ -98,7 +101,12 @@ def _analyze_all(
 
 
 def _analyze_one(
-    analyzer: Analyzer, files: StudyFiles, out: Path, outcome: Outcome, override_gate: bool, advance: Any
+    analyzer: Analyzer,
+    files: StudyFiles,
+    out: Path,
+    outcome: Outcome,
+    override_gate: bool | Collection[str],
+    advance: Any,
 ) -> Reading | None:
     """The reading, written; ``None`` when none of the films could be read, which was told to the user."""
     study, refused = files.load_or_refuse()

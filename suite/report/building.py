@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from suite.errors import StageError
+from suite.errors import InputError, StageError
 from suite.findings import CODES, FINDINGS, Finding
-from suite.report.regions import LungZones, regions_of
+from suite.report.plausibility import Terrain
+from suite.report.regions import LEVEL, LungZones, regions_of, shows_something
 from suite.report.schema import SCHEMA
-from suite.stages.artifacts import FindingResult, GateResult, Measured, TriageResult, is_mask
+from suite.stages.artifacts import Check, FindingResult, GateResult, Measured, TriageResult, is_mask
 from suite.stages.contract import Artifact, StageRun
 from suite.study import FULL_16_BIT, Mask, Radiograph, Study
 from suite.version import __version__
@@ -28,19 +29,50 @@ Picture = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 @dataclass(slots=True)
 class Draft:
-    """What a reading has come to so far."""
+    """What a reading has come to so far.
+
+    Attributes:
+        override: whether a refusal of the gate is overridden: as a whole, or the checks that are named.
+    """
 
     study: Study
+    override: bool | Collection[str] = False
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     runs: list[StageRun] = field(default_factory=list)
-    overridden: bool = False
     unavailable: Sequence[str] = ()
+
+    @property
+    def overridden(self) -> frozenset[str]:
+        """Names of the checks that the film fails and that are overridden.
+
+        Raises:
+            InputError: a name is none of the gate's checks.
+        """
+        gate = self.artifacts.get("gate")
+        checks: tuple[Check, ...] = () if gate is None else gate.value.checks
+        failed = frozenset(check.name for check in checks if not check.passed)
+        if isinstance(self.override, bool):
+            return failed if self.override else frozenset()
+        unknown = sorted(set(self.override) - {check.name for check in checks})
+        if gate is not None and unknown:
+            known = ", ".join(check.name for check in checks)
+            raise InputError(f"check {unknown[0]!r} is none of the gate's; override one of {known}.")
+        return failed & frozenset(self.override)
+
+    @property
+    def may_be_read(self) -> bool:
+        """Whether the gate accepts the film, or every check that it fails is overridden."""
+        gate = self.artifacts.get("gate")
+        return (
+            gate is None or {check.name for check in gate.value.checks if not check.passed} <= self.overridden
+        )
 
 
 def build(draft: Draft) -> tuple[dict[str, Any], dict[str, Picture]]:
     """The report and the pictures it names; picture ``NAME`` is written to ``NAME.png``."""
     pictures: dict[str, Picture] = {name: _film(film) for name, film in _film_names(draft.study)}
-    accepted = draft.overridden or _gate_accepts(draft)
+    accepted = draft.may_be_read
+    findings = _findings(draft, pictures) if accepted else None
     images = _images(draft, pictures) if accepted else None
     report = {
         "schema": SCHEMA,
@@ -51,10 +83,10 @@ def build(draft: Draft) -> tuple[dict[str, Any], dict[str, Picture]]:
         },
         "gate": _gate(draft),
         "triage": _triage(draft),
-        "findings": _findings(draft, pictures) if accepted else None,
+        "findings": findings,
         "measurements": _measurements(draft) if accepted else None,
         "images": images,
-        "warnings": _warnings(draft),
+        "warnings": _warnings(draft, findings),
         "provenance": _provenance(draft),
     }
     return report, pictures
@@ -80,11 +112,6 @@ def _view(film: Radiograph) -> dict[str, Any]:
     }
 
 
-def _gate_accepts(draft: Draft) -> bool:
-    gate = draft.artifacts.get("gate")
-    return gate is None or bool(gate.value.accepted)
-
-
 def _gate(draft: Draft) -> dict[str, Any] | None:
     artifact = draft.artifacts.get("gate")
     if artifact is None:
@@ -92,10 +119,15 @@ def _gate(draft: Draft) -> dict[str, Any] | None:
     gate: GateResult = artifact.value
     return {
         "accepted": gate.accepted,
-        "overridden": draft.overridden and not gate.accepted,
+        "overridden": not gate.accepted and draft.may_be_read,
         "reasons": list(gate.reasons),
         "checks": {
-            check.name: {"passed": bool(check.passed), "value": _plain(check.value), "message": check.message}
+            check.name: {
+                "passed": bool(check.passed),
+                "value": _plain(check.value),
+                "message": check.message,
+                **({"overridden": True} if check.name in draft.overridden else {}),
+            }
             for check in gate.checks
         },
     }
@@ -129,8 +161,8 @@ def _findings(draft: Draft, pictures: dict[str, Picture]) -> list[dict[str, Any]
         return None
     lungs = draft.artifacts.get("lung_mask")
     mask: Mask | None = None if lungs is None else lungs.value
-    zones = {
-        name: LungZones.of(mask if name == "frontal" else None, film.shape)
+    grounds = {
+        name: _Ground.of(film, mask if name == "frontal" else None)
         for name, film in draft.study.views.items()
     }
     results: Sequence[FindingResult] = artifact.value
@@ -140,26 +172,41 @@ def _findings(draft: Draft, pictures: dict[str, Picture]) -> list[dict[str, Any]
             "mend the stage that makes them."
         )
     return [
-        _finding(finding, result, zones, mask, pictures)
+        _finding(finding, result, grounds, pictures)
         for finding, result in zip(FINDINGS, results, strict=True)
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What a film's heatmaps are described by."""
+
+    zones: LungZones
+    lungs: Mask | None
+    terrain: Terrain
+
+    @classmethod
+    def of(cls, film: Radiograph, lungs: Mask | None) -> _Ground:
+        return cls(LungZones.of(lungs, film.shape), lungs, Terrain.of(film.pixels, lungs))
+
+
 def _finding(
-    finding: Finding,
-    result: FindingResult,
-    zones: Mapping[str, LungZones],
-    mask: Mask | None,
-    pictures: dict[str, Picture],
+    finding: Finding, result: FindingResult, grounds: Mapping[str, _Ground], pictures: dict[str, Picture]
 ) -> dict[str, Any]:
     paths = {}
     regions: list[dict[str, Any]] = []
-    for view, heatmap in result.heatmaps.items():
+    flags: list[dict[str, Any]] = []
+    heatmaps = {view: heatmap for view, heatmap in result.heatmaps.items() if shows_something(heatmap)}
+    for view, heatmap in heatmaps.items():
         name = f"heatmap_{finding.code}_{view}"
         paths[view] = f"{name}.png"
-        on_film = heatmap.grid.invert(np.rint(np.clip(heatmap.values, 0, 1) * 255).astype(np.uint8))
-        pictures[name] = np.asarray(on_film)
-        regions += regions_of(heatmap, zones[view], mask)
+        on_film = np.asarray(
+            heatmap.grid.invert(np.rint(np.clip(heatmap.values, 0, 1) * 255).astype(np.uint8))
+        )
+        pictures[name] = on_film
+        ground = grounds[view]
+        regions += regions_of(heatmap, ground.zones, ground.lungs)
+        flags += ground.terrain.flags(finding.code, view, on_film, LEVEL)
     return {
         "code": finding.code,
         "name": finding.name,
@@ -170,6 +217,8 @@ def _finding(
         "state": result.state,
         "regions": regions,
         "heatmap": paths or None,
+        "heatmap_method": next((heatmap.method for heatmap in heatmaps.values()), None),
+        "heatmap_flags": flags,
     }
 
 
@@ -240,9 +289,14 @@ def _lung_measurements(draft: Draft, film: Radiograph, mask: Mask) -> dict[str, 
     return measured
 
 
-def _warnings(draft: Draft) -> list[str]:
+def _warnings(draft: Draft, findings: Sequence[Mapping[str, Any]] | None) -> list[str]:
     lines = [f"{view}: {line}" for view, film in draft.study.views.items() for line in film.warnings]
     lines += [line for artifact in draft.artifacts.values() for line in artifact.warnings]
+    for finding in findings or ():
+        if finding["state"] == "suggested":
+            lines += [
+                f"{each['view']}: {finding['name']}: {each['message']}" for each in finding["heatmap_flags"]
+            ]
     return list(dict.fromkeys(lines))
 
 

@@ -54,6 +54,11 @@ class LungZones:
         return f"{'right' if x < self.middle else 'left'} {height}"
 
 
+def shows_something(heatmap: Heatmap) -> bool:
+    """Whether a map has any evidence to show; one of nothing, or of numbers that are not finite, has none."""
+    return bool(np.isfinite(heatmap.values).all() and heatmap.values.max(initial=0.0) > 0.0)
+
+
 def regions_of(heatmap: Heatmap, zones: LungZones, lungs: Mask | None) -> list[dict[str, Any]]:
     """Up to three regions of a map, the strongest first, as the report lists them."""
     lateral = heatmap.view == "lateral"
@@ -78,14 +83,26 @@ def regions_of(heatmap: Heatmap, zones: LungZones, lungs: Mask | None) -> list[d
         mass = float(values[piece].sum())
         x0, y0, width, height = (int(value) for value in statistics[index, :4])
         box = [*_to_source(heatmap, x0, y0), *_to_source(heatmap, x0 + width, y0 + height)]
+        contour = _contour(heatmap, piece)
         centre = _to_source(heatmap, *(centres[index] + 0.5))
         share = None if inside is None else round(float(values[piece & inside].sum()) / mass, 4)
-        found.append((mass, _region(heatmap, box, zones.words(*centre, lateral=lateral), share)))
+        found.append((mass, _region(heatmap, box, contour, zones.words(*centre, lateral=lateral), share)))
     found.sort(key=lambda pair: -pair[0])
     return [region for _, region in found[:MOST_REGIONS]]
 
 
-def _region(heatmap: Heatmap, box: list[float], zone: str, share: float | None) -> dict[str, Any]:
+def _contour(heatmap: Heatmap, piece: npt.NDArray[np.bool_]) -> list[list[int]]:
+    """The outline of a region as a closed polygon of points (x, y) in source pixels, inside the film."""
+    rows, columns = heatmap.grid.source_shape
+    outlines, _ = cv2.findContours(piece.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    longest = cv2.approxPolyDP(max(outlines, key=len), 0.7, closed=True)[:, 0]
+    points = [_to_source(heatmap, x + 0.5, y + 0.5) for x, y in longest.tolist()]
+    return [[int(np.clip(round(x), 0, columns)), int(np.clip(round(y), 0, rows))] for x, y in points]
+
+
+def _region(
+    heatmap: Heatmap, box: list[float], contour: list[list[int]], zone: str, share: float | None
+) -> dict[str, Any]:
     rows, columns = heatmap.grid.source_shape
     clipped = [
         int(np.clip(math.floor(box[0]), 0, columns - 1)),
@@ -93,7 +110,14 @@ def _region(heatmap: Heatmap, box: list[float], zone: str, share: float | None) 
         int(np.clip(math.ceil(box[2]), 1, columns)),
         int(np.clip(math.ceil(box[3]), 1, rows)),
     ]
-    return {"view": heatmap.view, "box": clipped, "zone": zone, "inside_lung": share}
+    return {
+        "view": heatmap.view,
+        "box": clipped,
+        "zone": zone,
+        "inside_lung": share,
+        "level": LEVEL,
+        "contour": contour,
+    }
 
 
 def _to_source(heatmap: Heatmap, x: float, y: float) -> tuple[float, float]:

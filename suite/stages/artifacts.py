@@ -69,11 +69,15 @@ class TriageResult:
 
 @dataclass(frozen=True, slots=True)
 class Heatmap:
-    """Where a finding's score comes from: (h, w) in [0, 1] on a coarse grid of the film ``view``."""
+    """Where a finding's score comes from: (h, w) in [0, 1] on a coarse grid of the film ``view``.
+
+    ``method`` is ``cam`` for the closed form of one forward pass, or the name of what was asked for.
+    """
 
     view: str
     values: FloatImage
     grid: Grid
+    method: str = "cam"
 
 
 @dataclass(frozen=True, slots=True)

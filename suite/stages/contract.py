@@ -56,6 +56,18 @@ class Stage(Protocol):
     def run(self, studies: Sequence[Inputs]) -> list[Outputs]: ...
 
 
+@runtime_checkable
+class Explained(Protocol):
+    """A stage whose heatmaps can be made in more than one way."""
+
+    def explain_by(self, method: str) -> None:
+        """Make them by ``method`` from now on.
+
+        Raises:
+            InputError: the method is not known, or cannot be used here.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class StageRun:
     """Provenance of one stage's work on one study.
