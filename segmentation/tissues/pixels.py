@@ -89,7 +89,7 @@ class PixelCounts:
         return total
 
 
-def confusion_of(truth: Mask, called: Mask) -> Counts:
+def confusion_of(truth: Mask | Counts, called: Mask | Counts) -> Counts:
     """Pixels by true class (rows) and called class (columns), (3, 3), of two maps (H, W)."""
     classes = len(CLASSES)
     places = truth.ravel().astype(np.int64) * classes + called.ravel()
