@@ -29,6 +29,9 @@ from suite.training.films import load_film
 from suite.training.gallery import GalleryFilm, Overlay
 from suite.training.intervals import mean_figure
 
+SCORES = ("dice", "right", "left")
+"""Dice of both lungs as one mask, and of each: what every set of outlines has."""
+
 POOR_DICE = 0.8
 """Below this an outline is of no use; the share of such films says more than a mean."""
 
@@ -55,6 +58,8 @@ def validated(model: nn.Module, bank: Bank) -> Evaluation:
 
     The two kinds are told apart by what is known of them.
     """
+    if not len(bank):
+        return Evaluation({"dice": Figure(math.nan)})
     scores, kinds = [], []
     for batch, logits in answers(model, bank):
         scores.append(plane_dice(logits > 0, batch["mask"] > 0.5).cpu())
@@ -93,19 +98,20 @@ def measured_on(
             for record, each in zip(records, rows, strict=True)
         ]
         every += rows
-    scores = ("dice", "right", "left")
     return Evaluation(
         figures,
         every,
         NOTES,
-        spread=scores,
+        spread=SCORES,
         gallery=gallery,
-        by_dataset=figures_by_dataset(every, scores, rng),
+        by_dataset=figures_by_dataset(every, SCORES, rng),
     )
 
 
 def _figures(rows: Rows, prefix: str, rng: np.random.Generator) -> dict[str, Figure]:
     """Means over the films that have each figure; a figure no film has is left out."""
+    if not rows:
+        return {f"{prefix}{key}": Figure(math.nan) for key in SCORES}
     owners = [str(row["patient"]) for row in rows]
     columns = dict.fromkeys(key for row in rows for key in row if key not in ("dataset", "film", "patient"))
     values = {key: np.array([float(row.get(key, math.nan)) for row in rows]) for key in columns}

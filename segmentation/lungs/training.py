@@ -111,7 +111,7 @@ class LungsTask(Task):
 
     def training_set(self) -> Dataset[Batch]:
         records = self._learned("train")
-        self._banks["train"] = lung_bank(records, self.recipe.size)
+        self._bank("train")
         computed = (
             {id(record) for record in self._part_of("phantom", "train")} if self._has_computed else set()
         )
@@ -121,6 +121,12 @@ class LungsTask(Task):
         share = self.recipe.computed_share
         self._dealt = Dealt(groups, (1 - share, share), self.recipe.films_per_epoch, self.recipe.seed)
         return self._dealt
+
+    def _bank(self, name: SplitName) -> Bank:
+        """The films of a part that are learned from, decoded once."""
+        if name not in self._banks:
+            self._banks[name] = lung_bank(self._learned(name), self.recipe.size)
+        return self._banks[name]
 
     @property
     def _has_computed(self) -> bool:
@@ -148,7 +154,7 @@ class LungsTask(Task):
     def training_step(
         self, fabric: Fabric, wrapped: Mapping[str, Any], optimizers: Mapping[str, Any], batch: Batch
     ) -> dict[str, float]:
-        shown = self._banks["train"].to(fabric.device).gather(batch["index"])
+        shown = self._bank("train").to(fabric.device).gather(batch["index"])
         grid = placed(shown["film"])
         film = published(warp(shown["film"], grid)).contiguous(memory_format=torch.channels_last)
         planes = warp(shown["mask"], grid, nearest=True)
@@ -161,9 +167,7 @@ class LungsTask(Task):
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
         """Validation: Dice on the network's own grid. Test: every set at its films' own resolution."""
         if split != "test":
-            if split not in self._banks:
-                self._banks[split] = lung_bank(self._learned(split), self.recipe.size)
-            return validated(model, self._banks[split])
+            return validated(model, self._bank(split))
         return measured_on(model, self.recipe.size, self._test_films(), self.recipe.seed)
 
     def _test_films(self) -> dict[str, tuple[Record, ...]]:
