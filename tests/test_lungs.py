@@ -197,6 +197,7 @@ def test_what_a_film_hides_is_counted_by_hand(tmp_path: Path) -> None:
     assert values["phantom_left"] == 1.0
     # the effusion lies on 5 visible rows, none of which was found
     assert values["phantom_found_pleural_effusion"] == 0.0
+    assert values["phantom_whole_pleural_effusion"] == 1.0  # its ten rows are in the whole outline
     assert "phantom_found_consolidation" not in values
     assert values["phantom_found_hidden"] == pytest.approx(300 / 400)
     assert values["phantom_whole"] == pytest.approx(2 * 1100 / 2300)

@@ -46,8 +46,9 @@ NOTES = (
     "the detector; intervals by bootstrap over patients.",
     "covid_lungs: sides are parted at the midline between the lungs; its left outlines include the lung "
     "behind the heart, so that right lungs are compared; left_whole is the left one with its hidden part.",
-    "found_*: share of the lung under a finding that the visible outline has; found_hidden: share of the "
-    "lung behind heart and diaphragm that the whole outline has. Both on computed films.",
+    "found_*: share of the visible field under a finding that the visible outline has, whole_*: of the whole "
+    "lung under it that the whole outline has; found_hidden: share of the lung behind heart and diaphragm "
+    "that the whole outline has. All on computed films.",
 )
 
 Rows = Sequence[Mapping[str, Any]]
@@ -154,14 +155,17 @@ def _sided_row(model: nn.Module, size: int, record: Record) -> dict[str, Any]:
 def _hidden(record: Record, truth: Mask, visible: Mask, whole: Mask | None) -> dict[str, float]:
     """How much of what a film hides is found, on a computed film that knows it."""
     field, lung = truth[..., :2].max(axis=-1) > 0, truth[..., 2:].max(axis=-1) > 0
+    every = None if whole is None else at_shape(whole, (truth.shape[0], truth.shape[1])) > 0
     found = {}
     for code in OPAQUE:
         if record.labels[CODES.index(code)] == 1.0:
-            found[f"found_{code}"] = _share(visible > 0, field & (finding_mask(record, code) > 0))
-    if whole is not None:
-        row = at_shape(whole, (truth.shape[0], truth.shape[1]))
-        found["whole"] = dice((row > 0).astype(np.uint8), lung.astype(np.uint8))
-        found["found_hidden"] = _share(row > 0, lung & ~field)
+            under = finding_mask(record, code) > 0
+            found[f"found_{code}"] = _share(visible > 0, field & under)
+            if every is not None:
+                found[f"whole_{code}"] = _share(every, lung & under)
+    if every is not None:
+        found["whole"] = dice(every.astype(np.uint8), lung.astype(np.uint8))
+        found["found_hidden"] = _share(every, lung & ~field)
     return found
 
 
