@@ -279,7 +279,7 @@ def test_no_gpu_is_bad_input(
         (("lungs", "--data", "{jsrt}"), "is not of the form NAME=DIR"),
         (("lungs", "--data", "jsrt={jsrt}/none"), "no such folder"),
         (("lungs", "--data", "jsrt={jsrt}", "--data", "jsrt=x"), "--data jsrt is given twice"),
-        (("lungs", "--data", "nih={jsrt}"), "recipe lungs cannot learn from 'nih'"),
+        (("lungs", "--data", "siim={jsrt}"), "recipe lungs cannot learn from 'siim'"),
         (("lungs",), "recipe lungs needs data"),
     ],
 )

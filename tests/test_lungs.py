@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from segmentation.lungs.agreement import agreement_loss, ramp, told
 from segmentation.lungs.appearance import COMPLETE, placed, published
 from segmentation.lungs.evaluation import measured_on
 from segmentation.lungs.loss import lung_loss
@@ -23,7 +24,7 @@ from suite.errors import RecipeError
 from suite.findings import CODES
 from suite.phantom.cohort import CohortSettings, write_cohort
 from suite.training import command
-from suite.training.batch_augment import warp
+from suite.training.batch_augment import Geometry, warp
 from tests import made_datasets, made_lung_sets, untrained_weights
 from tests.made_films import artifact, chest, write_16_bit, write_png
 
@@ -144,6 +145,44 @@ def test_lungs_are_never_exchanged() -> None:
     assert bool((right < left).all())
 
 
+# films without outlines
+
+
+def test_only_what_was_surely_said_of_a_plain_film_is_learned_from() -> None:
+    still = Geometry(degrees=0, shift=0, scale=(1.0, 1.0))
+    said = torch.full((1, 1, 4, 4), 0.5)
+    said[..., 0], said[..., 3] = 0.99, 0.01
+    logits = torch.zeros(1, 1, 4, 4, requires_grad=True)
+    loss = agreement_loss(logits, said, still.grid(said))
+    assert float(loss.detach()) == pytest.approx(np.log(2))
+    loss.backward()
+    assert logits.grad is not None
+    slope = logits.grad[0, 0, 0]
+    assert slope[0] < 0 < slope[3]
+    assert slope[1] == slope[2] == 0
+
+
+def test_what_lies_outside_a_film_is_not_learned_from() -> None:
+    away = Geometry(degrees=0, shift=0, scale=(0.5, 0.5))  # the film fills the middle quarter
+    said = torch.full((1, 1, 8, 8), 0.99)
+    logits = torch.full((1, 1, 8, 8), -9.0)
+    logits[..., 2:6, 2:6] = 9.0
+    assert float(agreement_loss(logits, said, away.grid(said))) < 1e-3
+
+
+def test_agreement_counts_when_the_network_knows_lungs() -> None:
+    assert [ramp(progress) for progress in (0.0, 0.2, 0.3, 0.4, 1.0)] == pytest.approx([0, 0, 0.5, 1, 1])
+
+
+def test_a_network_goes_on_learning_after_it_was_asked() -> None:
+    network = nn.Sequential(nn.BatchNorm2d(1)).train()
+    before = network[0].running_mean.clone()  # type: ignore[union-attr, operator]
+    probability = told(network, torch.rand(2, 1, 4, 4) + 3)
+    assert network.training
+    assert not probability.requires_grad
+    assert torch.equal(network[0].running_mean, before)  # type: ignore[arg-type]
+
+
 # the stage
 
 
@@ -235,7 +274,8 @@ def test_films_without_sides_are_parted_between_their_lungs(tmp_path: Path) -> N
 
 def test_real_and_computed_films_are_learned_from_together(jsrt: Path, cohort: Path, tmp_path: Path) -> None:
     covid = made_datasets.covid_lungs(tmp_path / "covid")
-    sources = {"covid-lungs": covid, "phantom": cohort, "jsrt": jsrt}
+    nih = made_datasets.nih(tmp_path / "nih")
+    sources = {"covid-lungs": covid, "phantom": cohort, "jsrt": jsrt, "nih": nih}
     card = command.train("lungs", sources, TINY, tmp_path / "out", device="cpu").content
     assert card["architecture"] == {"planes": 4, "width": 0.0625}
     assert card["learned_from"] == ["jsrt", "phantom"]
