@@ -279,7 +279,7 @@ def test_no_gpu_is_bad_input(
         (("lungs", "--data", "{jsrt}"), "is not of the form NAME=DIR"),
         (("lungs", "--data", "jsrt={jsrt}/none"), "no such folder"),
         (("lungs", "--data", "jsrt={jsrt}", "--data", "jsrt=x"), "--data jsrt is given twice"),
-        (("lungs", "--data", "nih={jsrt}"), "recipe lungs cannot learn from 'nih'"),
+        (("lungs", "--data", "siim={jsrt}"), "recipe lungs cannot learn from 'siim'"),
         (("lungs",), "recipe lungs needs data"),
     ],
 )
@@ -297,7 +297,15 @@ def test_training_that_cannot_start_is_bad_input_in_one_sentence(
 
 def test_train_and_evaluate_print_the_same_table(tmp_path: Path) -> None:
     folder = made_datasets.jsrt(tmp_path / "jsrt", count=12)
-    small = ("size=64", "width=0.0625", "epochs=1", "batch_size=2", "precision=32-true", "learn_from=jsrt")
+    small = (
+        "size=64",
+        "width=0.0625",
+        "epochs=1",
+        "films_per_epoch=8",
+        "batch_size=2",
+        "precision=32-true",
+        "learn_from=jsrt",
+    )
     settings = [word for each in small for word in ("--set", each)]
     out = tmp_path / "run"
     data = ("--data", f"jsrt={folder}")

@@ -102,7 +102,15 @@ def test_a_folder_without_figures_by_data_set_is_refused(tmp_path: Path, content
     assert "\n" not in str(caught.value)
 
 
-SMALL = ("size=64", "width=0.0625", "epochs=1", "batch_size=4", "precision=32-true")
+SMALL = (
+    "size=64",
+    "width=0.0625",
+    "epochs=1",
+    "films_per_epoch=8",
+    "learn_from=jsrt",
+    "batch_size=4",
+    "precision=32-true",
+)
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,15 @@ from tests.made_films import chest
 from tests.stage_contract import FILMS, StageContract, study_of
 from tests.untrained_weights import release
 
-SMALL = ("size=32", "width=0.0625", "epochs=1", "batch_size=2", "validate_every=1", "precision=32-true")
+SMALL = (
+    "size=32",
+    "width=0.0625",
+    "epochs=1",
+    "films_per_epoch=8",
+    "batch_size=2",
+    "validate_every=1",
+    "precision=32-true",
+)
 
 
 def untrained(folder: Path, outputs: str = "multilabel") -> ModelCard:

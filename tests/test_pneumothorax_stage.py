@@ -15,9 +15,9 @@ from segmentation.pneumothorax import stage as module
 from segmentation.pneumothorax.network import PneumothoraxGate, PneumothoraxUNet
 from segmentation.pneumothorax.sides import measured, with_sides
 from segmentation.pneumothorax.stage import PneumothoraxStage, warnings_of
-from suite.errors import WeightsError
+from suite.errors import NotShippedError, WeightsError
 from suite.stages.contract import Artifact
-from suite.stages.weights import ModelCard
+from suite.stages.weights import ModelCard, shipped_card
 from tests.stage_contract import FILMS, StageContract
 from tests.untrained_weights import release
 
@@ -85,6 +85,19 @@ class PneumothoraxContract(StageContract):
         assert numbers["pneumothorax_area_px"] == np.count_nonzero(mask)
         assert numbers["pneumothorax_right_area_px"] == np.count_nonzero(mask == 128)
         assert 0.0 <= numbers["pneumothorax_gate_score"] <= 1.0
+
+
+class TestShippedPneumothorax(PneumothoraxContract):
+    """The contract with the weights that ship, where they do."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def card(cls) -> dict[str, ModelCard]:
+        names = ("pneumothorax-gate", "pneumothorax-mask")
+        try:
+            return {name: shipped_card("segmentation", name) for name in names}
+        except NotShippedError as error:
+            pytest.skip(str(error))
 
 
 class TestGateSaysYes(PneumothoraxContract):

@@ -12,12 +12,13 @@ import pytest
 from segmentation.tissues.network import tissue_network
 from segmentation.tissues.stage import TissuesStage, measured, tissue_probabilities
 from suite.analysis import Analyzer
-from suite.errors import WeightsError
+from suite.errors import NotShippedError, WeightsError
+from suite.phantom.limbs import render_limb
 from suite.stages.artifacts import Measured
 from suite.stages.weights import ModelCard, read_card, rebuild, shipped_card
-from suite.study import Study
+from suite.study import Projection, Radiograph, Study
 from tests import fake_stages, untrained_weights
-from tests.made_films import chest
+from tests.made_films import artifact, chest
 from tests.stage_contract import FILMS, StageContract
 
 
@@ -58,6 +59,26 @@ class TestTissues(StageContract):
             assert probabilities.shape == (3, *FILMS[film].shape)
             assert framed.pixels.shape == (64, 64)
             np.testing.assert_allclose(probabilities.sum(axis=0), 1.0, atol=1e-5)
+
+
+class TestShippedTissues(TestTissues):
+    """The same with the weights that ship, where they do."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def card(cls) -> ModelCard:
+        try:
+            return shipped_card("segmentation", "tissues")
+        except NotShippedError as error:
+            pytest.skip(str(error))
+
+    @pytest.mark.parametrize("part", ["hand", "knee"])
+    def test_the_tissues_of_a_computed_limb_are_found(self, stage: TissuesStage, part: str) -> None:
+        limb = render_limb(part, seed=1007, size=256)
+        film = Radiograph(limb.image, Projection.UNKNOWN, f"{part}.png")
+        (made,) = stage.run([{"frontal": artifact(film)}])
+        found = np.searchsorted((0, 128, 255), made["tissue_mask"].value)
+        assert (found == np.minimum(limb.tissue, 2)).mean() > 0.85
 
 
 def test_areas_on_the_detector_need_the_spacing() -> None:

@@ -27,6 +27,8 @@ SMALL = (
     "size=64",
     "width=0.0625",
     "epochs=1",
+    "films_per_epoch=8",
+    "learn_from=jsrt",
     "batch_size=2",
     "validate_every=1",
     "precision=32-true",
@@ -212,18 +214,18 @@ def test_shipped_weights_are_measured_as_rounded() -> None:
             (),
             (),
             RecipeError,
-            "recipe lungs needs data; give --data NAME=DIR with jsrt, phantom, covid-lungs",
+            "recipe lungs needs data; give --data NAME=DIR with jsrt, scr, montgomery",
         ),
         (
             "lungs",
             ("nih",),
             (),
             DatasetError,
-            "recipe lungs cannot learn from 'nih'; use jsrt, phantom, covid-lungs",
+            "recipe lungs cannot learn from 'nih'; use jsrt, scr, montgomery",
         ),
         ("triage", (), (), RecipeError, "recipe triage needs data"),
         ("lungs", ("jsrt",), ("depth=3",), RecipeError, "recipe key 'depth' is unknown"),
-        ("triage", ("jsrt",), (), DatasetError, "recipe triage cannot learn from 'jsrt'; use nih"),
+        ("triage", ("jsrt",), (), DatasetError, "recipe triage cannot learn from 'jsrt'; use"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_it_starts(
@@ -257,12 +259,12 @@ def test_weights_without_a_card_are_refused(run: Path, jsrt: Path, tmp_path: Pat
 
 
 def test_limit_shortens_the_training_part_alone(jsrt: Path) -> None:
-    whole = command.prepare("lungs", {"jsrt": jsrt}, ())
-    limited = command.prepare("lungs", {"jsrt": jsrt}, ("limit=2",))
+    whole = command.prepare("lungs", {"jsrt": jsrt}, ("learn_from=jsrt",))
+    limited = command.prepare("lungs", {"jsrt": jsrt}, ("learn_from=jsrt", "limit=2"))
     assert isinstance(whole, LungsTask)
     assert isinstance(limited, LungsTask)
-    assert len(limited._part("train")) == 2 < len(whole._part("train"))
-    assert limited._part("test") == whole._part("test")
+    assert len(limited._learned("train")) == 2 < len(whole._learned("train"))
+    assert limited._learned("test") == whole._learned("test")
 
 
 def test_a_measurement_on_an_empty_part_is_unknown(tmp_path: Path) -> None:

@@ -37,10 +37,10 @@ def release(folder: Path, name: str, network: nn.Module, **content: Any) -> Mode
 def lungs(folder: Path) -> ModelCard:
     """The U-Net at a sixteenth of its channels; no film gives it an empty mask, whatever it looks like."""
     torch.manual_seed(0)
-    network = VGG16UNet(width=0.0625)
+    network = VGG16UNet(planes=4, width=0.0625)
     if network.head.bias is not None:
         nn.init.constant_(network.head.bias, 0.1)
-    return release(folder, "lungs", network, architecture={"planes": 2, "width": 0.0625})
+    return release(folder, "lungs", network, architecture={"planes": 4, "width": 0.0625})
 
 
 def tissues(folder: Path) -> ModelCard:

@@ -29,6 +29,9 @@ from suite.training.films import load_film
 from suite.training.gallery import GalleryFilm, Overlay
 from suite.training.intervals import mean_figure
 
+SCORES = ("dice", "right", "left")
+"""Dice of both lungs as one mask, and of each: what every set of outlines has."""
+
 POOR_DICE = 0.8
 """Below this an outline is of no use; the share of such films says more than a mean."""
 
@@ -43,8 +46,9 @@ NOTES = (
     "the detector; intervals by bootstrap over patients.",
     "covid_lungs: sides are parted at the midline between the lungs; its left outlines include the lung "
     "behind the heart, so that right lungs are compared; left_whole is the left one with its hidden part.",
-    "found_*: share of the lung under a finding that the visible outline has; found_hidden: share of the "
-    "lung behind heart and diaphragm that the whole outline has. Both on computed films.",
+    "found_*: share of the visible field under a finding that the visible outline has, whole_*: of the whole "
+    "lung under it that the whole outline has; found_hidden: share of the lung behind heart and diaphragm "
+    "that the whole outline has. All on computed films.",
 )
 
 Rows = Sequence[Mapping[str, Any]]
@@ -55,6 +59,8 @@ def validated(model: nn.Module, bank: Bank) -> Evaluation:
 
     The two kinds are told apart by what is known of them.
     """
+    if not len(bank):
+        return Evaluation({"dice": Figure(math.nan)})
     scores, kinds = [], []
     for batch, logits in answers(model, bank):
         scores.append(plane_dice(logits > 0, batch["mask"] > 0.5).cpu())
@@ -93,19 +99,20 @@ def measured_on(
             for record, each in zip(records, rows, strict=True)
         ]
         every += rows
-    scores = ("dice", "right", "left")
     return Evaluation(
         figures,
         every,
         NOTES,
-        spread=scores,
+        spread=SCORES,
         gallery=gallery,
-        by_dataset=figures_by_dataset(every, scores, rng),
+        by_dataset=figures_by_dataset(every, SCORES, rng),
     )
 
 
 def _figures(rows: Rows, prefix: str, rng: np.random.Generator) -> dict[str, Figure]:
     """Means over the films that have each figure; a figure no film has is left out."""
+    if not rows:
+        return {f"{prefix}{key}": Figure(math.nan) for key in SCORES}
     owners = [str(row["patient"]) for row in rows]
     columns = dict.fromkeys(key for row in rows for key in row if key not in ("dataset", "film", "patient"))
     values = {key: np.array([float(row.get(key, math.nan)) for row in rows]) for key in columns}
@@ -148,14 +155,17 @@ def _sided_row(model: nn.Module, size: int, record: Record) -> dict[str, Any]:
 def _hidden(record: Record, truth: Mask, visible: Mask, whole: Mask | None) -> dict[str, float]:
     """How much of what a film hides is found, on a computed film that knows it."""
     field, lung = truth[..., :2].max(axis=-1) > 0, truth[..., 2:].max(axis=-1) > 0
+    every = None if whole is None else at_shape(whole, (truth.shape[0], truth.shape[1])) > 0
     found = {}
     for code in OPAQUE:
         if record.labels[CODES.index(code)] == 1.0:
-            found[f"found_{code}"] = _share(visible > 0, field & (finding_mask(record, code) > 0))
-    if whole is not None:
-        row = at_shape(whole, (truth.shape[0], truth.shape[1]))
-        found["whole"] = dice((row > 0).astype(np.uint8), lung.astype(np.uint8))
-        found["found_hidden"] = _share(row > 0, lung & ~field)
+            under = finding_mask(record, code) > 0
+            found[f"found_{code}"] = _share(visible > 0, field & under)
+            if every is not None:
+                found[f"whole_{code}"] = _share(every, lung & under)
+    if every is not None:
+        found["whole"] = dice(every.astype(np.uint8), lung.astype(np.uint8))
+        found["found_hidden"] = _share(every, lung & ~field)
     return found
 
 

@@ -44,10 +44,10 @@ def read_lungs(network: nn.Module, pixels: FloatImage, size: int, device: torch.
     with torch.inference_mode():
         probabilities: Tensor = network(film).sigmoid()[0].float().cpu()
     planes = [framed.grid.invert(plane.numpy()) for plane in probabilities]
-    visible = lungs_from_probabilities(*planes[:2])
+    visible = lungs_from_probabilities(planes[0], planes[1])
     if len(planes) < len(PLANES):
         return Lungs(visible, None, framed)
-    whole = lungs_from_probabilities(*planes[2:])
+    whole = lungs_from_probabilities(planes[2], planes[3])
     return Lungs(visible, np.where(visible > 0, visible, whole), framed)
 
 

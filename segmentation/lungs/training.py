@@ -14,11 +14,12 @@ from torch.optim import AdamW, Optimizer
 from torch.utils.data import Dataset
 
 from segmentation.dealing import Dealt
+from segmentation.lungs.agreement import agreement_loss, ramp, told
 from segmentation.lungs.appearance import placed, published
 from segmentation.lungs.evaluation import measured_on, validated
 from segmentation.lungs.loss import lung_loss
 from segmentation.lungs.network import PLANES, VGG16UNet, load_imagenet_encoder
-from segmentation.lungs.truth import lung_bank
+from segmentation.lungs.truth import film_bank, lung_bank
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.datasets.outlines import has_lungs, with_sides
 from suite.errors import RecipeError
@@ -30,6 +31,9 @@ from suite.training.task import Batch, Task
 
 LEARNED = ("jsrt", "scr", "montgomery", "phantom")
 """Sets with the sides told apart. ``covid-lungs`` checks films from elsewhere: it is never learned from."""
+
+UNLABELLED = "nih"
+"""Real films without outlines, which the network has to agree with itself on."""
 
 _SETS = "|".join(LEARNED)
 
@@ -55,6 +59,9 @@ class LungsRecipe(Recipe):
         0.5, ge=0, le=1, description="share of computed films in what is learned from, where there are others"
     )
     films_per_epoch: int = Field(2048, ge=0, description="films shown in an epoch; 0: as many as there are")
+    agreement: float = Field(
+        0.5, ge=0, description=f"weight of agreement on films without outlines, where {UNLABELLED} is given"
+    )
     encoder_weights: str = Field("", description="safetensors file of an ImageNet vgg16_bn; width 1 only")
 
 
@@ -63,7 +70,7 @@ class LungsTask(Task):
 
     name = "lungs"
     recipe_type: ClassVar[type[Recipe]] = LungsRecipe
-    datasets = (*LEARNED, "covid-lungs", "shenzhen")
+    datasets = (*LEARNED, "covid-lungs", "shenzhen", UNLABELLED)
     initial_weights = ("encoder_weights",)
     monitor = ("dice", "max")
     recipe: LungsRecipe
@@ -74,6 +81,8 @@ class LungsTask(Task):
             raise RecipeError("data sets jsrt and scr hold the same films, so give recipe lungs one of them.")
         self._banks: dict[SplitName, Bank] = {}
         self._dealt: Dealt | None = None
+        self._unlabelled: Bank | None = None
+        self._progress = 0.0
 
     def build(self) -> None:
         network = VGG16UNet(**self.architecture())
@@ -100,6 +109,7 @@ class LungsTask(Task):
                 "JSRT: Shiraishi et al. 2000",
                 "SCR: van Ginneken et al. 2006",
                 "computed chests (radsuite phantom)",
+                *(["ChestX-ray14, without outlines: Wang et al. 2017"] if UNLABELLED in self.data else []),
             ],
         }
 
@@ -111,7 +121,7 @@ class LungsTask(Task):
 
     def training_set(self) -> Dataset[Batch]:
         records = self._learned("train")
-        self._banks["train"] = lung_bank(records, self.recipe.size)
+        self._bank("train")
         computed = (
             {id(record) for record in self._part_of("phantom", "train")} if self._has_computed else set()
         )
@@ -119,12 +129,24 @@ class LungsTask(Task):
         for index, record in enumerate(records):
             groups[id(record) in computed].append(index)
         share = self.recipe.computed_share
+        if self.recipe.agreement and UNLABELLED in self.data:
+            self._unlabelled = film_bank(self.data[UNLABELLED].records, self.recipe.size)
         self._dealt = Dealt(groups, (1 - share, share), self.recipe.films_per_epoch, self.recipe.seed)
         return self._dealt
+
+    def _bank(self, name: SplitName) -> Bank:
+        """The films of a part that are learned from, decoded once."""
+        if name not in self._banks:
+            self._banks[name] = lung_bank(self._learned(name), self.recipe.size)
+        return self._banks[name]
 
     @property
     def _has_computed(self) -> bool:
         return "phantom" in self.learned_from()
+
+    def learning_rate_factor(self, name: str, step: int, total: int) -> float:
+        self._progress = step / total
+        return super().learning_rate_factor(name, step, total)
 
     def start_epoch(self, epoch: int) -> None:
         if self._dealt is not None:
@@ -148,26 +170,36 @@ class LungsTask(Task):
     def training_step(
         self, fabric: Fabric, wrapped: Mapping[str, Any], optimizers: Mapping[str, Any], batch: Batch
     ) -> dict[str, float]:
-        shown = self._banks["train"].to(fabric.device).gather(batch["index"])
+        shown = self._bank("train").to(fabric.device).gather(batch["index"])
         grid = placed(shown["film"])
         film = published(warp(shown["film"], grid)).contiguous(memory_format=torch.channels_last)
         planes = warp(shown["mask"], grid, nearest=True)
         loss = lung_loss(wrapped["model"](film), planes, shown["known"])
+        weight = self.recipe.agreement * ramp(self._progress)
+        if weight and self._unlabelled is not None:
+            loss = loss + weight * self._disagreement(wrapped["model"], self._unlabelled, len(film) // 2)
         optimizers["model"].zero_grad()
         fabric.backward(loss)
         optimizers["model"].step()
         return {"loss": float(loss.detach())}
 
+    def _disagreement(self, model: nn.Module, bank: Bank, count: int) -> torch.Tensor:
+        """``agreement_loss`` on ``count`` films without outlines, at least two, drawn by chance."""
+        device = next(model.parameters()).device
+        drawn = torch.randint(len(bank), (max(2, count),), device=device)
+        plain = bank.to(device).gather(drawn)["film"].contiguous(memory_format=torch.channels_last)
+        grid = placed(plain)
+        film = published(warp(plain, grid)).contiguous(memory_format=torch.channels_last)
+        return agreement_loss(model(film), told(model, plain), grid)
+
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
         """Validation: Dice on the network's own grid. Test: every set at its films' own resolution."""
         if split != "test":
-            if split not in self._banks:
-                self._banks[split] = lung_bank(self._learned(split), self.recipe.size)
-            return validated(model, self._banks[split])
+            return validated(model, self._bank(split))
         return measured_on(model, self.recipe.size, self._test_films(), self.recipe.seed)
 
     def _test_films(self) -> dict[str, tuple[Record, ...]]:
         """The test parts of sets that can be learned from; of the others every outlined film."""
-        given = [name for name in self.datasets if name in self.data]
+        given = [name for name in self.datasets if name in self.data and name != UNLABELLED]
         films = {name: tuple(filter(has_lungs, self.data[name])) for name in given if name not in LEARNED}
         return {name: self._part_of(name, "test") for name in given if name in LEARNED} | films

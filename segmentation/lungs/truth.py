@@ -11,8 +11,10 @@ from segmentation.lungs.network import PLANES
 from suite.datasets import phantom
 from suite.datasets.manifest import Record
 from suite.datasets.outlines import lung_sides
+from suite.framing import frame
 from suite.study import Mask
 from suite.training.bank import Bank, Planes
+from suite.training.films import load_film
 
 
 def knows_whole(record: Record) -> bool:
@@ -33,6 +35,15 @@ def lung_planes(record: Record) -> Mask:
 def lung_bank(records: tuple[Record, ...], size: int) -> Bank:
     """Films (1, size, size), ``PLANES`` (4, size, size), and ``known`` (4,): 1 for planes that are known."""
     return Bank.decode(records, partial(_planes, size=size))
+
+
+def film_bank(records: tuple[Record, ...], size: int) -> Bank:
+    """Films (1, size, size) without outlines."""
+    return Bank.decode(records, partial(_film, size=size))
+
+
+def _film(record: Record, size: int) -> Planes:
+    return {"film": frame(load_film(record.frontal), size).pixels[None]}
 
 
 def _planes(record: Record, size: int) -> Planes:

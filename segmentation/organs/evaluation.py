@@ -43,6 +43,8 @@ Rows = Sequence[Mapping[str, Any]]
 
 def validated(model: nn.Module, bank: Bank, outputs: Outputs) -> Evaluation:
     """Mean Jaccard of each structure on the network's own grid, before post-processing."""
+    if not len(bank):
+        return Evaluation({"jaccard": Figure(float("nan"))})
     found = torch.cat(
         [
             _jaccards(probabilities(logits, outputs), batch["mask"]).cpu()

@@ -62,7 +62,8 @@ class PneumothoraxGate(nn.Module):
         self.backbone = timm.create_model(backbone, in_chans=1, num_classes=1, **_stages(width))
         self.localised = localised
         if localised:
-            middle, deep = (stage["num_chs"] for stage in self.backbone.feature_info[-2:])
+            stages: Any = self.backbone.feature_info
+            middle, deep = (stage["num_chs"] for stage in stages[-2:])
             self.place_middle = nn.Conv2d(middle, 1, 1)
             self.place_deep = nn.Conv2d(deep, 1, 1)
 
@@ -70,7 +71,7 @@ class PneumothoraxGate(nn.Module):
         film = _standardised(film)
         if not self.localised:
             return self.backbone(film)[:, 0]
-        trunk = self.backbone
+        trunk: Any = self.backbone
         x = trunk.maxpool(trunk.act1(trunk.bn1(trunk.conv1(film))))
         middle = trunk.layer3(trunk.layer2(trunk.layer1(x)))  # (B, C, H / 16, W / 16)
         deep = trunk.layer4(middle)

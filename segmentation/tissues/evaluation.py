@@ -178,16 +178,17 @@ def figures(films: Films, rng: np.random.Generator) -> dict[str, Figure]:
 
 
 def _over(counts: PixelCounts, statistic: Statistic) -> Callable[[NDArray[np.intp]], float]:
-    return lambda rows: statistic(counts.total(rows))
+    total = counts.totals()
+    return lambda rows: statistic(total(rows))
 
 
 def differences(first: Films, second: Films, rng: np.random.Generator) -> dict[str, Figure]:
     """F1 and AUC of one network minus another's on the same films, each patient drawn for both at once."""
     names = ("f1", *(f"f1_{name}" for name in CLASSES), "auc")
-    kinds = statistics()
+    kinds, ours, theirs = statistics(), first.counts.totals(), second.counts.totals()
 
     def difference(statistic: Statistic) -> Callable[[NDArray[np.intp]], float]:
-        return lambda rows: statistic(first.counts.total(rows)) - statistic(second.counts.total(rows))
+        return lambda rows: statistic(ours(rows)) - statistic(theirs(rows))
 
     return {name: bootstrap(difference(kinds[name]), first.patients, rng) for name in names}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -70,14 +71,25 @@ class PixelCounts:
 
     def total(self, rows: NDArray[np.intp] | None = None) -> PixelCounts:
         """The films ``rows`` (all, unless stated; one may come twice) taken together."""
+        return self.totals()(np.arange(len(self.confusion)) if rows is None else rows)
+
+    def totals(self) -> Callable[[NDArray[np.intp]], PixelCounts]:
+        """``total`` for many draws of rows: counts are added as floats, exactly, which is faster by far."""
         fields = (self.confusion, self.histograms, self.confidence, self.correct)
-        if rows is None:
-            return PixelCounts(*(field.sum(axis=0) for field in fields))
-        times = np.bincount(rows, minlength=len(self.confusion))
-        return PixelCounts(*(np.tensordot(times, field, axes=1) for field in fields))
+        shapes = [field.shape[1:] for field in fields]
+        ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
+        films = len(self.confusion)
+        table = np.concatenate([field.reshape(films, -1) for field in fields], axis=1).astype(np.float64)
+
+        def total(rows: NDArray[np.intp]) -> PixelCounts:
+            summed = np.bincount(rows, minlength=films).astype(np.float64) @ table
+            parts = np.split(np.rint(summed).astype(np.int64), ends)
+            return PixelCounts(*(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)))
+
+        return total
 
 
-def confusion_of(truth: Mask, called: Mask) -> Counts:
+def confusion_of(truth: Mask | Counts, called: Mask | Counts) -> Counts:
     """Pixels by true class (rows) and called class (columns), (3, 3), of two maps (H, W)."""
     classes = len(CLASSES)
     places = truth.ravel().astype(np.int64) * classes + called.ravel()

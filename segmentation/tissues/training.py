@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -153,9 +153,8 @@ class TissuesTask(Task):
         return learning_rate_factor(step, total, self.recipe.warmup)
 
     def training_set(self) -> Dataset[Batch]:
+        self._bank("train")
         records = self._part("train")
-        records = records[: self.recipe.limit] if self.recipe.limit else records
-        self._banks["train"] = self._bank(records)
         parts = sorted({part_of(record) for record in records})
         groups = [[row for row, each in enumerate(records) if part_of(each) == part] for part in parts]
         length = self.recipe.images_per_part * len(parts)
@@ -166,12 +165,17 @@ class TissuesTask(Task):
         if self._dealt is not None:
             self._dealt.deal(epoch)
 
-    def _bank(self, records: Sequence[Record]) -> Bank:
-        """Films and their classes (1, size, size) on the network's input."""
-        return Bank.decode(records, partial(framed_planes, size=self.recipe.size, masks=tissue_classes))
+    def _bank(self, name: SplitName) -> Bank:
+        """Films of a part and their classes (1, size, size) on the network's input, decoded once."""
+        if name not in self._banks:
+            read = partial(framed_planes, size=self.recipe.size, masks=tissue_classes)
+            self._banks[name] = Bank.decode(self._part(name), read)
+        return self._banks[name]
 
     def _part(self, name: SplitName) -> tuple[Record, ...]:
         records = tuple(record for own in self._parts(name).values() for record in own)
+        if self.recipe.limit and name == "train":
+            records = records[: self.recipe.limit]
         if not records:
             raise RecipeError(
                 f"recipe tissues finds no {name} film in {', '.join(self.data)}; give at least three "
@@ -186,7 +190,7 @@ class TissuesTask(Task):
     def training_step(
         self, fabric: Fabric, wrapped: Mapping[str, Any], optimizers: Mapping[str, Any], batch: Batch
     ) -> dict[str, float]:
-        shown = self._banks["train"].to(fabric.device).gather(batch["index"])
+        shown = self._bank("train").to(fabric.device).gather(batch["index"])
         grid = placed(shown["film"])
         film = processed(warp(shown["film"], grid)).contiguous(memory_format=torch.channels_last)
         classes = warp(shown["mask"], grid, nearest=True)[:, 0].long()
@@ -199,9 +203,7 @@ class TissuesTask(Task):
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
         """Validation: on the network's own grid. Test: every pixel of the films, before post-processing."""
         if split == "validation":
-            if split not in self._banks:
-                self._banks[split] = self._bank(self._part(split))
-            return validated(model, self._banks[split])
+            return validated(model, self._bank(split))
         kept_back = measure(model, self._part("validation"), self.recipe.size)
         thresholds = soft_thresholds(kept_back.counts, kept_back.parts, self.recipe.soft_precision)
         films = measure(model, self._part(split), self.recipe.size, thresholds)

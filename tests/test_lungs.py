@@ -1,0 +1,308 @@
+"""The lungs: what is known of them, what is learned from it, how films look meanwhile, and the figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from segmentation.lungs.agreement import agreement_loss, ramp, told
+from segmentation.lungs.appearance import COMPLETE, placed, published
+from segmentation.lungs.evaluation import measured_on
+from segmentation.lungs.loss import lung_loss
+from segmentation.lungs.network import PLANES, VGG16UNet
+from segmentation.lungs.stage import LungsStage, measured, read_lungs
+from segmentation.lungs.training import LungsTask
+from segmentation.lungs.truth import lung_bank, lung_planes
+from suite.datasets.manifest import Record
+from suite.datasets.registry import open_dataset
+from suite.errors import RecipeError
+from suite.findings import CODES
+from suite.phantom.cohort import CohortSettings, write_cohort
+from suite.training import command
+from suite.training.batch_augment import Geometry, warp
+from tests import made_datasets, made_lung_sets, untrained_weights
+from tests.made_films import artifact, chest, write_16_bit, write_png
+
+SIDE = 64
+TINY = ("size=64", "width=0.0625", "epochs=2", "batch_size=2", "films_per_epoch=8", "precision=32-true")
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cohort")
+    write_cohort(CohortSettings(seed=5, size=SIDE, lateral=False), 9, folder, workers=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def jsrt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_datasets.jsrt(tmp_path_factory.mktemp("jsrt"), count=12)
+
+
+def computed(folder: Path) -> Record:
+    """A film of 64 x 64 whose right lung has 20 visible rows of 30, the lowest five of them white."""
+    visible, whole, effusion = (np.zeros((SIDE, SIDE), np.uint8) for _ in range(3))
+    visible[10:30, 5:25], visible[10:30, 40:60] = 128, 255
+    whole[10:40, 5:25], whole[10:40, 40:60] = 128, 255
+    effusion[25:35, 5:25] = 255
+    names = ("lung_mask", "lung_whole", "finding_pleural_effusion")
+    for name, picture in zip(names, (visible, whole, effusion), strict=True):
+        write_png(folder / f"{name}.png", picture)
+    film = np.linspace(0, 1, SIDE * SIDE, dtype=np.float32).reshape(SIDE, SIDE)
+    write_16_bit(folder / "frontal.png", film)
+    labels = [float(code == "pleural_effusion") for code in CODES]
+    return Record(
+        "p0",
+        "p0",
+        folder / "frontal.png",
+        labels=tuple(labels),
+        targets={name: folder / f"{name}.png" for name in names},
+        attributes={"spacing_mm": "2.0"},
+    )
+
+
+class Told(nn.Module):
+    """A network that gives one answer (4, H, W) in {0, 1} to every film."""
+
+    def __init__(self, planes: np.ndarray) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(20.0 * torch.from_numpy(planes).float() - 10.0)
+
+    def forward(self, film: Tensor) -> Tensor:
+        return self.logits[None].expand(len(film), *self.logits.shape)
+
+
+# truth
+
+
+def test_whole_lungs_are_known_of_computed_films_only(tmp_path: Path, jsrt: Path) -> None:
+    record = computed(tmp_path)
+    planes = lung_planes(record)
+    assert planes.sum((0, 1)).tolist() == [400, 400, 600, 600]
+    assert lung_bank((record,), SIDE).gather(torch.tensor([0]))["known"].tolist() == [[1, 1, 1, 1]]
+    real = open_dataset("jsrt", jsrt).records[0]
+    np.testing.assert_array_equal(lung_planes(real)[..., :2], lung_planes(real)[..., 2:])
+    assert lung_bank((real,), SIDE).gather(torch.tensor([0]))["known"].tolist() == [[1, 1, 0, 0]]
+
+
+# loss
+
+
+def slopes(known: list[float]) -> Tensor:
+    """How the loss falls with each logit; a visible right lung in the upper left quarter of 8 x 8."""
+    planes = torch.zeros(1, 4, 8, 8)
+    planes[:, (0, 2), :4, :4] = 1.0
+    logits = torch.zeros(1, 4, 8, 8, requires_grad=True)
+    lung_loss(logits, planes, torch.tensor([known])).backward()
+    assert logits.grad is not None
+    return -logits.grad[0]
+
+
+def test_a_visible_lung_is_part_of_the_whole_one_of_its_side_and_no_more_is_said() -> None:
+    told = slopes([1, 1, 0, 0])
+    assert bool((told[2, :4, :4] > 0).all())  # belongs to the right lung
+    assert bool((told[3, :4, :4] < 0).all())  # and not to the left one
+    assert float(told[2:, 4:].abs().max()) == float(told[2:, :, 4:].abs().max()) == 0.0
+    assert bool((told[:2, 4:] < 0).all())  # of the visible fields every pixel is known
+
+
+def test_a_known_whole_lung_is_learned_everywhere() -> None:
+    told = slopes([1, 1, 1, 1])
+    assert bool((told[2, 4:] < 0).all())
+
+
+def test_the_loss_vanishes_where_everything_is_right() -> None:
+    planes = (torch.rand(2, 4, 16, 16, generator=torch.Generator().manual_seed(0)) > 0.5).float()
+    assert float(lung_loss(60 * planes - 30, planes, torch.ones(2, 4))) < 1e-6
+
+
+# appearance
+
+
+def test_published_films_stay_films_and_repeat_with_the_seed() -> None:
+    film = torch.rand(24, 1, 64, 64, generator=torch.Generator().manual_seed(1))
+    torch.manual_seed(5)
+    first = published(film)
+    torch.manual_seed(5)
+    assert torch.equal(first, published(film))
+    assert 0.0 <= float(first.min()) <= float(first.max()) <= 1.0
+    same = (first == film).flatten(1).all(1)
+    assert 0 < int(same.sum()) < 2.5 * COMPLETE * len(film)
+
+
+def test_lungs_are_never_exchanged() -> None:
+    torch.manual_seed(0)
+    lungs = torch.zeros(32, 2, 64, 64)
+    lungs[:, 0, 12:50, 12:26] = lungs[:, 1, 12:50, 38:52] = 1.0
+    moved = warp(lungs, placed(lungs), nearest=True)
+    columns = torch.arange(64.0)
+    right, left = ((moved[:, side].sum(1) * columns).sum(1) / moved[:, side].sum((1, 2)) for side in (0, 1))
+    assert bool((right < left).all())
+
+
+# films without outlines
+
+
+def test_only_what_was_surely_said_of_a_plain_film_is_learned_from() -> None:
+    still = Geometry(degrees=0, shift=0, scale=(1.0, 1.0))
+    said = torch.full((1, 1, 4, 4), 0.5)
+    said[..., 0], said[..., 3] = 0.99, 0.01
+    logits = torch.zeros(1, 1, 4, 4, requires_grad=True)
+    loss = agreement_loss(logits, said, still.grid(said))
+    assert float(loss.detach()) == pytest.approx(np.log(2))
+    loss.backward()
+    assert logits.grad is not None
+    slope = logits.grad[0, 0, 0]
+    assert slope[0] < 0 < slope[3]
+    assert slope[1] == slope[2] == 0
+
+
+def test_what_lies_outside_a_film_is_not_learned_from() -> None:
+    away = Geometry(degrees=0, shift=0, scale=(0.5, 0.5))  # the film fills the middle quarter
+    said = torch.full((1, 1, 8, 8), 0.99)
+    logits = torch.full((1, 1, 8, 8), -9.0)
+    logits[..., 2:6, 2:6] = 9.0
+    assert float(agreement_loss(logits, said, away.grid(said))) < 1e-3
+
+
+def test_agreement_counts_when_the_network_knows_lungs() -> None:
+    assert [ramp(progress) for progress in (0.0, 0.2, 0.3, 0.4, 1.0)] == pytest.approx([0, 0, 0.5, 1, 1])
+
+
+def test_a_network_goes_on_learning_after_it_was_asked() -> None:
+    network = nn.Sequential(nn.BatchNorm2d(1)).train()
+    before = network[0].running_mean.clone()  # type: ignore[union-attr, operator]
+    probability = told(network, torch.rand(2, 1, 4, 4) + 3)
+    assert network.training
+    assert not probability.requires_grad
+    assert torch.equal(network[0].running_mean, before)  # type: ignore[arg-type]
+
+
+# the stage
+
+
+def test_the_visible_field_is_part_of_the_whole_lung() -> None:
+    planes = np.zeros((len(PLANES), SIDE, SIDE))
+    planes[0, 10:30, 5:25] = planes[1, 10:30, 40:60] = 1  # visible
+    planes[2, 15:45, 5:25] = planes[3, 10:40, 35:60] = 1  # whole, which lacks the right lung's top
+    lungs = read_lungs(Told(planes), np.eye(SIDE, dtype=np.float32), SIDE, torch.device("cpu"))
+    assert lungs.whole is not None
+    assert np.count_nonzero(lungs.visible == 128) == 400
+    np.testing.assert_array_equal(lungs.whole[lungs.visible > 0], lungs.visible[lungs.visible > 0])
+    assert np.count_nonzero(lungs.whole == 128) == 35 * 20
+    assert np.count_nonzero(lungs.whole == 255) == 30 * 25
+
+
+def test_measurements_by_hand() -> None:
+    visible, whole = np.zeros((10, 10), np.uint8), np.zeros((10, 10), np.uint8)
+    visible[:3, :4] = whole[:4, :4] = 128  # 12 of 16 pixels
+    assert measured(visible, whole, (0.5, 2.0)) == {
+        "lung_whole_area_px": 16,
+        "lung_whole_area_cm2_at_detector": 0.16,
+        "right_lung_hidden_share": 0.25,
+        "left_lung_hidden_share": None,
+    }
+    assert "lung_whole_area_cm2_at_detector" not in measured(visible, whole, None)
+
+
+def test_weights_of_two_planes_make_the_visible_fields_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    network, shape = VGG16UNet(planes=2, width=0.0625), {"planes": 2, "width": 0.0625}
+    card = untrained_weights.release(tmp_path, "lungs", network, architecture=shape)
+    monkeypatch.setattr("segmentation.lungs.stage.shipped_card", lambda _package, _name: card)
+    stage = LungsStage("cpu")
+    (made,) = stage.run([{"frontal": artifact(chest(64, 56, 1))}])
+    assert set(made) == set(stage.makes) == {"lung_mask"}
+
+
+# figures
+
+
+def test_what_a_film_hides_is_counted_by_hand(tmp_path: Path) -> None:
+    record = computed(tmp_path)
+    planes = np.moveaxis(lung_planes(record), -1, 0).astype(float)
+    planes[0, 25:] = 0  # the visible field is cut short where it is white
+    planes[2, 35:] = 0  # and half of the right lung's hidden part is missing
+    found = measured_on(Told(planes), SIDE, {"phantom": (record,)}, 0)
+    values = {name: figure.value for name, figure in found.figures.items()}
+    assert values["phantom_right"] == pytest.approx(2 * 300 / 700)
+    assert values["phantom_left"] == 1.0
+    # the effusion lies on 5 visible rows, none of which was found
+    assert values["phantom_found_pleural_effusion"] == 0.0
+    assert values["phantom_whole_pleural_effusion"] == 1.0  # its ten rows are in the whole outline
+    assert "phantom_found_consolidation" not in values
+    assert values["phantom_found_hidden"] == pytest.approx(300 / 400)
+    assert values["phantom_whole"] == pytest.approx(2 * 1100 / 2300)
+    assert values["phantom_hd95_right_mm"] == pytest.approx(10.0)  # five rows of 2 mm
+    assert values["phantom_hd95_left_mm"] == 0.0
+    assert values["phantom_share_below_0.80_right"] == 0.0
+
+
+def test_distances_on_jsrt_are_in_millimetres_of_its_detector(jsrt: Path) -> None:
+    record = open_dataset("jsrt", jsrt).records[0]
+    planes = np.zeros((4, SIDE, SIDE))
+    found = measured_on(Told(planes), SIDE, {"jsrt": (record,)}, 0).figures
+    # nothing was found: the diagonal of the film, whose sides are 2048 pixels of 0.175 mm
+    assert found["hd95_right_mm"].value == pytest.approx(np.hypot(358.4, 358.4))
+
+
+def test_films_without_sides_are_parted_between_their_lungs(tmp_path: Path) -> None:
+    films = open_dataset("covid-lungs", made_datasets.covid_lungs(tmp_path)).records
+    truth = made_datasets.organs()
+    padded = np.zeros((4, SIDE, SIDE))  # the letterbox adds four columns on either side of 56
+    padded[0, :, 4:60], padded[1, :, 4:60] = (truth & 1) > 0, (truth & 2) > 0
+    padded[1, 40:] = 0
+    padded[3, :, 4:60] = (truth & 2) > 0
+    found = {
+        name: figure.value
+        for name, figure in measured_on(Told(padded), SIDE, {"covid-lungs": films}, 0).figures.items()
+    }
+    assert found["covid_lungs_right"] == 1.0
+    assert found["covid_lungs_left"] < 0.9
+    assert found["covid_lungs_left_whole"] == 1.0
+
+
+# training
+
+
+def test_real_and_computed_films_are_learned_from_together(jsrt: Path, cohort: Path, tmp_path: Path) -> None:
+    covid = made_datasets.covid_lungs(tmp_path / "covid")
+    nih = made_datasets.nih(tmp_path / "nih")
+    sources = {"covid-lungs": covid, "phantom": cohort, "jsrt": jsrt, "nih": nih}
+    card = command.train("lungs", sources, TINY, tmp_path / "out", device="cpu").content
+    assert card["architecture"] == {"planes": 4, "width": 0.0625}
+    assert card["learned_from"] == ["jsrt", "phantom"]
+    expected = {"dice", "right", "left", "hd95_right_mm", "phantom_whole", "covid_lungs_right"}
+    assert expected <= card["metrics"].keys()
+    measured_by_set = json.loads((tmp_path / "out" / "datasets.json").read_text())["measured_on"]
+    assert list(measured_by_set) == ["jsrt", "phantom", "covid-lungs"]
+    again = command.evaluate("lungs", tmp_path / "out" / "lungs.safetensors", sources, (), tmp_path / "again")
+    assert again.as_json() == card["metrics"]
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.25, 2), (0.5, 4), (1.0, 8)])
+def test_computed_films_have_their_share_of_an_epoch(
+    share: float, expected: int, jsrt: Path, cohort: Path
+) -> None:
+    task = command.prepare("lungs", {"jsrt": jsrt, "phantom": cohort}, (*TINY, f"computed_share={share}"))
+    assert isinstance(task, LungsTask)
+    dealt = task.training_set()
+    known = task._banks["train"].stored["known"][:, -1]
+    items = [int(dealt[row]["index"]) for row in range(len(dealt))]  # type: ignore[arg-type]
+    assert sum(float(known[item]) for item in items) == expected
+
+
+def test_what_is_learned_from_must_be_given_once(jsrt: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="learns from phantom, which is not given; add --data phantom=DIR"):
+        command.train("lungs", {"jsrt": jsrt}, TINY, tmp_path, device="cpu")
+    with pytest.raises(RecipeError, match="recipe key 'learn_from' has the value 'covid-lungs'"):
+        command.prepare("lungs", {"jsrt": jsrt}, (*TINY, "learn_from=covid-lungs"))
+    with pytest.raises(RecipeError, match="jsrt and scr hold the same films"):
+        command.prepare("lungs", {"jsrt": jsrt, "scr": made_lung_sets.scr(tmp_path / "scr")}, TINY)
