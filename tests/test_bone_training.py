@@ -311,6 +311,12 @@ def test_a_run_that_is_resumed_ends_as_one_that_was_not(films: Path, cohort: Pat
         torch.testing.assert_close(resumed[name], value, msg=name)
 
 
+def test_all_films_of_a_set_can_be_measured_on(films: Path, cohort: Path) -> None:
+    test = task_of(films, cohort=cohort)._measured_part("phantom")
+    every = task_of(films, "test_on=all", cohort=cohort)._measured_part("phantom")
+    assert len(test) < len(every) == 6
+
+
 def test_figures_that_are_not_learned_from_do_not_hinder_resuming(films: Path) -> None:
     first, second = task_of(films), task_of(films, "test_films=3", "validation_films=1")
     assert first.trained_by() == second.trained_by()
