@@ -27,7 +27,7 @@ from suite.training.recipe import Recipe
 from suite.training.schedule import learning_rate_factor
 from suite.training.task import Batch, Task
 
-MEASURING = ("validation_films", "test_films", "test_on", "break_films")
+MEASURING = ("validation_films", "test_films", "held_out", "break_films")
 """Recipe keys that no weight depends on."""
 
 LOG_EVERY = 10
@@ -156,7 +156,7 @@ class BoneTask(Task):
         return self.data[dataset].with_target("bone").split(self.recipe.split_seed)[name]
 
     def _measured_part(self, dataset: str) -> tuple[Record, ...]:
-        if self.recipe.test_on == "test":
+        if dataset not in self.recipe.held_out.split(","):
             return self.part_of(dataset, "test")
         return self.data[dataset].with_target("bone").records
 
