@@ -278,6 +278,9 @@ def test_validation_is_a_part_of_the_same_figures(still: list[Record]) -> None:
     knowing = Oracle([phantom_pair(record) for record in still], 1.0, 256)
     scalars = measured_on_validation(knowing, {"phantom": still}, recipe).scalars()
     assert scalars["psnr_gain"] > 5.0
+    # film, true and own soft tissue, both layers, what is left; a row a film
+    samples = measured_on_validation(knowing, {"phantom": still}, recipe).samples
+    assert samples["phantom"].shape == (2 * 256, 6 * 256)
     assert len(measured_on_validation(knowing, {"phantom": still}, recipe).rows) == 2
 
 

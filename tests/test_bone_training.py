@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
 from gan.baselines import PlainUNet, ResNetUNet
@@ -309,6 +310,8 @@ def test_a_run_that_is_resumed_ends_as_one_that_was_not(films: Path, cohort: Pat
     assert whole.keys() == resumed.keys()
     for name, value in whole.items():
         torch.testing.assert_close(resumed[name], value, msg=name)
+    log = EventAccumulator(str(tmp_path / "whole" / "tensorboard")).Reload()
+    assert set(log.Tags()["images"]) == {"validation/jsrt", "validation/phantom"}
 
 
 def test_all_films_of_a_set_can_be_measured_on(films: Path, cohort: Path) -> None:
