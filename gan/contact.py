@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from suite.grid import Grid
 from suite.study import FloatImage
 from suite.training.gallery import shortened, shrunk
 
@@ -41,6 +42,12 @@ def panels(film: ContactFilm) -> list[tuple[str, FloatImage]]:
     if film.bone is not None:
         shown.append(("left of bone", 0.5 + 2 * LAYER_GAIN * (film.bone - film.predicted)))
     return [(title, np.clip(shrunk(plane), 0.0, 1.0)) for title, plane in shown]
+
+
+def sample_grid(films: Sequence[ContactFilm], side: int = 256) -> FloatImage:
+    """The panels of films that all have a true layer, one row a film, each panel ``side`` pixels square."""
+    rows = [np.hstack([Grid.of(p.shape).square().resize(side).apply(p) for _, p in panels(f)]) for f in films]
+    return np.asarray(np.vstack(rows), np.float32)
 
 
 def draw_contact_sheet(films: Sequence[ContactFilm], path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from torch import nn
 
 from gan.breaks import break_scores, breaks_of, healed_by_kind, unbroken_pair
-from gan.contact import ContactFilm, draw_contact_sheet
+from gan.contact import ContactFilm, draw_contact_sheet, sample_grid
 from gan.hardware import hardware_scores
 from gan.pairs import AS_TRUE, BonePair, is_fractured, kept_pair
 from gan.recipe import BoneRecipe
@@ -35,7 +35,7 @@ MAIN = "jsrt"
 """The set whose figures have no prefix; another's, where it is the only one, have none either."""
 
 WORDS = ("film", "patient", "dataset")
-SHEET_FILMS = 6
+SHEET_FILMS, SAMPLES = 6, 3
 
 
 def predicted_layer(model: nn.Module, pair: BonePair, recipe: BoneRecipe) -> FloatImage:
@@ -50,11 +50,15 @@ def predicted_layer(model: nn.Module, pair: BonePair, recipe: BoneRecipe) -> Flo
 def measured_on_validation(model: nn.Module, parts: Parts, recipe: BoneRecipe) -> Evaluation:
     """PSNR inside the lungs and its gain over doing nothing, on a few films of each set: quick."""
     rows: list[Row] = []
+    films: dict[str, list[ContactFilm]] = {}
     for dataset, records in parts.items():
         for record in records[: recipe.validation_films]:
             pair = kept_pair(record)
             inside = pair.lungs > 0
-            own = psnr((pair.bone - predicted_layer(model, pair, recipe))[inside])
+            layer = predicted_layer(model, pair, recipe)
+            if len(films.setdefault(dataset, [])) < SAMPLES:
+                films[dataset].append(ContactFilm(record.id, pair.film, pair.bone, layer))
+            own = psnr((pair.bone - layer)[inside])
             rows.append({"dataset": dataset, "psnr": own, "psnr_gain": own - psnr(pair.bone[inside])})
     figures = {}
     for dataset in parts:
@@ -62,7 +66,8 @@ def measured_on_validation(model: nn.Module, parts: Parts, recipe: BoneRecipe) -
         for key in ("psnr", "psnr_gain"):
             values = [row[key] for row in rows if row["dataset"] == dataset]
             figures[prefix + key] = Figure(float(np.mean(values)) if values else float("nan"), n=len(values))
-    return Evaluation(figures, rows)
+    samples = {dataset: sample_grid(shown) for dataset, shown in films.items()}
+    return Evaluation(figures, rows, samples=samples)
 
 
 def measured_on_test(model: nn.Module, parts: Parts, validation: Parts, recipe: BoneRecipe) -> Evaluation:

@@ -42,6 +42,7 @@ class BoneRecipe(Recipe):
     validate_every: int = Field(5, ge=1)
     validation_films: int = Field(24, ge=1, description="most films of a set to validate on")
     test_films: int = Field(0, ge=0, description="most films of a set to test on; 0: all")
+    held_out: str = Field("", description="names of sets to measure on whole: nothing was learned from them")
     break_films: int = Field(16, ge=0, description="fractured chests to measure breaks on; 0: none")
     learn_from: str = Field(
         "jsrt",

@@ -27,7 +27,7 @@ from suite.training.recipe import Recipe
 from suite.training.schedule import learning_rate_factor
 from suite.training.task import Batch, Task
 
-MEASURING = ("validation_films", "test_films", "break_films")
+MEASURING = ("validation_films", "test_films", "held_out", "break_films")
 """Recipe keys that no weight depends on."""
 
 LOG_EVERY = 10
@@ -155,6 +155,11 @@ class BoneTask(Task):
             )
         return self.data[dataset].with_target("bone").split(self.recipe.split_seed)[name]
 
+    def _measured_part(self, dataset: str) -> tuple[Record, ...]:
+        if dataset not in self.recipe.held_out.split(","):
+            return self.part_of(dataset, "test")
+        return self.data[dataset].with_target("bone").records
+
     def drawn(self, index: Tensor, device: torch.device) -> dict[str, Tensor]:
         """The batch at ``index`` as it is learned from now: ``film``, ``bone``, ``trust`` and ``seen``
         (B, 1, s, s) on the network's levels, ``convention`` (B,)."""
@@ -224,6 +229,6 @@ class BoneTask(Task):
         if split != "test":
             parts = {name: self.part_of(name, split) for name in self.recipe.sources}
             return measured_on_validation(model, parts, self.recipe)
-        parts = {name: self.part_of(name, split) for name in self.data}
+        parts = {name: self._measured_part(name) for name in self.data}
         kept = {name: self.part_of(name, "validation") for name in self.data if name in self.recipe.sources}
         return measured_on_test(model, parts, kept, self.recipe)

@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 
 from suite.grid import Grid
+from suite.stages.artifacts import Check, GateResult
 from suite.stages.contract import Artifact, Inputs, Outputs, Stage, check_outputs
 from suite.stages.plugins import load_stage
 from suite.study import Projection, Radiograph
@@ -75,6 +76,7 @@ def study_of(film: Radiograph, names: Set[str]) -> dict[str, Artifact]:
         "lung_mask": Artifact(mask, grid),
         "bone_subtracted": Artifact(bone, grid),
         "bone_suppressed": Artifact(film.pixels - bone, grid),
+        "gate": Artifact(GateResult((Check("view", True, 0.01, "It looks like a frontal view."),))),
     }
     return {name: every[name] for name in sorted(names)}
 

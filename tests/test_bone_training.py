@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
 from gan.baselines import PlainUNet, ResNetUNet
@@ -309,6 +310,14 @@ def test_a_run_that_is_resumed_ends_as_one_that_was_not(films: Path, cohort: Pat
     assert whole.keys() == resumed.keys()
     for name, value in whole.items():
         torch.testing.assert_close(resumed[name], value, msg=name)
+    log = EventAccumulator(str(tmp_path / "whole" / "tensorboard")).Reload()
+    assert "validation/jsrt" in log.Tags()["images"]
+
+
+def test_all_films_of_a_set_can_be_measured_on(films: Path, cohort: Path) -> None:
+    test = task_of(films, cohort=cohort)._measured_part("phantom")
+    every = task_of(films, "held_out=phantom", cohort=cohort)._measured_part("phantom")
+    assert len(test) < len(every) == 6
 
 
 def test_figures_that_are_not_learned_from_do_not_hinder_resuming(films: Path) -> None:

@@ -88,8 +88,8 @@ class TestShippedLungs(TestLungs):
 
 
 class TestBone(StageContract):
-    name, needs = "bone", {"frontal", "lung_mask"}
-    makes = frozenset({"bone_subtracted", "bone_suppressed"})
+    name, needs, uses = "bone", {"frontal", "lung_mask"}, {"gate"}
+    makes = frozenset({"bone_subtracted", "bone_suppressed", "bone_residual"})
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.storage import make_folder, write_text
+from suite.study import FloatImage
 from suite.training.gallery import GalleryFilm, draw_gallery
 from suite.training.plots import Curve, plot_roc, plot_spread
 
@@ -72,6 +73,8 @@ class Evaluation:
     """Further pictures by file name, each drawn by a function of the path it is written to."""
     gallery: Sequence[GalleryFilm] = ()
     """Films of which the worst are drawn with their outlines; only those are loaded."""
+    samples: Mapping[str, FloatImage] = field(default_factory=dict)
+    """Pictures (H, W) in [0, 1] by name, for the log of a run."""
     by_dataset: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
     """Figures of each data set that was measured on, for the table across data sets."""
 

@@ -225,7 +225,10 @@ def _validate(run: Run, epoch: int, best: Best, out: Path, log: SummaryWriter) -
         return best
     model = run.best_model.eval()
     with torch.no_grad():
-        scalars = run.task.evaluate(model, "validation").scalars()
+        evaluation = run.task.evaluate(model, "validation")
+    scalars = evaluation.scalars()
+    for name, picture in evaluation.samples.items():
+        log.add_image(f"validation/{name}", picture, epoch + 1, dataformats="HW")
     for name, value in scalars.items():
         log.add_scalar(f"validation/{name}", value, epoch + 1)
     key, direction = run.task.monitor

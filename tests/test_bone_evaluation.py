@@ -1,0 +1,298 @@
+"""What is measured of a bone network: scores, breaks, hardware beside it, the residual, pictures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import structural_similarity
+from torch import Tensor, nn
+from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
+from gan.breaks import Breaks, break_scores, breaks_of, healed_by_kind, unbroken_pair
+from gan.contact import ContactFilm, draw_contact_sheet, panels
+from gan.evaluation import measured_on_test, measured_on_validation
+from gan.hardware import hardware_scores, hardware_soft, heart_border, subtracted
+from gan.motion import LIMIT, motion_of
+from gan.pairs import AS_TRUE, BonePair, phantom_pair
+from gan.recipe import BoneRecipe
+from gan.residual import Limits, ResidualEnergy, residual_energy
+from gan.scores import border_error, contrast, edge_residual, lesion_scores, ms_ssim, ssim_map
+from suite.datasets import phantom
+from suite.datasets.manifest import Record
+from suite.errors import DatasetError
+from suite.phantom.cohort import CohortSettings, write_cohort
+from suite.study import FloatImage
+from tests.made_films import chest_pixels
+
+
+def cohort(folder: Path, motion: bool, count: int = 3) -> list[Record]:
+    settings = CohortSettings(
+        seed=8, size=160, lateral=False, motion=motion, prevalence={"fracture": 1.0, "lung_lesion": 1.0}
+    )
+    write_cohort(settings, count, folder)
+    return list(phantom.read(folder).records)
+
+
+@pytest.fixture(scope="module")
+def still(tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
+    """Three fractured chests with a lesion, whose exposures were made at one moment."""
+    return cohort(tmp_path_factory.mktemp("still"), motion=False)
+
+
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
+    """The same with a heartbeat between the exposures."""
+    return cohort(tmp_path_factory.mktemp("moved"), motion=True)
+
+
+# scores
+
+
+def similar() -> tuple[FloatImage, FloatImage]:
+    rng = np.random.default_rng(0)
+    first = cv2.GaussianBlur(rng.random((240, 301)).astype(np.float32), (0, 0), 3)
+    return first, np.clip(first + rng.normal(0, 0.02, first.shape), 0, 1).astype(np.float32)
+
+
+def test_ssim_is_that_of_scikit_image() -> None:
+    first, second = similar()
+    _, expected = structural_similarity(
+        first.astype(np.float64), second.astype(np.float64), data_range=1.0, full=True
+    )
+    np.testing.assert_allclose(ssim_map(first, second), expected, atol=1e-6)
+
+
+def test_multi_scale_ssim_is_that_of_torchmetrics() -> None:
+    first, second = similar()
+    tensors = [torch.from_numpy(image)[None, None] for image in (second, first)]
+    expected = multiscale_structural_similarity_index_measure(*tensors, data_range=1.0)  # type: ignore[arg-type,misc]
+    assert ms_ssim(first, second) == pytest.approx(float(expected), abs=1e-3)
+    assert ms_ssim(first, first) == pytest.approx(1.0)
+    assert np.isnan(ms_ssim(first[:100], second[:100]))
+
+
+def test_what_is_left_of_edges_is_a_share_of_them() -> None:
+    bone = np.zeros((64, 64), np.float32)
+    bone[20:26] = 0.1
+    everywhere = np.ones((64, 64), np.uint8)
+    assert edge_residual(bone, np.zeros_like(bone), everywhere) == pytest.approx(1.0)
+    assert edge_residual(bone, 0.75 * bone, everywhere) == pytest.approx(0.25, abs=1e-6)
+    assert edge_residual(bone, bone, everywhere) == 0.0
+    assert np.isnan(edge_residual(bone, bone, np.zeros((64, 64), np.uint8)))
+
+
+def disc(radius: int = 8, side: int = 64) -> Any:
+    rows, columns = np.mgrid[:side, :side] - side // 2
+    return (np.hypot(rows, columns) <= radius).astype(np.uint8)
+
+
+def test_a_lesion_that_lost_a_third_of_its_contrast() -> None:
+    lesion = disc()
+    film = np.asarray(0.4 + 0.06 * lesion, np.float32)
+    assert contrast(film, lesion) == pytest.approx(0.06, abs=1e-6)
+    taken = np.asarray(0.02 * lesion, np.float32)
+    scores = lesion_scores(film, np.zeros_like(film), taken, lesion)
+    assert scores == {
+        "lesion_contrast": pytest.approx(2 / 3, abs=1e-4),
+        "film_lesion_contrast": pytest.approx(1.0),
+    }
+    faint = lesion_scores(0.4 + 0.1 * (film - 0.4), np.zeros_like(film), taken, lesion)
+    assert np.isnan(faint["lesion_contrast"])
+
+
+def test_tones_and_grain_are_no_border_error_and_a_moved_border_is() -> None:
+    edge = (np.mgrid[:96, :96][1] > 48).astype(np.float32) * 0.3
+    band = (np.abs(np.mgrid[:96, :96][1] - 48) < 8).astype(np.uint8)
+    assert border_error(edge, edge + 0.05, band, 6.0) < 1e-6
+    assert border_error(edge, np.roll(edge, 3, axis=1), band, 6.0) > 0.05
+    assert np.isnan(border_error(edge, edge, np.zeros_like(band), 6.0))
+
+
+# breaks
+
+
+def test_the_unbroken_patient_differs_at_the_breaks_alone(still: list[Record]) -> None:
+    record = still[0]
+    pair, whole = phantom_pair(record), unbroken_pair(record.frontal)
+    changed = np.abs(pair.film - whole.film) > 0.02
+    near = cv2.dilate(phantom.finding_mask(record, "fracture"), np.ones((31, 31), np.uint8)) > 0
+    assert changed[near].any()
+    assert changed[~near].mean() < 0.01
+    assert whole.convention == AS_TRUE
+
+
+def test_a_kept_a_faded_and_a_healed_break(still: list[Record]) -> None:
+    pair, whole = phantom_pair(still[0]), unbroken_pair(still[0].frontal)
+    spacing = float(still[0].attributes["spacing_mm"])
+    kept = break_scores(pair, pair.bone, whole, whole.bone, spacing)
+    assert kept["break_contrast"] == pytest.approx(1.0, abs=1e-4)
+    assert kept["break_clarity"] == pytest.approx(kept["true_break_clarity"])
+    # soft tissue and other anatomy lie on the film as well
+    assert kept["break_over_film"] > 1.0
+    faded = 0.6 * pair.bone + 0.4 * whole.bone
+    assert break_scores(pair, faded, whole, whole.bone, spacing)["break_contrast"] == pytest.approx(
+        0.6, abs=1e-3
+    )
+    healed = break_scores(pair, whole.bone, whole, whole.bone, spacing)
+    assert healed["break_contrast"] == 0.0
+
+
+def test_breaks_are_told_apart_by_what_their_truth_says(still: list[Record], tmp_path: Path) -> None:
+    truth = phantom.read_truth(still[0])
+    steps = [one["step_mm"] for f in truth["findings"] if f["type"] == "Fracture" for one in f["breaks"]]
+    assert breaks_of(still[0]).step_mm == max(steps)
+    kinds = [
+        Breaks(step, callus).kind for step, callus in ((0.9, False), (3.0, False), (5.0, False), (5.0, True))
+    ]
+    assert kinds == ["undisplaced", "small_step", "large_step", "callus"]
+    assert healed_by_kind(Breaks(0.9, False), 0.4) == {
+        "healed": 1.0, "healed_undisplaced": 1.0, "break_contrast_undisplaced": 0.4,
+    }  # fmt: skip
+    assert healed_by_kind(Breaks(0.9, False), float("nan")) == {}
+
+
+def test_a_cohort_of_another_version_has_no_unbroken_twin(still: list[Record], tmp_path: Path) -> None:
+    home = tmp_path / "old" / still[0].id
+    home.mkdir(parents=True)
+    (tmp_path / "old" / "cohort.json").write_text('{"radsuite": "0.0.0", "parts": ["chest"]}')
+    with pytest.raises(DatasetError, match=r"version 0\.0\.0"):
+        unbroken_pair(home / "frontal.png")
+
+
+# hardware
+
+
+def test_subtraction_takes_the_ribs_from_a_patient_who_holds_still(still: list[Record]) -> None:
+    record = still[0]
+    pair = phantom_pair(record)
+    soft = hardware_soft(record)
+    assert soft.shape == pair.film.shape
+    inside = cv2.erode(pair.lungs, np.ones((9, 9), np.uint8)) > 0
+    own = pair.bone[inside] - pair.bone[inside].mean()
+    left = (soft - (pair.film - pair.bone))[inside]
+    # of the ribs' pattern no half is left, nor taken too much: one weight serves all thicknesses
+    assert abs(float((left * own).sum() / (own**2).sum())) < 0.5
+
+
+def test_a_heartbeat_spoils_the_hardwares_heart_border_and_not_the_films(
+    still: list[Record], moved: list[Record]
+) -> None:
+    errors = []
+    for records in (still, moved):
+        pair = phantom_pair(records[0])
+        assert heart_border(records[0], pair.lungs).any()
+        errors.append(hardware_scores(records[0], pair, pair.bone))
+    assert errors[1]["hardware_heart_border_error"] > 2 * errors[0]["hardware_heart_border_error"]
+    assert errors[0]["heart_border_error"] == errors[1]["heart_border_error"] == 0.0
+    assert errors[0]["identity_heart_border_error"] > 0.0
+
+
+def test_the_filter_finds_the_studies_that_moved(still: list[Record], moved: list[Record]) -> None:
+    rest = [motion_of(*subtracted(record)) for record in still]
+    motion = [motion_of(*subtracted(record)) for record in moved]
+    assert all(after > before for before, after in zip(rest, motion, strict=True))
+    assert LIMIT > 0
+
+
+# the residual
+
+
+def test_the_energy_of_what_was_taken() -> None:
+    film = chest_pixels(200, 160)
+    lungs = np.zeros(film.shape, np.uint8)
+    lungs[50:150, 30:130] = 255
+    width = float(np.percentile(film, 99.5) - np.percentile(film, 0.5))
+    smooth = residual_energy(np.full_like(film, 0.05), film, lungs)
+    assert smooth.energy == pytest.approx(0.05 / width, rel=0.02)
+    striped = np.zeros_like(film)
+    striped[::8] = striped[1::8] = 0.1
+    assert residual_energy(striped, film, lungs).structure > 10 * smooth.structure
+    assert np.isnan(residual_energy(striped, film, np.zeros_like(lungs)).energy)
+
+
+def test_limits_are_the_range_of_the_films_and_survive_their_card() -> None:
+    limits = Limits.of(
+        [ResidualEnergy(0.02, 0.01), ResidualEnergy(0.03, 0.008), ResidualEnergy(np.nan, np.nan)]
+    )
+    assert limits == Limits(0.02, 0.03, 0.01)
+    assert Limits.from_json(limits.as_json()) == limits
+    nothing = Limits.of([])
+    assert Limits.from_json({}) == Limits.from_json(nothing.as_json()) == nothing
+
+
+# the whole
+
+
+class Oracle(nn.Module):
+    """Knows the true layer of each film it is shown, as a share of it."""
+
+    def __init__(self, pairs: list[BonePair], share: float, size: int) -> None:
+        super().__init__()
+        from suite.framing import frame
+
+        self.known = []
+        for pair in pairs:
+            framed = frame(pair.film, size)
+            layer = framed.grid.apply(pair.bone) / np.float32(framed.levels.width)
+            self.known.append((torch.from_numpy(framed.pixels), torch.from_numpy(share * layer)))
+        self.nothing = nn.Parameter(torch.zeros(()))
+
+    def forward(self, film: Tensor, convention: Tensor | None = None) -> Tensor:
+        distances = [float((film[0, 0] - known).abs().mean()) for known, _ in self.known]
+        return self.known[int(np.argmin(distances))][1][None, None]
+
+
+def test_a_network_that_knows_the_truth_scores_so(still: list[Record], tmp_path: Path) -> None:
+    recipe = BoneRecipe.from_settings(["learn_from=phantom", "size=256", "depth=5", "break_films=1"])
+    pairs = [phantom_pair(record) for record in still]
+    knowing = Oracle([*pairs, unbroken_pair(still[0].frontal)], 1.0, 256)
+    parts = {"phantom": still}
+    measured = measured_on_test(knowing, parts, parts, recipe)
+    figures = {name: figure.value for name, figure in measured.figures.items()}
+    # the layer is cut off below 0, and resampled to the network's size and back
+    assert figures["psnr_gain"] > 5.0
+    assert figures["edge_residual"] < 0.4
+    assert figures["lesion_contrast"] == pytest.approx(1.0, abs=0.15)
+    assert figures["break_contrast"] > 0.5
+    assert figures["healed"] == 0.0
+    assert measured.figures["psnr"].n == 3
+    assert {"film", "hardware_heart_border_error", "whole_ssim", "identity_psnr"} <= set(measured.rows[0])
+    idle = measured_on_test(Oracle(pairs, 0.0, 256), parts, parts, recipe)
+    assert idle.figures["psnr_gain"].value == pytest.approx(0.0, abs=1e-3)
+    assert idle.figures["edge_residual"].value == pytest.approx(1.0, abs=1e-3)
+    assert idle.figures["healed"].value == 1.0
+    assert idle.extras["residual"]["most_energy"] == 0.0
+    measured.write(tmp_path, ("phantom",))
+    assert (tmp_path / "films.csv").read_text().count("\n") == 4
+    assert cv2.imread(str(tmp_path / "films_phantom.png")) is not None
+
+
+def test_validation_is_a_part_of_the_same_figures(still: list[Record]) -> None:
+    recipe = BoneRecipe.from_settings(["learn_from=phantom", "size=256", "depth=5", "validation_films=2"])
+    knowing = Oracle([phantom_pair(record) for record in still], 1.0, 256)
+    scalars = measured_on_validation(knowing, {"phantom": still}, recipe).scalars()
+    assert scalars["psnr_gain"] > 5.0
+    # film, true and own soft tissue, both layers, what is left; a row a film
+    samples = measured_on_validation(knowing, {"phantom": still}, recipe).samples
+    assert samples["phantom"].shape == (2 * 256, 6 * 256)
+    assert len(measured_on_validation(knowing, {"phantom": still}, recipe).rows) == 2
+
+
+def test_a_contact_sheet_shows_what_is_known(tmp_path: Path) -> None:
+    film = chest_pixels(60, 50)
+    known = ContactFilm("a film", film, 0.1 * film, 0.05 * film)
+    assert [title for title, _ in panels(known)] == [
+        "film", "true soft tissue", "soft tissue", "true bone", "bone", "left of bone",
+    ]  # fmt: skip
+    unknown = replace(known, bone=None)
+    assert [title for title, _ in panels(unknown)] == ["film", "soft tissue", "bone"]
+    draw_contact_sheet([known, unknown], tmp_path / "sheet.png")
+    assert cv2.imread(str(tmp_path / "sheet.png")) is not None
+    draw_contact_sheet([], tmp_path / "empty.png")
+    assert not (tmp_path / "empty.png").exists()
