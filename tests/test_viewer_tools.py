@@ -355,7 +355,7 @@ def test_a_large_film_is_seen_small_before_it_is_here(room: ReadingRoom) -> None
     context = room.context()
     desk = Desk(context.new_page(), room)
     held: list[Any] = []
-    desk.page.route("**/large/pixels/film.u16", lambda route: held.append(route))
+    desk.page.route("**/pixels/film.u16", lambda route: held.append(route))
     desk.page.goto(f"{room.address}/studies/large")
     desk.page.wait_for_selector("#viewer[data-drawn]")
     desk.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")

@@ -85,7 +85,11 @@ def viewer_data(study_id: str, report: Mapping[str, Any]) -> dict[str, Any]:
         "weights": {
             stage["name"]: stage["weights_sha256"] for stage in report["provenance"].get("stages") or ()
         },
-        "addresses": {"priors": url_for("viewer.priors.of_study", study_id=study_id), "api": "/api/v1"},
+        "addresses": {
+            "priors": url_for("viewer.priors.of_study", study_id=study_id),
+            "card": url_for("cards.show", name="NAME"),
+            "api": "/api/v1",
+        },
     }
 
 

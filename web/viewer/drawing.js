@@ -29,6 +29,7 @@ export class Drawing {
     if (this.frame) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
+      this.viewer.tell();
       this.#draw();
     });
   }

@@ -30,7 +30,7 @@ function build() {
   const commands = commandsOf({ viewer, findings, reviews, ribs, reset, help: () => help.open() });
   const map = new KeyMap(commands, data.reader);
   help = new Help(document.getElementById("help"), map);
-  new ModelCard(document.getElementById("model-card"), data.addresses.api, data.weights);
+  new ModelCard(document.getElementById("model-card"), data.addresses, data.weights);
   new Toolbar(viewer, map);
   listenToKeys(map);
   listenToPointer(viewer);

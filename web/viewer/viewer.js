@@ -446,11 +446,18 @@ export class Viewer extends EventTarget {
 
   // Telling
 
-  /** Something changed: captions now, pictures with the next frame. */
+  /** Something changed: captions, buttons and pictures follow with the next frame, once, however often it changes. */
   changed({ overlay = true } = {}) {
+    this.isStale = true;
+    this.drawing.request(overlay);
+  }
+
+  /** Tell captions and buttons, if anything changed since they were told. */
+  tell() {
+    if (!this.isStale) return;
+    this.isStale = false;
     this.captions.show();
     this.dispatchEvent(new Event("change"));
-    this.drawing.request(overlay);
   }
 
   say(text, passing = false) {
