@@ -13,6 +13,8 @@ import pytest
 
 from suite.findings import CODES
 from suite.records.priors import Headers, Prior, Priors
+from suite.records.reviews import ReviewSheet, ReviewView, Verdict
+from suite.report.draft import draft_sections
 from tests.dicom_zoo import make_dataset, save
 from tests.jobs_fakes import COLUMNS, ROWS, film_array, film_png
 from tests.made_reading import made_report
@@ -84,7 +86,9 @@ def test_the_viewer_is_given_the_latest_prior_with_its_films(house: House) -> No
     give_headers(house)
     answer = house.client.get("/studies/now/priors").json
     assert answer is not None
-    assert [prior["study"] for prior in answer["priors"]] == ["before", "long-before"]
+    named = [house.services.catalogue.named(prior["study"]) for prior in answer["priors"]]
+    assert named == ["before", "long-before"]  # told by pseudonym, as all pages name studies
+    assert "before" not in json.dumps(answer)
     assert answer["latest"]["date"] == "2023-01-01"
     film = answer["latest"]["views"]["frontal"]["layers"]["film"]["url"]
     assert np.frombuffer(house.client.get(film).data, "<u2").size == ROWS * COLUMNS
@@ -152,3 +156,18 @@ def test_a_finding_says_where_its_heatmap_is_strong_and_how_much_of_it_lies_in_t
     assert row.zones == ("right lower", "posterior (lateral)")
     assert row.places == ("right lower, 60 % of it inside the lungs", "posterior (lateral)")
     assert row.is_suggested
+
+
+def test_a_measurement_attached_to_an_accepted_finding_is_in_the_draft_without_its_points() -> None:
+    def said(number: int, verdict: Verdict, text: str | None, undone_at: float | None = None) -> ReviewView:
+        return ReviewView(number, "job", "pneumothorax", verdict, text, "anna", None, 1.0, undone_at)
+
+    points = "[frontal 50.0,100.0 150.0,100.0]"
+    entries = (
+        said(1, Verdict.ACCEPTED, None),
+        said(2, Verdict.COMMENT, f"Length 23.5 mm at detector {points}"),
+        said(3, Verdict.COMMENT, f"Length 99.0 mm at detector {points}", undone_at=2.0),
+        said(4, Verdict.COMMENT, "Length of the tube unclear"),
+    )
+    findings = draft_sections(made_report(), ReviewSheet("film", entries))["findings"]
+    assert findings.endswith("accepted by anna). Length 23.5 mm at detector.")
