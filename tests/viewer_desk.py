@@ -97,8 +97,8 @@ class Desk:
         self.page.on("console", note)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
-    def open(self, study: str = "chest", query: str = "") -> None:
-        """The study's page, with all its layers loaded."""
+    def open(self, study: str = "chest", query: str = "?renderer=webgl") -> None:
+        """The study's page, with all its layers loaded; drawn by WebGL, though it is computed here."""
         self.page.goto(f"{self.room.address}/studies/{study}{query}")
         self.page.wait_for_selector('#viewer[data-layers="all"]')
         self.settle()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from flask import url_for
@@ -43,6 +44,9 @@ LAYER_DETAIL = {
     "residual": "residual: what was removed from the film to make the soft-tissue image",
 }
 
+MODULES = tuple(sorted(path.name for path in (Path(__file__).parent / "viewer").glob("*.js")))
+"""All scripts of the viewer, so that a browser asks for them at once and not one after the other."""
+
 
 def reading_page(study: StudyView, report: dict[str, Any]) -> dict[str, Any]:
     """Variables of the study page's template."""
@@ -56,6 +60,7 @@ def reading_page(study: StudyView, report: dict[str, Any]) -> dict[str, Any]:
         "findings": finding_rows(report),
         "measurements": presentation.measurement_rows(report),
         "viewer": viewer_data(study.display_id, report),
+        "viewer_modules": MODULES,
         "may_review": identify().may(Scope.REVIEWS_WRITE),
     }
 

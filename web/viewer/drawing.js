@@ -8,7 +8,7 @@ const LENS_RADIUS = 95;
 const LENS_FACTOR = 2.5;
 
 export class Drawing {
-  /** @param kind "webgl" or "canvas"; "webgl" falls back by itself */
+  /** @param kind "webgl", "canvas", or "best": WebGL where there is a graphics processor; both fall back by themselves */
   constructor(viewer, kind) {
     this.viewer = viewer;
     this.root = viewer.root;
@@ -121,9 +121,9 @@ export class Drawing {
 
   #rendererOf(kind) {
     const canvas = this.root.querySelector("#film-canvas");
-    if (kind === "webgl") {
+    if (kind !== "canvas") {
       try {
-        return new WebGLRenderer(canvas);
+        return new WebGLRenderer(canvas, { evenSlow: kind === "webgl" });
       } catch {
         // A canvas that once gave another context cannot change its mind; a fresh one can.
       }

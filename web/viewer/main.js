@@ -16,8 +16,8 @@ const data = JSON.parse(document.getElementById("viewer-data").textContent);
 const root = document.getElementById("viewer");
 
 function build() {
-  const wanted = new URLSearchParams(location.search).get("renderer") === "canvas" ? "canvas" : "webgl";
-  const viewer = new Viewer(root, data, wanted);
+  const wanted = new URLSearchParams(location.search).get("renderer");
+  const viewer = new Viewer(root, data, ["webgl", "canvas"].includes(wanted) ? wanted : "best");
   const findings = new Findings(viewer);
   const sheet = new ReviewSheet(`${data.addresses.api}/studies/${encodeURIComponent(data.study)}/reviews`);
   const reviews = new Reviews(viewer, findings, sheet);

@@ -125,7 +125,7 @@ export class Reviews {
     const suggested = this.findings.rows.filter((row) => row.dataset.suggested === "yes");
     const judged = suggested.filter((row) => row.dataset.verdict);
     const place = this.find("judged");
-    if (place) place.textContent = suggested.length ? `${judged.length} of ${suggested.length} suggestions judged` : "";
+    if (place) place.textContent = suggested.length ? `${judged.length} of ${suggested.length} judged` : "";
   }
 
   #fill(list, entries) {
