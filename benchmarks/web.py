@@ -50,7 +50,6 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"
 STUDY = "pair"
 SEED = 3001  # a patient whose film the gate accepts
 DRAG_FRAMES = 120
-VISITS_OF_A_READER = 4
 
 MARKS = """() => Object.fromEntries(
   performance.getEntriesByType("mark").map(mark => [mark.name, mark.startTime]))"""
@@ -185,7 +184,7 @@ def drag_times(page: Page) -> list[float]:
 
 
 def visit(address: str, study: str, start: threading.Barrier, visits: Visits, lock: threading.Lock) -> None:
-    """One reader: the page, the film, its small copy, a layer, a mask and the reviews, a few times over."""
+    """One reader: the page, the film's small copy, the film, a layer, a mask and the reviews."""
     paths = [
         f"/studies/{study}",
         f"/studies/{study}/pixels/film.u16?halvings=2",
@@ -195,19 +194,18 @@ def visit(address: str, study: str, start: threading.Barrier, visits: Visits, lo
         f"/api/v1/studies/{study}/reviews",
     ]
     start.wait()
-    for _ in range(VISITS_OF_A_READER):
-        for path in paths:
-            began = time.perf_counter()
-            try:
-                with urllib.request.urlopen(address + path, timeout=120) as answer:
-                    content = len(answer.read())
-            except OSError as error:
-                with lock:
-                    visits.errors.append(f"{path}: {error}")
-                continue
+    for path in paths:
+        began = time.perf_counter()
+        try:
+            with urllib.request.urlopen(address + path, timeout=120) as answer:
+                content = len(answer.read())
+        except OSError as error:
             with lock:
-                visits.seconds.append(time.perf_counter() - began)
-                visits.bytes += content
+                visits.errors.append(f"{path}: {error}")
+            continue
+        with lock:
+            visits.seconds.append(time.perf_counter() - began)
+            visits.bytes += content
 
 
 def many_readers(address: str, study: str, count: int) -> tuple[Visits, float]:

@@ -225,7 +225,7 @@ export class Viewer extends EventTarget {
 
   // Looking along the ribs
 
-  /** The bone image large beside the film in a window that shows ribs over lung and flank, the lens in both. */
+  /** The bone image large beside the film in the window of the lungs, the lens in both. */
   async enterBones() {
     if (!this.sights.get("frontal")?.has("bone_subtracted")) {
       this.say("This reading has no bone image; look at the film alone.", true);
@@ -239,7 +239,7 @@ export class Viewer extends EventTarget {
     }
     this.kept = { place: this.sight.place, lensOn: this.lensOn, window: this.sight.window("film") };
     this.lensOn = true;
-    const window = await presetWindow("soft", this.film("frontal", "film"), this.sight.facts.lungs);
+    const window = await presetWindow("lungs", this.film("frontal", "film"), this.sight.facts.lungs);
     if (window) this.sight.setWindow("film", window);
     this.setLayout("bones");
     return true;
