@@ -17,6 +17,7 @@ export class Drawing {
     this.overlayStale = true;
     this.renderer.canvas.addEventListener("webglcontextlost", () => this.#useCanvas());
     new ResizeObserver(() => this.resize()).observe(viewer.stage);
+    this.#watchPixelRatio();
   }
 
   forget(film) {
@@ -131,6 +132,15 @@ export class Drawing {
     const fresh = canvas.cloneNode();
     canvas.replaceWith(fresh);
     return new CanvasRenderer(fresh);
+  }
+
+  /** A window that is moved to another monitor keeps its size in CSS pixels, but not in the screen's own. */
+  #watchPixelRatio() {
+    const moved = () => {
+      this.resize();
+      this.#watchPixelRatio();
+    };
+    matchMedia(`(resolution: ${devicePixelRatio}dppx)`).addEventListener("change", moved, { once: true });
   }
 
   #useCanvas() {
