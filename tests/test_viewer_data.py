@@ -11,8 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
+from suite.accounts.principal import LOCAL, Means, Principal, Role
 from suite.findings import CODES
 from suite.records.priors import Headers, Prior, Priors
+from suite.records.reviews import ReviewSheet, ReviewView, Verdict
+from suite.records.worklist import Wanted
+from suite.report.draft import draft_sections
 from tests.dicom_zoo import make_dataset, save
 from tests.jobs_fakes import COLUMNS, ROWS, film_array, film_png
 from tests.made_reading import made_report
@@ -84,11 +88,33 @@ def test_the_viewer_is_given_the_latest_prior_with_its_films(house: House) -> No
     give_headers(house)
     answer = house.client.get("/studies/now/priors").json
     assert answer is not None
-    assert [prior["study"] for prior in answer["priors"]] == ["before", "long-before"]
+    named = [house.services.catalogue.named(prior["study"]) for prior in answer["priors"]]
+    assert named == ["before", "long-before"]  # told by pseudonym, as all pages name studies
+    assert "before" not in json.dumps(answer)
     assert answer["latest"]["date"] == "2023-01-01"
     film = answer["latest"]["views"]["frontal"]["layers"]["film"]["url"]
     assert np.frombuffer(house.client.get(film).data, "<u2").size == ROWS * COLUMNS
     assert house.client.get("/studies/unknown/priors").status_code == 404
+
+
+def test_the_next_study_is_the_one_behind_in_the_worklist_that_is_mine_to_read(house: House) -> None:
+    worklist = house.services.worklist
+    order = [entry.study.id for entry in worklist.page(Wanted(), "local").entries]
+    somebody = Principal("anna", Role.READER, frozenset(), Means.SESSION, 7)
+    worklist.assign(order[1], somebody, to="anna")
+    worklist.finish(order[2], LOCAL, done=True)
+    house.take("unread.png", film_png(99), "side.png", film_png(98))  # no worker has seen it
+
+    def follow(study: str) -> str | None:
+        location = house.client.get(f"/studies/{study}/next").headers["Location"]
+        return house.services.catalogue.named(location.rpartition("/")[2])
+
+    assert [follow(study) for study in (order[0], order[3], order[5])] == [order[3], order[4], order[0]]
+    assert follow(order[2]) == order[0]  # what is done is not in the list: the first of it
+    for study in order:
+        worklist.finish(study, LOCAL, done=True)
+    assert house.client.get(f"/studies/{order[0]}/next").headers["Location"] == "/"
+    assert house.client.get("/studies/unknown/next").status_code == 404
 
 
 def test_a_small_copy_holds_the_means_of_squares(house: House) -> None:
@@ -152,3 +178,18 @@ def test_a_finding_says_where_its_heatmap_is_strong_and_how_much_of_it_lies_in_t
     assert row.zones == ("right lower", "posterior (lateral)")
     assert row.places == ("right lower, 60 % of it inside the lungs", "posterior (lateral)")
     assert row.is_suggested
+
+
+def test_a_measurement_attached_to_an_accepted_finding_is_in_the_draft_without_its_points() -> None:
+    def said(number: int, verdict: Verdict, text: str | None, undone_at: float | None = None) -> ReviewView:
+        return ReviewView(number, "job", "pneumothorax", verdict, text, "anna", None, 1.0, undone_at)
+
+    points = "[frontal 50.0,100.0 150.0,100.0]"
+    entries = (
+        said(1, Verdict.ACCEPTED, None),
+        said(2, Verdict.COMMENT, f"Length 23.5 mm at detector {points}"),
+        said(3, Verdict.COMMENT, f"Length 99.0 mm at detector {points}", undone_at=2.0),
+        said(4, Verdict.COMMENT, "Length of the tube unclear"),
+    )
+    findings = draft_sections(made_report(), ReviewSheet("film", entries))["findings"]
+    assert findings.endswith("accepted by anna). Length 23.5 mm at detector.")

@@ -64,6 +64,7 @@ def test_accepting_is_stored_with_reader_time_and_model_and_can_be_taken_back(
     page.click(f"{row()} .finding")
     page.click(f"{row()} .accept")
     verdict(anna, "accepted")
+    assert page.locator("#judged").inner_text() == "1 of 2 judged"
     (entry,) = entries(room)
     assert (entry.user, entry.finding, str(entry.verdict)) == ("anna", SUGGESTED, "accepted")
     assert entry.model_sha256 == "ab" * 32

@@ -346,6 +346,20 @@ def test_nothing_hangs_over_the_edge_of_small_windows(desk: Desk) -> None:
         assert overflow <= 0, f"{overflow} px too wide at {width} x {height}"
 
 
+def test_a_dense_screen_shows_film_pixels_on_its_own_pixels(room: ReadingRoom) -> None:
+    context = room.browser.new_context(viewport={"width": 1280, "height": 720}, device_scale_factor=2)
+    desk = Desk(context.new_page(), room)
+    desk.open()
+    x, y = desk.place_of(ROWS * 0.25, COLUMNS * 0.75)
+    desk.point(x, y)
+    under = desk.hud("bottom-right").split()
+    assert (int(under[3]), int(under[5])) == pytest.approx((ROWS * 0.25, COLUMNS * 0.75), abs=1)
+    desk.press("z")
+    assert zoom_of(desk) == 0.5  # of a CSS pixel, which is two of the screen's
+    context.close()
+    assert desk.complaints == []
+
+
 def test_a_large_film_is_seen_small_before_it_is_here(room: ReadingRoom) -> None:
     rows, columns = 1_500, 1_301
     ramp = np.linspace(2_000, 62_000, columns)[None, :].repeat(rows, axis=0).astype(np.uint16)
@@ -355,7 +369,7 @@ def test_a_large_film_is_seen_small_before_it_is_here(room: ReadingRoom) -> None
     context = room.context()
     desk = Desk(context.new_page(), room)
     held: list[Any] = []
-    desk.page.route("**/large/pixels/film.u16", lambda route: held.append(route))
+    desk.page.route("**/pixels/film.u16", lambda route: held.append(route))
     desk.page.goto(f"{room.address}/studies/large")
     desk.page.wait_for_selector("#viewer[data-drawn]")
     desk.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")

@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from flask import session
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from tests.jobs_fakes import COLUMNS, ROWS, film_png
 from tests.web_house import House, open_house
+from web.identity import begin_session
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = [
@@ -55,8 +57,10 @@ class ReadingRoom:
         if user is not None:
             app = self.house.app
             account = self.house.services.users.get(user)
-            signer = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
-            value = signer.dumps({"user": account.id, "csrf": f"of-{user}"})
+            with app.test_request_context():
+                begin_session(account)
+                signer = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
+                value = signer.dumps(dict(session))
             name = app.config["SESSION_COOKIE_NAME"]
             context.add_cookies([{"name": name, "value": value, "url": self.address}])
         return context
@@ -93,8 +97,8 @@ class Desk:
         self.page.on("console", note)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
-    def open(self, study: str = "chest", query: str = "") -> None:
-        """The study's page, with all its layers loaded."""
+    def open(self, study: str = "chest", query: str = "?renderer=webgl") -> None:
+        """The study's page, with all its layers loaded; drawn by WebGL, though it is computed here."""
         self.page.goto(f"{self.room.address}/studies/{study}{query}")
         self.page.wait_for_selector('#viewer[data-layers="all"]')
         self.settle()

@@ -11,7 +11,7 @@ import gzip
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -153,8 +153,8 @@ def _halved(pixels: AnyImage, times: int) -> AnyImage:
     rows, columns = (length // side for length in pixels.shape)
     if times == 0 or not rows or not columns:
         return pixels
-    whole = np.ascontiguousarray(pixels[: rows * side, : columns * side])
-    small: AnyImage = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
+    whole = cast("npt.NDArray[np.integer[Any]]", pixels[: rows * side, : columns * side])
+    small: AnyImage = cv2.resize(np.ascontiguousarray(whole), (columns, rows), interpolation=cv2.INTER_AREA)
     return small
 
 

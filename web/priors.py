@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, abort, current_app
 
 from suite.records.priors import Headers, Priors
+from web import display_ids
 from web.reading_page import viewer_data
 from web.services import services
 
@@ -21,10 +22,11 @@ def of_study(study_id: str) -> dict[str, Any]:
         abort(404)
     headers: Headers = current_app.extensions.setdefault("radsuite.headers", Headers())
     found = Priors(services().database, services().store, headers).of(study_id)
+    names = display_ids.of_all([prior.study_id for prior in found])
     return {
-        "priors": [{"study": prior.study_id, "date": prior.date} for prior in found],
+        "priors": [{"study": names[prior.study_id], "date": prior.date} for prior in found],
         "latest": next(
-            (data for prior in found if (data := _films(prior.study_id, prior.date))),
+            (films for prior in found if (films := _films(prior.study_id, prior.date))),
             None,
         ),
     }
@@ -34,6 +36,6 @@ def _films(study_id: str, date: str) -> dict[str, Any] | None:
     study = services().catalogue.study(study_id)
     if study is None or study.done is None or study.done.reading is None:
         return None
-    data = viewer_data(study_id, services().store.report(study_id, study.done.reading))
-    views = data["views"]
-    return {"study": study_id, "date": date, "views": views} if "frontal" in views else None
+    report = services().store.report(study_id, study.done.reading)
+    views = viewer_data(study.display_id, report)["views"]
+    return {"study": study.display_id, "date": date, "views": views} if "frontal" in views else None

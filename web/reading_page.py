@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from flask import url_for
@@ -43,6 +44,9 @@ LAYER_DETAIL = {
     "residual": "residual: what was removed from the film to make the soft-tissue image",
 }
 
+MODULES = tuple(sorted(path.name for path in (Path(__file__).parent / "viewer").glob("*.js")))
+"""All scripts of the viewer, so that a browser asks for them at once and not one after the other."""
+
 
 def reading_page(study: StudyView, report: dict[str, Any]) -> dict[str, Any]:
     """Variables of the study page's template."""
@@ -56,6 +60,7 @@ def reading_page(study: StudyView, report: dict[str, Any]) -> dict[str, Any]:
         "findings": finding_rows(report),
         "measurements": presentation.measurement_rows(report),
         "viewer": viewer_data(study.display_id, report),
+        "viewer_modules": MODULES,
         "may_review": identify().may(Scope.REVIEWS_WRITE),
     }
 
@@ -85,7 +90,11 @@ def viewer_data(study_id: str, report: Mapping[str, Any]) -> dict[str, Any]:
         "weights": {
             stage["name"]: stage["weights_sha256"] for stage in report["provenance"].get("stages") or ()
         },
-        "addresses": {"priors": url_for("viewer.priors.of_study", study_id=study_id), "api": "/api/v1"},
+        "addresses": {
+            "priors": url_for("viewer.priors.of_study", study_id=study_id),
+            "card": url_for("cards.show", name="NAME"),
+            "api": "/api/v1",
+        },
     }
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from flask import Blueprint
 
-from web import priors
+from web import next_study, priors
 
 blueprint = Blueprint(
     "viewer", __name__, static_folder=str(Path(__file__).parent / "viewer"), static_url_path="/viewer"
 )
 blueprint.register_blueprint(priors.blueprint)
+blueprint.register_blueprint(next_study.blueprint)

@@ -6,6 +6,7 @@ concluded from silence ("normal") does not: an empty section is the reader's to 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from suite.findings import CODES, FINDINGS
 from suite.records.reviews import ReviewSheet, ReviewView, Verdict
 
 _NAMES = {finding.code: finding.name for finding in FINDINGS}
+_MEASURED = re.compile(r"((?:Length|Angle) [^\[\]]{1,60}) \[\w+(?: -?\d+\.\d,-?\d+\.\d)+\]")
+"""How the viewer writes a measurement: what people read, then the points (``web/viewer/measures.js``)."""
 
 
 def draft_sections(report: Mapping[str, Any], sheet: ReviewSheet) -> dict[str, str]:
@@ -36,7 +39,9 @@ def draft_sections(report: Mapping[str, Any], sheet: ReviewSheet) -> dict[str, s
     return {
         "indication": "",
         "technique": _technique(report),
-        "findings": "\n".join(_sentence(code, said, known.get(code)) for code, said in kept),
+        "findings": "\n".join(
+            _sentence(code, said, known.get(code)) + _measured(sheet, code) for code, said in kept
+        ),
         "impression": "\n".join(
             f"{number}. {_title(code, said, known.get(code))}." for number, (code, said) in enumerate(kept, 1)
         ),
@@ -64,6 +69,17 @@ def _title(code: str, said: ReviewView, finding: Mapping[str, Any] | None) -> st
 def _sentence(code: str, said: ReviewView, finding: Mapping[str, Any] | None) -> str:
     note = f" {said.text.strip().rstrip('.')}." if said.text else ""
     return f"{_title(code, said, finding)} ({_source(said, finding)}).{note}"
+
+
+def _measured(sheet: ReviewSheet, code: str) -> str:
+    """The measurements that readers attached to a finding, each as a sentence."""
+    texts = (
+        entry.text or ""
+        for entry in sheet.entries
+        if entry.finding == code and entry.verdict is Verdict.COMMENT and entry.undone_at is None
+    )
+    found = (_MEASURED.match(text) for text in texts)
+    return "".join(f" {match[1]}." for match in found if match)
 
 
 def _source(said: ReviewView, finding: Mapping[str, Any] | None) -> str:

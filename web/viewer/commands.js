@@ -74,6 +74,7 @@ export function commandsOf({ viewer, findings, reviews, ribs, reset, help }) {
     review("reject", "Reject what is suggested", "n", () => reviews.judge(false)),
     review("comment", "Comment on the finding", "/", () => reviews.openComment()),
     review("undo", "Take back what I said last", "u", () => reviews.undoLast()),
+    page("next-study", "Next study of the worklist", "PageDown", () => document.getElementById("next-study").click()),
     page("leave", "Leave comparison, tool and heatmap", "Escape", () => findings.leave()),
     page("reset", "Reset windows, places and layers", "0", () => reset()),
     page("help", "This list", "?", () => help()),

@@ -8,7 +8,7 @@ const LENS_RADIUS = 95;
 const LENS_FACTOR = 2.5;
 
 export class Drawing {
-  /** @param kind "webgl" or "canvas"; "webgl" falls back by itself */
+  /** @param kind "webgl", "canvas", or "best": WebGL where there is a graphics processor; both fall back by themselves */
   constructor(viewer, kind) {
     this.viewer = viewer;
     this.root = viewer.root;
@@ -17,6 +17,7 @@ export class Drawing {
     this.overlayStale = true;
     this.renderer.canvas.addEventListener("webglcontextlost", () => this.#useCanvas());
     new ResizeObserver(() => this.resize()).observe(viewer.stage);
+    this.#watchPixelRatio();
   }
 
   forget(film) {
@@ -29,6 +30,7 @@ export class Drawing {
     if (this.frame) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
+      this.viewer.tell();
       this.#draw();
     });
   }
@@ -120,9 +122,9 @@ export class Drawing {
 
   #rendererOf(kind) {
     const canvas = this.root.querySelector("#film-canvas");
-    if (kind === "webgl") {
+    if (kind !== "canvas") {
       try {
-        return new WebGLRenderer(canvas);
+        return new WebGLRenderer(canvas, { evenSlow: kind === "webgl" });
       } catch {
         // A canvas that once gave another context cannot change its mind; a fresh one can.
       }
@@ -130,6 +132,15 @@ export class Drawing {
     const fresh = canvas.cloneNode();
     canvas.replaceWith(fresh);
     return new CanvasRenderer(fresh);
+  }
+
+  /** A window that is moved to another monitor keeps its size in CSS pixels, but not in the screen's own. */
+  #watchPixelRatio() {
+    const moved = () => {
+      this.resize();
+      this.#watchPixelRatio();
+    };
+    matchMedia(`(resolution: ${devicePixelRatio}dppx)`).addEventListener("change", moved, { once: true });
   }
 
   #useCanvas() {

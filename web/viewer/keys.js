@@ -1,7 +1,7 @@
 /** Which key does what: the commands' own keys, changed by each reader for themselves and kept in this browser. */
 
 const NAMES = {
-  ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Backspace: "⌫", Escape: "Esc", " ": "Space", Enter: "Enter", Delete: "Del",
+  ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Backspace: "⌫", Escape: "Esc", " ": "Space", Enter: "Enter", Delete: "Del", PageDown: "PgDn", PageUp: "PgUp",
 };
 /** Keys that move the focus or belong to the browser. */
 const NOT_OURS = new Set(["Tab", "Shift", "Control", "Alt", "AltGraph", "Meta", "CapsLock", "Dead", "Unidentified", "F5", "F11", "F12"]);

@@ -16,8 +16,8 @@ const data = JSON.parse(document.getElementById("viewer-data").textContent);
 const root = document.getElementById("viewer");
 
 function build() {
-  const wanted = new URLSearchParams(location.search).get("renderer") === "canvas" ? "canvas" : "webgl";
-  const viewer = new Viewer(root, data, wanted);
+  const wanted = new URLSearchParams(location.search).get("renderer");
+  const viewer = new Viewer(root, data, ["webgl", "canvas"].includes(wanted) ? wanted : "best");
   const findings = new Findings(viewer);
   const sheet = new ReviewSheet(`${data.addresses.api}/studies/${encodeURIComponent(data.study)}/reviews`);
   const reviews = new Reviews(viewer, findings, sheet);
@@ -30,7 +30,7 @@ function build() {
   const commands = commandsOf({ viewer, findings, reviews, ribs, reset, help: () => help.open() });
   const map = new KeyMap(commands, data.reader);
   help = new Help(document.getElementById("help"), map);
-  new ModelCard(document.getElementById("model-card"), data.addresses.api, data.weights);
+  new ModelCard(document.getElementById("model-card"), data.addresses, data.weights);
   new Toolbar(viewer, map);
   listenToKeys(map);
   listenToPointer(viewer);

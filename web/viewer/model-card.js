@@ -9,10 +9,10 @@ const FIGURES = {
 };
 
 export class ModelCard {
-  /** @param api address of the interface; @param weights sha256 by stage, as the report names them */
-  constructor(dialog, api, weights) {
+  /** @param addresses of the interface and of cards; @param weights sha256 by stage, as the report names them */
+  constructor(dialog, addresses, weights) {
     this.dialog = dialog;
-    this.api = api;
+    this.addresses = addresses;
     this.weights = weights;
     for (const button of document.querySelectorAll("[data-card]")) {
       button.addEventListener("click", () => this.open(button.dataset.card, button.dataset.finding ?? null, button.dataset.name ?? ""));
@@ -24,9 +24,10 @@ export class ModelCard {
     const body = this.dialog.querySelector(".card-body");
     title.textContent = name ? `Where the number for ${name.toLowerCase()} comes from` : "Where this number comes from";
     body.replaceChildren(paragraph("Loading the model card"));
+    this.dialog.querySelector(".whole-card").href = this.addresses.card.replace("NAME", encodeURIComponent(stage));
     this.dialog.showModal();
     try {
-      const answer = await fetch(`${this.api}/models/${encodeURIComponent(stage)}`);
+      const answer = await fetch(`${this.addresses.api}/models/${encodeURIComponent(stage)}`);
       const content = await answer.json();
       if (!answer.ok) throw new Error(content.detail);
       body.replaceChildren(...this.#fill(stage, finding, content));

@@ -37,7 +37,7 @@ export class Overlay {
     for (const box of parts.boxes ?? []) this.#box(box, hair);
     context.setTransform(1, 0, 0, 1, 0, 0);
     if (parts.mark) this.#mark(toScreen(place, parts.mark.column, parts.mark.row));
-    for (const measure of parts.measures ?? []) this.#measure(measure, place, parts.spacing);
+    for (const measure of parts.measures ?? []) this.#measure(measure, place, rect, parts.spacing);
     if (parts.lens) this.#lens(parts.lens);
     context.restore();
   }
@@ -81,7 +81,7 @@ export class Overlay {
     this.#strokeTwice(MARK_COLOUR, 1.5);
   }
 
-  #measure(measure, place, spacing) {
+  #measure(measure, place, rect, spacing) {
     const { context } = this;
     const points = measure.points.map(({ column, row }) => toScreen(place, column, row));
     context.beginPath();
@@ -95,21 +95,23 @@ export class Overlay {
     }
     this.#strokeTwice(MEASURE_COLOUR, 1.25);
     const last = points.at(-1);
-    this.#label(valueInWords(measure, spacing), last.x + 10 * devicePixelRatio, last.y - 8 * devicePixelRatio);
+    this.#label(valueInWords(measure, spacing), last, rect);
   }
 
-  #label(text, x, y) {
+  /** Above and right of a point, but inside the pane. */
+  #label(text, { x, y }, rect) {
     const { context } = this;
     context.font = `600 ${13 * devicePixelRatio}px system-ui, sans-serif`;
-    const width = context.measureText(text).width;
     const room = 4 * devicePixelRatio;
+    const width = context.measureText(text).width + 2 * room;
     const height = 18 * devicePixelRatio;
-    const left = Math.min(x, this.canvas.width - width - 2 * room);
-    const top = Math.max(y - height + room, 0);
+    const inside = (wanted, first, length, own) => Math.max(first, Math.min(wanted, first + length - own));
+    const left = inside(x + 2 * room, rect.left, rect.width, width);
+    const top = inside(y - height - 2 * room, rect.top, rect.height, height);
     context.fillStyle = "rgb(0 0 0 / 65%)";
-    context.fillRect(left - room, top, width + 2 * room, height);
+    context.fillRect(left, top, width, height);
     context.fillStyle = MEASURE_COLOUR;
-    context.fillText(text, left, top + height - 1.25 * room);
+    context.fillText(text, left + room, top + height - 1.25 * room);
   }
 
   /** The lens shows the bare film: what lies over it is taken away there, and a ring drawn. */

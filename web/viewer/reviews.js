@@ -115,8 +115,17 @@ export class Reviews {
       row.querySelector(".reject")?.setAttribute("aria-pressed", String(verdict === "rejected"));
       this.#fill(row.querySelector(".said"), sheet.entries.filter((entry) => entry.finding === code));
     }
+    this.#count();
     this.#fill(this.find("said-of-all"), sheet.entries.filter((entry) => entry.finding === null));
     this.#takeMeasures();
+  }
+
+  /** How much of what the network says is judged: a report is drafted from that. */
+  #count() {
+    const suggested = this.findings.rows.filter((row) => row.dataset.suggested === "yes");
+    const judged = suggested.filter((row) => row.dataset.verdict);
+    const place = this.find("judged");
+    if (place) place.textContent = suggested.length ? `${judged.length} of ${suggested.length} judged` : "";
   }
 
   #fill(list, entries) {
@@ -129,7 +138,8 @@ export class Reviews {
     const who = document.createElement("span");
     who.className = "entry-who";
     const when = (moment) => new Date(moment).toLocaleString([], { dateStyle: "short", timeStyle: "short" });
-    const model = entry.model_sha256 ? `, model ${entry.model_sha256.slice(0, 8)}` : "";
+    const isEarlier = entry.model_sha256 && entry.model_sha256 !== this.viewer.data.weights.diagnosis;
+    const model = entry.model_sha256 ? `, model ${entry.model_sha256.slice(0, 8)}${isEarlier ? ", of an earlier reading" : ""}` : "";
     who.textContent = `${entry.user} ${SAID[entry.verdict]}, ${when(entry.created_at)}${model}`;
     item.append(who);
     if (entry.text) {

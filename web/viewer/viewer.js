@@ -18,9 +18,9 @@ export class Viewer extends EventTarget {
   /**
    * @param root the viewer's element
    * @param data what the page says of views, layers, heatmaps and regions
-   * @param renderer "webgl" or "canvas"; "webgl" falls back by itself
+   * @param renderer "webgl", "canvas" or "best"
    */
-  constructor(root, data, renderer = "webgl") {
+  constructor(root, data, renderer = "best") {
     super();
     this.root = root;
     this.data = data;
@@ -225,7 +225,7 @@ export class Viewer extends EventTarget {
 
   // Looking along the ribs
 
-  /** The bone image large beside the film, the lens in both. */
+  /** The bone image large beside the film in the window of the lungs, the lens in both. */
   async enterBones() {
     if (!this.sights.get("frontal")?.has("bone_subtracted")) {
       this.say("This reading has no bone image; look at the film alone.", true);
@@ -237,8 +237,10 @@ export class Viewer extends EventTarget {
       this.changed();
       return false;
     }
-    this.kept = { place: this.sight.place, lensOn: this.lensOn };
+    this.kept = { place: this.sight.place, lensOn: this.lensOn, window: this.sight.window("film") };
     this.lensOn = true;
+    const window = await presetWindow("lungs", this.film("frontal", "film"), this.sight.facts.lungs);
+    if (window) this.sight.setWindow("film", window);
     this.setLayout("bones");
     return true;
   }
@@ -247,6 +249,7 @@ export class Viewer extends EventTarget {
     if (this.layout !== "bones") return;
     this.stop = null;
     this.sight.place = { ...this.kept.place, turn: this.sight.place.turn };
+    this.sight.setWindow("film", this.kept.window);
     this.lensOn = this.kept.lensOn;
     this.#leaveToAll();
     this.changed();
@@ -446,11 +449,18 @@ export class Viewer extends EventTarget {
 
   // Telling
 
-  /** Something changed: captions now, pictures with the next frame. */
+  /** Something changed: captions, buttons and pictures follow with the next frame, once, however often it changes. */
   changed({ overlay = true } = {}) {
+    this.isStale = true;
+    this.drawing.request(overlay);
+  }
+
+  /** Tell captions and buttons, if anything changed since they were told. */
+  tell() {
+    if (!this.isStale) return;
+    this.isStale = false;
     this.captions.show();
     this.dispatchEvent(new Event("change"));
-    this.drawing.request(overlay);
   }
 
   say(text, passing = false) {

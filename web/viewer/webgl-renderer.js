@@ -76,10 +76,15 @@ function linked(gl) {
 export class WebGLRenderer {
   name = "webgl";
 
-  /** Throws where WebGL2 is missing. */
-  constructor(canvas) {
+  /**
+   * Throws where WebGL2 is missing, or, unless ``evenSlow``, where the main processor would have to compute it: the
+   * Canvas fallback is the faster then.
+   */
+  constructor(canvas, { evenSlow = false } = {}) {
     this.canvas = canvas;
-    const gl = canvas.getContext("webgl2", { alpha: false, antialias: false, depth: false, preserveDrawingBuffer: false });
+    const gl = canvas.getContext("webgl2", {
+      alpha: false, antialias: false, depth: false, preserveDrawingBuffer: false, failIfMajorPerformanceCaveat: !evenSlow,
+    });
     if (!gl) throw new Error("WebGL2 is not available");
     this.gl = gl;
     this.maxSide = gl.getParameter(gl.MAX_TEXTURE_SIZE);
