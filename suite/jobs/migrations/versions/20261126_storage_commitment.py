@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "20261126_storage_commitment"
+down_revision = "20261126_reading_room"
 branch_labels = None
 depends_on = None
 
