@@ -6,7 +6,8 @@
 
 The stages are calibrated work: each study multiplies matrices on one thread until it has used ``--compute``
 seconds of processor time. One worker has one thread and two workers have one each, so that the ratio is the
-queue's and not the arithmetic's. What other programs take from the processor falls out of the measured
+queue's and not the arithmetic's. With ``--waiting`` stages wait as long instead, as for a GPU: what two workers
+then lose against twice one is the queue's alone (polling, locks), also beside other programs. What other programs take from the processor falls out of the measured
 overhead (processor time is compared with processor time), not out of the throughput: measure that alone.
 """
 
@@ -40,7 +41,7 @@ def burn(seconds: float) -> None:
         matrix = np.tanh(matrix @ matrix)
 
 
-def work(settings: Settings, compute_seconds: float, notes: Path) -> None:
+def work(settings: Settings, compute_seconds: float, notes: Path, waiting: bool) -> None:
     """A worker that notes after each study: its processor time, what stages took of it, its memory."""
     from suite.jobs.execution import JobRunner
     from suite.jobs.worker import run
@@ -57,7 +58,8 @@ def work(settings: Settings, compute_seconds: float, notes: Path) -> None:
         return call
 
     FakeReading.write = counted(FakeReading.write)  # type: ignore[method-assign]
-    stage = counted(lambda _name: burn(compute_seconds / len(STAGES)))
+    spend = time.sleep if waiting else burn
+    stage = counted(lambda _name: spend(compute_seconds / len(STAGES)))
     end_with_the_test()
     threadpool_limits(1)
     plain = JobRunner.run
@@ -82,7 +84,13 @@ class Line:
     """One run: so many studies, so many workers."""
 
     def __init__(
-        self, folder: Path, studies: int, workers: int, compute: float, urls: dict[str, Any]
+        self,
+        folder: Path,
+        studies: int,
+        workers: int,
+        compute: float,
+        urls: dict[str, Any],
+        waiting: bool = False,
     ) -> None:
         self.settings = load_settings(data=folder / f"data{studies}x{workers}", log_level="WARNING", **urls)
         self.notes = folder / f"notes{studies}x{workers}.txt"
@@ -90,7 +98,8 @@ class Line:
         self.fleet = Fleet(self.settings)
         self.fleet.submit(range(studies))
         for _ in range(workers):
-            process = FORKS.Process(target=work, args=(self.settings, compute, self.notes), daemon=True)
+            arguments = (self.settings, compute, self.notes, waiting)
+            process = FORKS.Process(target=work, args=arguments, daemon=True)
             process.start()
             self.fleet.workers.append(process)
         if not self.fleet.settle(24 * 3600):
@@ -138,6 +147,7 @@ def main() -> int:
     parser.add_argument("--compute", type=float, default=1.0, help="processor seconds a study")
     parser.add_argument("--ratio-studies", type=int, default=60, help="studies for one worker against two")
     parser.add_argument("--memory-compute", type=float, help="processor seconds a study in the memory run")
+    parser.add_argument("--waiting", action="store_true", help="stages wait; only the ratio is measured")
     parser.add_argument("--database", help="URL; SQLite unless given")
     parser.add_argument("--broker", help="URL; files unless given")
     options = parser.parse_args()
@@ -145,11 +155,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         print(f"processors {os.cpu_count()}, load before {os.getloadavg()[0]:.1f}", flush=True)
-        one = Line(folder, options.ratio_studies, 1, options.compute, urls)
-        two = Line(folder, options.ratio_studies, 2, options.compute, urls)
+        one = Line(folder, options.ratio_studies, 1, options.compute, urls, options.waiting)
+        two = Line(folder, options.ratio_studies, 2, options.compute, urls, options.waiting)
         ratio = two.studies_a_second() / one.studies_a_second()
         alone, both = one.studies_a_second(), two.studies_a_second()
         print(f"throughput: 1 worker {alone:.2f}, 2 workers {both:.2f} studies a second, ratio {ratio:.2f}")
+        if options.waiting:
+            return 0 if ratio >= 1.8 else 1
         share, seconds = one.overhead()
         cost = f"{1000 * seconds:.0f} ms a study, {100 * share:.1f} % of its compute"
         print(f"queue overhead: {cost}", flush=True)

@@ -63,7 +63,7 @@ def open_wires(data: Path, **values: Any) -> Iterator[Wires]:
     settings = load_settings(data=data, **{"quiet_seconds": 0.0, **values})
     sent: Queue[str] = Queue()
     exchange = Exchange(settings, publish=sent.put)
-    exchange.listener = Listener(settings, exchange.reception)
+    exchange.listener = Listener(settings, exchange.reception, exchange.commitment_provider())
     try:
         yield Wires(exchange, exchange.listener.start(), sent)
     finally:

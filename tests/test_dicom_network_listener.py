@@ -9,6 +9,7 @@ import os
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,17 @@ from tests.dicom_zoo import CR, DX, SECONDARY_CAPTURE, save
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 SUCCESS, OUT_OF_RESOURCES, WRONG_CLASS, UNREADABLE = 0x0000, 0xA700, 0xA900, 0xC000
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+"""pynetdicom leaves the socket of an association that the peer ended to the garbage collector."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_to_collect() -> Iterator[None]:
+    """Those sockets, while their warning is expected."""
+    yield
+    gc.collect()
 
 
 def store(wires: Wires, *datasets: Dataset, title: str = "MODALITY", **options: Any) -> list[Dataset]:

@@ -13,6 +13,7 @@ import pytest
 
 from suite.accounts.principal import Scope
 from suite.jobs.models import Instance
+from suite.settings import load_settings
 from tests.api_house import SECRET, Program, json_of, program
 from tests.dicom_network_house import as_bytes, film, film_pair
 from tests.jobs_fakes import film_png
@@ -59,11 +60,11 @@ def found_by_dicomweb(robot: Program, path: str) -> list[dict[str, Any]]:
 
 def test_an_id_says_nothing_of_the_files_name_which_stays_with_the_film(house: House, robot: Program) -> None:
     (taken,) = hand_in(robot, (f"{NAME}.png", film_png()))
-    assert re.fullmatch(r"[2-9b-df-hjkmnp-tv-xz]{5}-[2-9b-df-hjkmnp-tv-xz]{5}", taken["id"])
+    assert re.fullmatch(r"[2-9B-DF-HJKMNP-TV-XZ]{4}-[2-9B-DF-HJKMNP-TV-XZ]{4}", taken["id"])
     assert taken["names"] == [f"{NAME}.png"]
     stored = house.services.catalogue.study(taken["id"])
     assert stored is not None
-    assert stored.frontal_name == f"{NAME}.png"
+    assert (stored.display_id, stored.frontal_name) == (taken["id"], f"{NAME}.png")
 
 
 def test_the_name_is_in_no_address_folder_or_line_of_the_log(
@@ -150,11 +151,14 @@ def test_a_film_that_came_alone_and_again_with_its_lateral_stays_while_one_of_th
     assert study["00201208"]["Value"] == [2]
 
 
-def test_films_from_the_pages_are_found_too(house: House, robot: Program) -> None:
-    client = house.app.test_client()
-    with client.session_transaction() as session:
-        session["entered"], session["csrf"] = True, "the session's own"
-    form = {"files": [(io.BytesIO(as_bytes(film())), "a.dcm")], "csrf_token": "the session's own"}
+def test_films_from_the_pages_are_found_too(tmp_path: Path) -> None:
+    services = open_services(load_settings(data=tmp_path), publish=lambda *_: None)
+    client = create_app(services.settings, services=services).test_client()
+    page = client.get("/", headers={"Accept": "text/html"}).text
+    token = re.search(r'name="csrf-token" content="([^"]+)"', page)
+    assert token is not None
+    form = {"files": [(io.BytesIO(as_bytes(film())), "a.dcm")], "csrf_token": token[1]}
     answer = client.post("/studies", data=form, headers={"Accept": "application/json"})
     assert answer.status_code == 200, answer.text
-    assert len(found_by_dicomweb(robot, "/studies")) == 1
+    assert len(client.get("/api/dicomweb/studies").get_json(force=True)) == 1
+    services.database.close()

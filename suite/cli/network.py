@@ -165,6 +165,7 @@ def nodes_list(data: Path | None) -> None:
 @click.option(
     "--object", "objects", multiple=True, metavar="KIND", help="report, masks, images, contours, maps."
 )
+@click.option("--commitment", is_flag=True, help="Ask the node to commit itself to what it was sent.")
 @click.option("--data", type=FOLDER, help="Data folder of the service.")
 def nodes_add(
     name: str,
@@ -176,6 +177,7 @@ def nodes_add(
     when: str,
     findings: tuple[str, ...],
     objects: tuple[str, ...],
+    commitment: bool,
     data: Path | None,
 ) -> None:
     """Add a node with its rules.
@@ -188,7 +190,7 @@ def nodes_add(
     from suite.commands.dicom import add_node
     from suite.dicom.network.nodes import parse_destination
 
-    rules = {"when": when, "findings": findings, "objects": objects}
+    rules = {"when": when, "findings": findings, "objects": objects, "commitment": commitment}
     add_node(parse_destination(name, aet, host, port, stow, tls=tls), rules, data=data)
 
 

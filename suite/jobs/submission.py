@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from suite import intake
 from suite.errors import SuiteError
 from suite.jobs.contracts import Collect, Intake, StudyFiles
 from suite.jobs.database import Database
+from suite.jobs.display_ids import PATTERN, new_display_id
 from suite.jobs.models import QueueName, Study
 from suite.jobs.queue import Clock
 from suite.jobs.requests import add_job
@@ -31,9 +31,6 @@ NameStudy = Callable[[StudyFiles], str]
 
 KeepFilms = Callable[[str, Sequence[Path]], None]
 """Told of a study's id and its films once they were taken; does not fail."""
-
-_LETTERS = "23456789bcdfghjkmnpqrstvwxz"
-"""No vowels, so that no word comes about; none that look alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +67,8 @@ class Outcome:
 
 
 def pseudonym(_files: StudyFiles) -> str:
-    """An id drawn by lot, such as ``4kq7m-x2b9d``: a film's file name may be its patient's name."""
-    drawn = "".join(secrets.choice(_LETTERS) for _ in range(10))
-    return f"{drawn[:5]}-{drawn[5:]}"
+    """An id drawn by lot (:mod:`suite.jobs.display_ids`): a film's file name may be its patient's name."""
+    return new_display_id()
 
 
 def file_name(files: StudyFiles) -> str:
@@ -202,8 +198,10 @@ class Submission:
         shown: Mapping[str, str],
         paired_by_hand: bool,
     ) -> Study:
+        shown_id = study_id if PATTERN.fullmatch(study_id) else new_display_id()
         return Study(
             id=study_id,
+            display_id=shown_id,
             content_sha256=digest,
             frontal_file=stored.get("frontal"),
             lateral_file=stored.get("lateral"),

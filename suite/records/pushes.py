@@ -25,6 +25,7 @@ class PushRecord:
     error: str | None
     created_at: float
     sent_at: float | None
+    committed_at: float | None
 
 
 def pushes_of(database: Database, study_id: str) -> list[PushRecord]:
@@ -73,4 +74,5 @@ def _record(row: Outgoing, node: str) -> PushRecord:
         row.error,
         row.created_at,
         row.sent_at,
+        row.committed_at,
     )

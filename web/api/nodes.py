@@ -58,6 +58,7 @@ class RulesRequest(Wanted):
     when: Literal["always", "accepted", "abnormal", "suggested", "never"] = "accepted"
     findings: list[FindingCode] = Field(default_factory=list, description="For `suggested`; none is any")
     objects: list[Kind] = Field(default_factory=list, description="Kinds of objects; none is all")
+    commitment: bool = Field(False, description="Ask a `dimse` node to commit itself to what it was sent")
 
 
 class DimseNode(Wanted):
@@ -111,6 +112,7 @@ class PushShape(Shape):
     error: str | None
     created_at: Moment
     sent_at: Moment | None
+    committed_at: Moment | None = Field(description="When the node answered that it keeps all objects")
 
 
 class PushList(Shape):

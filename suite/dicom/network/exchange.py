@@ -15,12 +15,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from suite.dicom.network.archive import Archive
+from suite.dicom.network.commitment import Commitments
+from suite.dicom.network.commitment_provider import CommitmentProvider
 from suite.dicom.network.completeness import StudyCloser
 from suite.dicom.network.folder_watch import FolderWatch
 from suite.dicom.network.index import InstanceIndex
 from suite.dicom.network.listener import Listener
+from suite.dicom.network.nodes import Nodes
 from suite.dicom.network.notes import Note, audit_trail
-from suite.dicom.network.outbox import Outbox
+from suite.dicom.network.outbox import Outbox, sender_of
 from suite.dicom.network.periodic import Periodic
 from suite.dicom.network.privacy import keep_values_out_of_logs
 from suite.dicom.network.reception import Reception
@@ -108,7 +111,7 @@ class Exchange:
             tasks.append(("folder watch", self._folder_watch().look, self.settings.watch_seconds))
         port = None
         if self.settings.listen_port is not None:
-            self.listener = Listener(self.settings, self.reception)
+            self.listener = Listener(self.settings, self.reception, self.commitment_provider())
             port = self.listener.start()
         self._threads = [Periodic(*task) for task in tasks]
         for thread in self._threads:
@@ -122,6 +125,11 @@ class Exchange:
         for thread in self._threads:
             thread.stop()
         self.database.close()
+
+    def commitment_provider(self) -> CommitmentProvider:
+        """What answers for the archive's instances, and takes nodes' answers to the outbox."""
+        commitments = Commitments(self.database, self.settings.send_pause_seconds, self._note)
+        return CommitmentProvider(self.archive, Nodes(self.database), sender_of(self.settings), commitments)
 
     def _folder_watch(self) -> FolderWatch:
         settings = self.settings

@@ -1,4 +1,4 @@
-"""The C-STORE listener: verification and storage of projection radiographs, one association a thread."""
+"""The listener: verification, storage of projection radiographs, storage commitment; one thread a caller."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from suite.dicom.network.acceptance import Announced
 from suite.dicom.network.allow_list import AllowList, parse
 from suite.dicom.network.classes import ACCEPTED_CLASSES, accepted_syntaxes
+from suite.dicom.network.commitment import PUSH_MODEL, SYNTAXES
+from suite.dicom.network.commitment_provider import CommitmentProvider
 from suite.dicom.network.reception import Reception
 from suite.dicom.network.statuses import RefusedInstanceError, Status, comment, status_of
 from suite.dicom.network.tls import server_context
@@ -27,6 +29,9 @@ _log = logging.getLogger(__name__)
 
 _VERIFICATION = "1.2.840.10008.1.1"
 _REJECTED_PERMANENTLY, _BY_USER, _CALLING_TITLE_UNKNOWN = 0x01, 0x01, 0x03
+ANSWER_SECONDS = 2.0
+"""How long the listener waits at its end for an answer about storage commitment that is on its way."""
+
 _COMMAND_ALLOWANCE = 1 << 20
 """Bytes that a message may have besides its instance."""
 
@@ -38,10 +43,12 @@ class Listener:
     Args:
         settings: address, allow-list, TLS and limits.
         reception: takes the instances.
+        commitment: answers for what is kept; ``None`` leaves storage commitment out.
     """
 
     settings: Settings
     reception: Reception
+    commitment: CommitmentProvider | None = None
     _server: Any = None
     _allowed: AllowList = field(default_factory=lambda: AllowList(()))
     _received: dict[int, int] = field(default_factory=dict)
@@ -72,6 +79,8 @@ class Listener:
     def stop(self) -> None:
         """End all associations and give the port back."""
         if self._server is not None:
+            if self.commitment is not None:
+                self.commitment.wait(ANSWER_SECONDS)
             self._server.shutdown()
             self._server = None
 
@@ -88,6 +97,8 @@ class Listener:
         entity.add_supported_context(_VERIFICATION)
         for class_uid in ACCEPTED_CLASSES:
             entity.add_supported_context(class_uid, list(accepted_syntaxes()))
+        if self.commitment is not None:
+            entity.add_supported_context(PUSH_MODEL, list(SYNTAXES), scu_role=True, scp_role=True)
         return entity
 
     def _tls(self) -> Any:
@@ -99,7 +110,15 @@ class Listener:
     def _handlers(self) -> list[tuple[Any, Any]]:
         from pynetdicom import evt
 
+        answering = self.commitment
+        commitment: list[tuple[Any, Any]] = []
+        if answering is not None:
+            commitment = [
+                (evt.EVT_N_ACTION, answering.on_action),
+                (evt.EVT_N_EVENT_REPORT, answering.on_report),
+            ]
         return [
+            *commitment,
             (evt.EVT_REQUESTED, self._on_requested),
             (evt.EVT_PDU_RECV, self._on_pdu),
             (evt.EVT_DIMSE_RECV, self._on_message),

@@ -17,7 +17,8 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, CursorResult, and_, select, update
 
 from suite.dicom.attributes import text
-from suite.dicom.network.nodes import Destination, destination_of
+from suite.dicom.network.commitment import Commitments, ask, new_uid, references
+from suite.dicom.network.nodes import DIMSE, Destination, destination_of
 from suite.dicom.network.notes import Note, no_notes
 from suite.dicom.network.result_objects import ResultObjects
 from suite.dicom.network.rules import Rules, parse_rules
@@ -67,6 +68,7 @@ class Outbox:
         self._note = note
         self._clock = clock
         self._sender = sender_of(settings)
+        self._commitments = Commitments(database, settings.send_pause_seconds, note, clock)
 
     def deliver_due(self) -> int:
         """Offer everything that is due, nodes side by side; gives how many entries were sent.
@@ -74,6 +76,7 @@ class Outbox:
         Raises:
             StorageError: the database refused.
         """
+        self._repeat_uncommitted()
         nodes = self._due_nodes()
         if not nodes:
             return 0
@@ -148,10 +151,40 @@ class Outbox:
     def _deliver(self, entry: Entry) -> None:
         files = _wanted(self._objects.of_job(entry.job_id), entry.rules)
         self._sender.send(entry.destination, files, lambda _uid: self._beat(entry))
-        self._end(entry, "sent", None)
+        wants_commitment = entry.rules.commitment and entry.destination.kind == DIMSE
+        transaction = new_uid() if wants_commitment else None
+        self._end(entry, "sent", None, transaction)
         _log.info("%d objects of %s sent to %s", len(files), entry.study_id, entry.destination.name)
         facts = {"node": entry.destination.name, "objects": len(files)}
         self._note("results.sent", "system", entry.study_id, facts)
+        if transaction is not None:
+            self._ask_to_commit(entry, files, transaction)
+
+    def _ask_to_commit(self, entry: Entry, files: Sequence[Path], transaction: str) -> None:
+        """Ask the node to keep what it was sent; an answer on another association comes to the listener."""
+        objects = references(files)
+        patience = self._settings.commit_wait_seconds
+        answer = ask(self._sender, entry.destination, objects, transaction, patience)
+        if answer is not None:
+            self._commitments.settle(answer, str(entry.destination))
+
+    def _repeat_uncommitted(self) -> None:
+        """Send again what a node was asked about and never answered for."""
+        silent = (
+            Outgoing.state == "sent",
+            Outgoing.transaction_uid.is_not(None),
+            Outgoing.committed_at.is_(None),
+            Outgoing.sent_at <= self._clock() - self._settings.commit_seconds,
+        )
+        spent = Outgoing.attempts >= self._settings.send_attempts
+        sentence = "It took the objects and did not answer for them (storage commitment); {}."
+        with self._database.write() as session:
+            if session.scalar(select(Outgoing.id).where(*silent).limit(1)) is None:
+                return
+            given_up = update(Outgoing).where(*silent, spent)
+            session.execute(given_up.values(state="failed", error=sentence.format("ask who runs the node")))
+            again = update(Outgoing).where(*silent).values(next_attempt_at=self._clock())
+            session.execute(again.values(state="queued", error=sentence.format("they are sent again")))
 
     def _beat(self, entry: Entry) -> None:
         with self._database.write() as session:
@@ -179,7 +212,7 @@ class Outbox:
                 )
                 session.execute(others.values(next_attempt_at=later))
 
-    def _end(self, entry: Entry, state: str, error: str | None) -> None:
+    def _end(self, entry: Entry, state: str, error: str | None, transaction: str | None = None) -> None:
         now = self._clock()
         with self._database.write() as session:
             session.execute(
@@ -189,6 +222,8 @@ class Outbox:
                     state=state,
                     error=error[:2000] if error else None,
                     sent_at=now if state == "sent" else None,
+                    transaction_uid=transaction,
+                    committed_at=None,
                 )
             )
 

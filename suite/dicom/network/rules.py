@@ -31,6 +31,7 @@ class Rules(BaseModel):
             ``suggested``, when one of ``findings`` (any, if empty) is suggested; ``never``: by hand only.
         findings: codes of :mod:`suite.findings`, for ``suggested``.
         objects: kinds of objects; empty for all.
+        commitment: ask the node to commit itself to what it was sent (storage commitment); DIMSE nodes only.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,6 +39,7 @@ class Rules(BaseModel):
     when: Literal["always", "accepted", "abnormal", "suggested", "never"] = "accepted"
     findings: tuple[str, ...] = ()
     objects: tuple[Kind, ...] = ()
+    commitment: bool = False
 
     @field_validator("findings")
     @classmethod

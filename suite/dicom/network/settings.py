@@ -36,6 +36,8 @@ class DicomNetworkSettings(BaseModel):
         send_timeout_seconds: how long a node may take to answer.
         send_ca: PEM file of the authority whose certificates nodes show; ``None`` is what the system trusts.
         send_certificate, send_key: PEM files that this suite shows to nodes that ask.
+        commit_wait_seconds: how long a node may take to commit itself on the association that asked it.
+        commit_seconds: how long it may take in all; what it did not commit itself to by then is sent again.
         make_dicom_results: make the DICOM objects of every reading, for DICOMweb, and not only when they are
             sent.
     """
@@ -63,6 +65,8 @@ class DicomNetworkSettings(BaseModel):
     send_ca: Path | None = None
     send_certificate: Path | None = None
     send_key: Path | None = None
+    commit_wait_seconds: float = Field(default=5.0, ge=0)
+    commit_seconds: float = Field(default=3600.0, gt=0)
     make_dicom_results: bool = False
 
     @field_validator("ae_title")

@@ -50,7 +50,7 @@ def store(sender: Sender, destination: Destination, files: Sequence[Path], on_se
     """
     objects = [_identify(path) for path in files]
     for batch in _batches(objects):
-        with _association(sender, destination, _contexts(batch)) as association:
+        with association_with(sender, destination, _contexts(batch)) as association:
             for item in batch:
                 _store_one(association, destination, item)
                 on_sent(item.instance_uid)
@@ -62,7 +62,7 @@ def echo(sender: Sender, destination: Destination) -> None:
     Raises:
         DeliveryError: it does not.
     """
-    with _association(sender, destination, [(_VERIFICATION, _UNCOMPRESSED[1])]) as association:
+    with association_with(sender, destination, [(_VERIFICATION, _UNCOMPRESSED[1])]) as association:
         if association.send_c_echo().get("Status") != 0x0000:
             raise DeliveryError(
                 f"{destination.name}: it did not answer C-ECHO; ask who runs it.", reached=True
@@ -97,10 +97,27 @@ def _contexts(batch: Sequence[_Object]) -> list[tuple[str, str]]:
 
 
 @contextmanager
-def _association(
-    sender: Sender, destination: Destination, contexts: Sequence[tuple[str, str]]
+def association_with(
+    sender: Sender,
+    destination: Destination,
+    contexts: Sequence[tuple[str, str]],
+    handlers: Sequence[tuple[Any, Any]] = (),
+    *,
+    provides: str | None = None,
 ) -> Iterator[Any]:
-    from pynetdicom import AE
+    """An association with a node, released afterwards.
+
+    Args:
+        sender: how this suite introduces itself.
+        destination: the node.
+        contexts: classes with a transfer syntax each.
+        handlers: pynetdicom's events with what to call.
+        provides: a class of which this side is the provider although it asks for the association.
+
+    Raises:
+        DeliveryError: there is none.
+    """
+    from pynetdicom import AE, build_role
 
     entity = AE(ae_title=sender.ae_title)
     entity.connection_timeout = entity.acse_timeout = sender.timeout_seconds
@@ -113,8 +130,14 @@ def _association(
         if destination.tls
         else None
     )
+    roles = [build_role(to_uid(provides), scp_role=True)] if provides is not None else []
     association = entity.associate(
-        destination.host, destination.port, ae_title=destination.ae_title, tls_args=tls
+        destination.host,
+        destination.port,
+        ae_title=destination.ae_title,
+        tls_args=tls,
+        evt_handlers=list(handlers),
+        ext_neg=roles,
     )
     if not association.is_established:
         raise _no_association(association, destination)
@@ -183,6 +206,15 @@ def _no_association(association: Any, destination: Destination) -> DeliveryError
     if association.is_rejected:
         return DeliveryError(
             f"{destination.name}: {destination} rejected the association; check both AE titles there.",
+            reached=True,
+        )
+    if association.rejected_contexts:
+        names = dict.fromkeys(
+            to_uid(str(context.abstract_syntax)).name for context in association.rejected_contexts
+        )
+        return DeliveryError(
+            f"{destination.name}: it takes nothing of what was offered ({', '.join(names)}); allow that "
+            "there, or leave it out in the node's rules.",
             reached=True,
         )
     return DeliveryError(

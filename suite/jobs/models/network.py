@@ -35,7 +35,12 @@ class Node(Base):
 
 
 class Outgoing(Base):
-    """The outbox: one result on its way to one node; kept until the node has confirmed it."""
+    """The outbox: one result on its way to one node; kept until the node has confirmed it.
+
+    Attributes:
+        transaction_uid: of the last request for storage commitment that was made of the node.
+        committed_at: when the node answered that it keeps all objects.
+    """
 
     __tablename__ = "outgoing"
     __table_args__ = (
@@ -54,3 +59,5 @@ class Outgoing(Base):
     error: Mapped[str | None] = mapped_column(String(2000))
     created_at: Mapped[float]
     sent_at: Mapped[float | None]
+    transaction_uid: Mapped[str | None] = mapped_column(String(64), index=True)
+    committed_at: Mapped[float | None]
