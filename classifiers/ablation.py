@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from classifiers.ablation_plan import Variant, choose
+from classifiers.ablation_plan import LEAVE_ONE_OUT, VARIANTS, Variant, choose
 from classifiers.ablation_runs import (
     ATTRIBUTES,
     Outcome,
@@ -38,6 +38,10 @@ from suite.training.precision import fastest_precision
 STATE_FILE = "ablation.json"
 OWN_KEYS = ("configuration", "bone_source", "without", "seed")
 """Recipe keys that the ablation sets itself."""
+
+EVERY_NAME = tuple(variant.name for variant in (*VARIANTS, *LEAVE_ONE_OUT))
+MOST_SEEDS = 1000
+"""Seeds that tables look for."""
 
 Say = Callable[[str], None]
 OnRun = Callable[[int, int, Mapping[str, float]], None]
@@ -107,6 +111,8 @@ def ablate(
 ) -> str:
     """As ``Ablation.run``."""
     _check(options)
+    if options.tables_only:
+        return remake_tables(out, options)
     device = resolve_device(options.device)
     cache = options.cache or out
     values = _parsed(settings)
@@ -116,20 +122,39 @@ def ablate(
     manifests = open_sources(sources)
     variants = choose(options.names, list(manifests.values()), leave_one_out=options.leave_one_out)
     recipes = [plan.recipe(variant, 0) for variant in variants]
-    _open_folder(plan, recipes[0], options.resume or options.tables_only)
     runs = [Run(variant, seed) for seed in range(options.seeds) for variant in variants]
-    waiting = [run for run in runs if not run.predictions(out).is_file()]
     head = _head(plan, recipes[0], len(all_records(manifests)))
-    if options.tables_only:
-        runs = [run for run in runs if run not in waiting]
-        if not runs:
-            raise InputError(f"{out}: holds no finished network yet; leave out --tables-only.")
-        head += [_partial(len(runs), len(runs) + len(waiting))] if waiting else []
-    elif waiting:
+    _open_folder(plan, recipes[0], options.resume, {"head": head, "planned": len(runs)})
+    waiting = [run for run in runs if not run.predictions(out).is_file()]
+    if waiting:
         say(f"{len(waiting)} of {len(runs)} networks to train; decoding films.")
         _train(plan, variants, waiting, options, say, on_run, head, len(runs))
-    statistics = _collect(out, runs, options.subgroups)
-    return write_all(out, statistics, head)
+    return write_all(out, _collect(out, runs, options.subgroups), head)
+
+
+def remake_tables(out: Path, options: Options) -> str:
+    """The tables of the networks that are finished in ``out``; neither films nor data sets are needed.
+
+    Raises:
+        InputError: the folder is no ablation, or none of its networks is finished.
+    """
+    path = out / STATE_FILE
+    if not path.is_file():
+        raise InputError(f"{out}: is no ablation; name the folder that one was written to.")
+    state = json.loads(path.read_text())
+    runs = [
+        Run(variant, seed)
+        for variant in choose(options.names or EVERY_NAME, [], leave_one_out=True)
+        for seed in range(MOST_SEEDS)
+        if Run(variant, seed).predictions(out).is_file()
+    ]
+    if not runs:
+        raise InputError(f"{out}: holds no finished network yet; leave out --tables-only.")
+    head = state.get("head") or [f"Data: {', '.join(state['data'])}."]
+    planned = max(len(runs), state.get("planned", 0))
+    if len(runs) < planned and not options.names:
+        head = [*head, _partial(len(runs), planned)]
+    return write_all(out, _collect(out, runs, options.subgroups), head)
 
 
 def _train(
@@ -204,8 +229,8 @@ def _parsed(settings: Sequence[str]) -> dict[str, str]:
     return values
 
 
-def _open_folder(plan: Plan, recipe: Any, resume: bool) -> None:
-    """Make the folder, or see that it holds this ablation.
+def _open_folder(plan: Plan, recipe: Any, resume: bool, shown: Mapping[str, Any]) -> None:
+    """Make the folder, or see that it holds this ablation; ``shown`` is for its tables.
 
     Raises:
         InputError: it holds another one, or one that was not asked to go on.
@@ -216,12 +241,13 @@ def _open_folder(plan: Plan, recipe: Any, resume: bool) -> None:
     if path.is_file():
         if not resume:
             raise InputError(f"{plan.out}: is an ablation; add --resume to go on, or name another folder.")
-        if json.loads(path.read_text()) != json.loads(json.dumps(state)):
+        there = json.loads(path.read_text())
+        if {key: there.get(key) for key in state} != json.loads(json.dumps(state)):
             raise InputError(
                 f"{plan.out}: is an ablation with other data or settings; give the same, or another folder."
             )
     make_folder(plan.out)
-    write_text(path, json.dumps(state, indent=2) + "\n")
+    write_text(path, json.dumps({**state, **shown}, indent=2) + "\n")
 
 
 def _collect(out: Path, runs: Sequence[Run], subgroups: Sequence[str]) -> Statistics:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -240,10 +241,20 @@ def test_what_is_finished_is_not_trained_again(
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("predictions.csv")} == before
 
 
-def test_tables_can_be_made_of_what_there_is(finished: Path, cohort_folder: Path) -> None:  # noqa: F811
-    result = ablate(cohort_folder, finished, "--tables-only", configurations="dual,placebo,single")
-    assert result.exit_code == 0
-    assert "2 of 3 networks are trained; these figures are not final" in result.stdout
+def test_tables_can_be_made_of_what_there_is_without_the_films(finished: Path, tmp_path: Path) -> None:
+    part = Path(shutil.copytree(finished, tmp_path / "part"))
+    words = ["ablate", "--out", str(part), "--tables-only"]
+    whole = CliRunner().invoke(main, words, catch_exceptions=False)
+    assert (finished / "table.md").read_text() in whole.stdout
+    (part / "runs" / "placebo-seed0" / "predictions.csv").unlink()
+    result = CliRunner().invoke(main, words, catch_exceptions=False)
+    assert "1 of 2 networks are trained; these figures are not final" in result.stdout
+    assert "| finding | positive | dual |" in result.stdout
+    (part / "runs" / "dual-seed0" / "predictions.csv").unlink()
+    assert "holds no finished network yet" in CliRunner().invoke(main, words).stderr
+    nowhere = CliRunner().invoke(main, ["ablate", "--out", str(tmp_path), "--tables-only"])
+    assert "is no ablation; name the folder" in nowhere.stderr
+    assert "Missing option '--data'" in CliRunner().invoke(main, ["ablate", "--out", str(part)]).stderr
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def evaluate(
 
 
 @click.command()
-@click.option("--data", "sources", multiple=True, required=True, metavar="NAME=DIR", help="May be repeated.")
+@click.option("--data", "sources", multiple=True, metavar="NAME=DIR", help="May be repeated.")
 @click.option("--out", required=True, type=FOLDER, help="Folder for tables, plots and predictions.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A key of the diagnosis recipe.")
 @click.option("--seeds", type=int, default=5, show_default=True, help="Networks of each configuration.")
@@ -152,7 +152,11 @@ def evaluate(
 @click.option("--device", type=DEVICE, default="auto", show_default=True)
 @click.option("--resume", is_flag=True, help="Go on with the ablation in OUT; finished networks are kept.")
 @click.option("--keep-weights", is_flag=True, help="Keep the checkpoint of each network.")
-@click.option("--tables-only", is_flag=True, help="Train nothing; tables of the networks finished in OUT.")
+@click.option(
+    "--tables-only",
+    is_flag=True,
+    help="Train nothing; tables of the networks finished in OUT, without --data.",
+)
 @click.option("--cache", type=FOLDER, help="Folder for the decoded films; OUT unless given.")
 def ablate(
     sources: tuple[str, ...],
@@ -174,6 +178,8 @@ def ablate(
     """
     from suite.commands.ablation import ablate_network
 
+    if not (sources or options["tables_only"]):
+        raise click.UsageError("Missing option '--data'; name a data set, or use --tables-only.")
     names = _words(configurations)
     ablate_network(sources, settings, out, {**options, "names": names, "subgroups": _words(subgroups)})
 
