@@ -15,6 +15,10 @@ from classifiers.ablation_statistics import ALL, FREQUENT, Area, Difference, Sta
 from suite.findings import CODES
 from suite.storage import make_folder, write_text
 
+ONE_SEED = (
+    "**Where a network has one seed, the luck of its training is in no interval: trained again it would "
+    "differ.**"
+)
 ROWS = (*CODES, ALL, FREQUENT)
 _MEANINGS = {variant.name: variant.meaning for variant in (*VARIANTS, *LEAVE_ONE_OUT)}
 
@@ -54,6 +58,7 @@ def markdown(statistics: Statistics, head: Sequence[str]) -> str:
         parts.append(
             "## Which inputs help?\n\nA difference is shown where its 95 % interval leaves out 0; for "
             "fracture, where p after Holm's correction is below 0.05.\n\n"
+            + (ONE_SEED + "\n\n" if min(statistics.seeds.values()) < 2 else "")
             + _grid(["first - second", "mean of all", "", "fracture", ""], _questions(statistics.differences))
         )
         parts.append(

@@ -177,6 +177,9 @@ def test_a_question_is_answered_only_as_far_as_it_was_shown() -> None:
     weak, strong = [scored(0.5, seed) for seed in (1, 2)], [scored(3.0, seed) for seed in (3, 4)]
     runs = {"dual": strong, "dual+lungs": weak, FULL: strong, "placebo": weak}
     text = markdown(summarise(runs, draws=100), [])
+    assert "the luck of its training is in no interval" not in text
+    alone = markdown(summarise({name: seeds[:1] for name, seeds in runs.items()}, draws=10), [])
+    assert "the luck of its training is in no interval" in alone
     answers = text.split("## Which inputs help?")[1].split("## Differences")[0]
     assert answers.count("| better |") == 4  # mean and fracture of two comparisons
     assert answers.count("| worse |") == 2
