@@ -11,11 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from suite.accounts.principal import LOCAL, Means, Principal, Role
 from suite.findings import CODES
 from suite.records.priors import Headers, Prior, Priors
 from suite.records.reviews import ReviewSheet, ReviewView, Verdict
-from suite.records.worklist import Wanted
 from suite.report.draft import draft_sections
 from tests.dicom_zoo import make_dataset, save
 from tests.jobs_fakes import COLUMNS, ROWS, film_array, film_png
@@ -95,26 +93,6 @@ def test_the_viewer_is_given_the_latest_prior_with_its_films(house: House) -> No
     film = answer["latest"]["views"]["frontal"]["layers"]["film"]["url"]
     assert np.frombuffer(house.client.get(film).data, "<u2").size == ROWS * COLUMNS
     assert house.client.get("/studies/unknown/priors").status_code == 404
-
-
-def test_the_next_study_is_the_one_behind_in_the_worklist_that_is_mine_to_read(house: House) -> None:
-    worklist = house.services.worklist
-    order = [entry.study.id for entry in worklist.page(Wanted(), "local").entries]
-    somebody = Principal("anna", Role.READER, frozenset(), Means.SESSION, 7)
-    worklist.assign(order[1], somebody, to="anna")
-    worklist.finish(order[2], LOCAL, done=True)
-    house.take("unread.png", film_png(99), "side.png", film_png(98))  # no worker has seen it
-
-    def follow(study: str) -> str | None:
-        location = house.client.get(f"/studies/{study}/next").headers["Location"]
-        return house.services.catalogue.named(location.rpartition("/")[2])
-
-    assert [follow(study) for study in (order[0], order[3], order[5])] == [order[3], order[4], order[0]]
-    assert follow(order[2]) == order[0]  # what is done is not in the list: the first of it
-    for study in order:
-        worklist.finish(study, LOCAL, done=True)
-    assert house.client.get(f"/studies/{order[0]}/next").headers["Location"] == "/"
-    assert house.client.get("/studies/unknown/next").status_code == 404
 
 
 def test_a_small_copy_holds_the_means_of_squares(house: House) -> None:

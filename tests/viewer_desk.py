@@ -114,7 +114,7 @@ class Desk:
 
     def settle(self) -> None:
         """Until what was asked for is here and the frame that shows it was drawn."""
-        self.page.wait_for_selector('#viewer[data-state="ready"]')
+        self.page.wait_for_selector('#viewer[data-state="ready"]:not([data-overlay="loading"])')
         self.page.evaluate(TWO_FRAMES)
 
     def press(self, *keys: str) -> None:

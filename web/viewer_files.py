@@ -6,10 +6,9 @@ from pathlib import Path
 
 from flask import Blueprint
 
-from web import next_study, priors
+from web import priors
 
 blueprint = Blueprint(
     "viewer", __name__, static_folder=str(Path(__file__).parent / "viewer"), static_url_path="/viewer"
 )
 blueprint.register_blueprint(priors.blueprint)
-blueprint.register_blueprint(next_study.blueprint)

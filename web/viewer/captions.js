@@ -11,11 +11,11 @@ export class Captions {
       const sight = viewer.sights.get(pane.view);
       const { url } = sight.facts.layers[pane.layerName(sight)];
       pane.caption(sight, {
-        compared: viewer.isCompared(pane) ? viewer.comparison.inWords(sight) : null,
+        compared: viewer.layouts.isCompared(pane) ? viewer.layouts.comparison.inWords(sight) : null,
         finding: this.#finding(pane),
         scale: viewer.placeIn(pane).scale,
         pixel: this.#pixel(pane),
-        isActive: pane === viewer.pane && ["all", "prior"].includes(viewer.layout) && viewer.panes.length > 1,
+        isActive: pane === viewer.pane && ["all", "prior"].includes(viewer.layouts.name) && viewer.panes.length > 1,
         isFirstLook: viewer.films.isFirstLook(url),
       });
     }

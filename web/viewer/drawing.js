@@ -42,7 +42,7 @@ export class Drawing {
       height: Math.max(1, Math.round(stage.clientHeight * devicePixelRatio)),
     };
     for (const canvas of [this.renderer.canvas, this.overlay.canvas]) Object.assign(canvas, size);
-    this.viewer.measurePanes();
+    this.viewer.layouts.measure();
     this.overlayStale = true;
     this.#draw();
   }
@@ -83,7 +83,7 @@ export class Drawing {
     const { viewer } = this;
     const sight = viewer.sights.get(pane.view);
     const parts = [{ name: pane.layerName(sight), alpha: 1, rect: pane.rect }];
-    if (viewer.isCompared(pane)) parts.push(...viewer.comparison.parts(pane.rect));
+    if (viewer.layouts.isCompared(pane)) parts.push(...viewer.layouts.comparison.parts(pane.rect));
     return parts
       .map(({ name, alpha, rect }) => ({
         film: viewer.film(pane.view, name),

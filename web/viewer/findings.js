@@ -7,7 +7,6 @@ export class Findings {
     this.buttons = this.rows.map((row) => row.querySelector(".finding"));
     /** Code of the finding that is open in the list; its heatmap may be switched off all the same. */
     this.chosen = null;
-    this.changes = new EventTarget();
     for (const button of this.buttons) {
       button.addEventListener("click", () => this.choose(this.chosen === button.dataset.code ? null : button.dataset.code));
     }
@@ -16,8 +15,8 @@ export class Findings {
 
   choose(code) {
     this.chosen = code;
+    this.#show(); // at once: its heatmap may take a while
     this.viewer.showFinding(code && this.viewer.data.heatmaps[code] ? code : null);
-    this.changes.dispatchEvent(new Event("choose"));
   }
 
   step(by) {
@@ -60,8 +59,8 @@ export class Findings {
   leave() {
     const { viewer } = this;
     if (viewer.tool !== "window" || viewer.measures.drawn) viewer.setTool("window");
-    else if (viewer.layout === "bones") viewer.leaveBones();
-    else if (viewer.comparison.isOn) viewer.endCompare();
+    else if (viewer.layouts.name === "bones") viewer.layouts.leaveBones();
+    else if (viewer.layouts.comparison.isOn) viewer.layouts.endCompare();
     else if (viewer.lensOn) viewer.toggleLens();
     else if (this.chosen) this.choose(null);
     viewer.changed();

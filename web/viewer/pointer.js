@@ -19,7 +19,7 @@ export function listenToPointer(viewer) {
     pane = viewer.paneAt(at.x, at.y);
     if (!pane) return;
     stage.setPointerCapture(event.pointerId);
-    viewer.activate(pane.view);
+    viewer.layouts.activate(pane.view);
     pane = viewer.paneAt(at.x, at.y);
     last = at;
     const pans = event.shiftKey || event.button === 1 || event.button === 2 || viewer.tool === "pan";
@@ -53,7 +53,7 @@ export function listenToPointer(viewer) {
   stage.addEventListener("pointerleave", () => viewer.point(null));
   stage.addEventListener("contextmenu", (event) => event.preventDefault());
   stage.addEventListener("dblclick", (event) => {
-    if (viewer.tool === "window" || viewer.tool === "pan") viewer.toggleAlone();
+    if (viewer.tool === "window" || viewer.tool === "pan") viewer.layouts.toggleAlone();
     event.preventDefault();
   });
   stage.addEventListener(

@@ -16,8 +16,8 @@ export class RibReview {
 
   async toggle() {
     const { viewer } = this;
-    if (viewer.layout === "bones") return viewer.leaveBones();
-    if (!(await viewer.enterBones())) return;
+    if (viewer.layouts.name === "bones") return viewer.layouts.leaveBones();
+    if (!(await viewer.layouts.enterBones())) return;
     await this.#findStops();
     this.at = -1;
     if (this.stops.length) this.step(1);
@@ -25,10 +25,10 @@ export class RibReview {
   }
 
   async step(by) {
-    if (this.viewer.layout !== "bones") return this.toggle();
+    if (this.viewer.layouts.name !== "bones") return this.toggle();
     if (!this.stops.length) return;
     this.at = this.at < 0 ? 0 : (this.at + by + this.stops.length) % this.stops.length;
-    this.viewer.goTo(this.stops[this.at]);
+    this.viewer.layouts.goTo(this.stops[this.at]);
     this.#say();
   }
 

@@ -92,9 +92,9 @@ export class Toolbar {
       event.target.blur();
     });
     this.find("opacity").addEventListener("input", (event) => viewer.setOpacity(Number(event.target.value) / 100));
-    this.find("compare-other").addEventListener("change", (event) => viewer.compareWith(event.target.value));
+    this.find("compare-other").addEventListener("change", (event) => viewer.layouts.compareWith(event.target.value));
     this.find("compare-share").addEventListener("input", (event) => {
-      viewer.comparison.share = Number(event.target.value) / 100;
+      viewer.layouts.comparison.share = Number(event.target.value) / 100;
       viewer.changed({ overlay: false });
     });
     this.#listenToEdge(this.find("wipe-edge"));
@@ -111,13 +111,13 @@ export class Toolbar {
     });
     edge.addEventListener("pointermove", (event) => {
       if (!edge.hasPointerCapture(event.pointerId)) return;
-      const box = viewer.comparedPane.element.getBoundingClientRect();
-      viewer.comparison.share = 0;
-      viewer.moveCompare((event.clientX - box.left) / box.width);
+      const box = viewer.layouts.comparedPane.element.getBoundingClientRect();
+      viewer.layouts.comparison.share = 0;
+      viewer.layouts.moveCompare((event.clientX - box.left) / box.width);
     });
     edge.addEventListener("keydown", (event) => {
       const by = { ArrowLeft: -0.02, ArrowRight: 0.02 }[event.key];
-      if (by) viewer.moveCompare(by);
+      if (by) viewer.layouts.moveCompare(by);
     });
   }
 
@@ -138,21 +138,22 @@ export class Toolbar {
 
   #show() {
     const { viewer, find } = this;
-    const { comparison, sight } = viewer;
+    const { sight } = viewer;
+    const { comparison } = viewer.layouts;
     const press = (selector, on) => document.querySelector(selector)?.setAttribute("aria-pressed", String(on));
     for (const button of document.querySelectorAll("#layer-buttons [data-layer]")) {
-      button.setAttribute("aria-pressed", String(button.dataset.layer === sight.layer && viewer.layout !== "bones"));
+      button.setAttribute("aria-pressed", String(button.dataset.layer === sight.layer && viewer.layouts.name !== "bones"));
     }
     for (const tool of ["window", "pan"]) press(`.rail [data-command="${tool}-tool"]`, viewer.tool === tool);
     for (const tool of ["length", "angle"]) press(`.rail [data-command="${tool}"]`, viewer.tool === tool);
     for (const mode of ["wipe", "blend", "flicker", "side"]) press(`.rail [data-command="${mode}"]`, comparison.mode === mode);
     press('.rail [data-command="magnifier"]', viewer.lensOn);
     press('.rail [data-command="invert"]', sight.inverted);
-    press('.rail [data-command="bones"]', viewer.layout === "bones");
-    press('.rail [data-command="prior"]', viewer.layout === "prior");
+    press('.rail [data-command="bones"]', viewer.layouts.name === "bones");
+    press('.rail [data-command="prior"]', viewer.layouts.name === "prior");
     document.querySelector('.rail [data-command="prior"]').hidden = !viewer.sights.has("prior");
     document.querySelector('.rail [data-command="alone"]').hidden = viewer.views.length < 2;
-    press('.rail [data-command="alone"]', viewer.layout === "alone");
+    press('.rail [data-command="alone"]', viewer.layouts.name === "alone");
     press('.rail [data-command="mirror"]', sight.place.turn[0] * sight.place.turn[3] - sight.place.turn[1] * sight.place.turn[2] < 0);
     for (const box of document.querySelectorAll("[data-outline]")) box.checked = viewer.outlineKeys.has(box.dataset.outline);
     for (const option of find("presets").options) {
@@ -173,10 +174,10 @@ export class Toolbar {
       find("compare-other").value = comparison.other;
       for (const option of find("compare-other").options) option.disabled = option.value === compared.layer;
     }
-    find("bones-bar").hidden = viewer.layout !== "bones";
-    find("bar-rest").hidden = viewer.finding !== null || comparison.isOn || viewer.layout === "bones";
+    find("bones-bar").hidden = viewer.layouts.name !== "bones";
+    find("bar-rest").hidden = viewer.finding !== null || comparison.isOn || viewer.layouts.name === "bones";
     Object.assign(viewer.root.dataset, {
-      view: viewer.active, layer: sight.layer, finding: viewer.finding ?? "", tool: viewer.tool, layout: viewer.layout,
+      view: viewer.active, layer: sight.layer, finding: viewer.finding ?? "", tool: viewer.tool, layout: viewer.layouts.name,
       compare: comparison.mode, heat: viewer.heatStyle,
     });
   }
@@ -184,14 +185,14 @@ export class Toolbar {
   #placeEdge() {
     const { viewer } = this;
     const edge = this.find("wipe-edge");
-    const pane = viewer.comparedPane;
-    edge.hidden = viewer.comparison.mode !== "wipe" || !pane;
+    const pane = viewer.layouts.comparedPane;
+    edge.hidden = viewer.layouts.comparison.mode !== "wipe" || !pane;
     if (edge.hidden) return;
     const { left, top, width, height } = pane.rect;
-    edge.style.left = `${(left + Math.round(width * viewer.comparison.share)) / devicePixelRatio}px`;
+    edge.style.left = `${(left + Math.round(width * viewer.layouts.comparison.share)) / devicePixelRatio}px`;
     edge.style.top = `${top / devicePixelRatio}px`;
     edge.style.height = `${height / devicePixelRatio}px`;
-    edge.setAttribute("aria-valuenow", String(viewer.comparison.percent));
+    edge.setAttribute("aria-valuenow", String(viewer.layouts.comparison.percent));
   }
 
   #notice(text) {

@@ -1,18 +1,13 @@
 /** The viewer: what is shown in which pane, how it is windowed and placed, and what lies over it. */
 import { Captions } from "./captions.js";
-import { Comparison } from "./comparison.js";
 import { Drawing } from "./drawing.js";
 import { Films } from "./films.js";
+import { Layouts } from "./layouts.js";
 import { Measures } from "./measures.js";
-import { Pane, panesOf } from "./panes.js";
 import * as placement from "./placement.js";
 import { differenceWindow, presetWindow } from "./presets.js";
 import { Sight } from "./sight.js";
 import { dragged } from "./window-level.js";
-
-/** What a layer is compared with at first. */
-const SECOND_LAYERS = ["bone_suppressed", "film", "bone_subtracted", "residual"];
-const RIB_ZOOM = 2.2;
 
 export class Viewer extends EventTarget {
   /**
@@ -25,14 +20,11 @@ export class Viewer extends EventTarget {
     this.root = root;
     this.data = data;
     this.stage = root.querySelector("#stage");
-    this.paneHost = root.querySelector("#panes");
     this.films = new Films();
     this.measures = new Measures();
-    this.comparison = new Comparison();
     /** @type {Map<string, Sight>} */
     this.sights = new Map(Object.entries(data.views).map(([view, facts]) => [view, new Sight(view, facts)]));
     this.active = this.views[0];
-    this.layout = "all";
     this.tool = "window";
     this.finding = null;
     this.heatStyle = "colour";
@@ -42,10 +34,10 @@ export class Viewer extends EventTarget {
     this.pointer = null;
     this.stop = null;
     this.overlays = { outlines: new Map(), heat: new Map() };
-    this.panes = [];
     this.captions = new Captions(this);
+    this.layouts = new Layouts(this);
     this.drawing = new Drawing(this, renderer);
-    this.#hang();
+    this.layouts.hang();
   }
 
   // What there is
@@ -56,6 +48,10 @@ export class Viewer extends EventTarget {
 
   get sight() {
     return this.sights.get(this.active);
+  }
+
+  get panes() {
+    return this.layouts.panes;
   }
 
   get layer() {
@@ -71,19 +67,18 @@ export class Viewer extends EventTarget {
     return this.films.get(this.sights.get(view)?.facts.layers[layer]?.url);
   }
 
-  // Views, layers, layouts
+  // Films and layers
 
   /** Show a layer of the active view, or of the first that has it; the one shown stays until the new one is here. */
   async show(layer) {
+    this.layouts.leaveBones();
     const view = this.sight.has(layer) ? this.active : this.views.find((name) => this.sights.get(name).has(layer));
     if (!view) return;
     if (await this.need(view, layer)) {
       this.active = view;
       this.sight.layer = layer;
-      if (view === this.comparison.view && layer === this.comparison.other) this.comparison.other = this.#otherLayer();
-      if (this.layout === "side") this.#hang();
+      this.layouts.layerChanged();
     }
-    this.changed();
   }
 
   /** Fetch a layer; false when it cannot be had, or when something else was asked for meanwhile. */
@@ -104,6 +99,7 @@ export class Viewer extends EventTarget {
         this.say(error.message);
         this.root.dataset.state = "failed";
       }
+      this.changed();
       return false;
     }
   }
@@ -130,136 +126,13 @@ export class Viewer extends EventTarget {
     this.changed();
   }
 
-  activate(view) {
-    if (view === this.active || !this.sights.has(view)) return;
-    this.leaveBones();
-    this.active = view;
-    if (this.layout === "side" || (this.layout === "prior" && !this.panes.some((pane) => pane.view === view))) this.#leaveToAll();
-    else if (this.layout === "alone") this.#hang();
-    this.changed();
-  }
-
-  nextView() {
-    const { views } = this;
-    this.activate(views[(views.indexOf(this.active) + 1) % views.length]);
-  }
-
-  setLayout(layout) {
-    this.layout = layout;
-    this.#hang();
-    this.changed();
-  }
-
-  toggleAlone() {
-    if (this.layout !== "all" && this.layout !== "alone") return;
-    this.setLayout(this.layout === "alone" ? "all" : "alone");
-  }
-
-  /** The frontal film beside the earlier one, both large. */
-  togglePrior() {
-    if (this.layout === "prior") return this.setLayout("all");
-    if (!this.sights.has("prior") || !this.sights.has("frontal")) {
-      this.say("There is no earlier film of this patient here.", true);
-      return;
-    }
-    this.leaveBones();
-    this.comparison.end();
-    this.active = "frontal";
-    this.setLayout("prior");
-  }
-
   /** Films of an earlier study, hung below. */
   addPrior({ date, views }) {
     for (const [view, facts] of Object.entries(views)) {
       const name = view === "frontal" ? "prior" : "prior_lateral";
       this.sights.set(name, new Sight(name, { ...facts, date, layers: { film: facts.layers.film }, outlines: [] }));
     }
-    this.#hang();
-    this.changed();
-  }
-
-  // Comparing
-
-  /** "wipe", "blend", "flicker" or "side"; the same once more ends it. */
-  async compare(mode) {
-    const { comparison } = this;
-    if (comparison.mode === mode) {
-      if (mode === "flicker") comparison.flick();
-      else this.endCompare();
-      this.changed();
-      return;
-    }
-    const view = this.views.find((name) => Object.keys(this.sights.get(name).facts.layers).length > 1);
-    if (!view) {
-      this.say("This reading has no second layer to compare with.", true);
-      return;
-    }
-    this.leaveBones();
-    this.active = view;
-    const other = comparison.other && comparison.other !== this.layer ? comparison.other : this.#otherLayer();
-    if (!(await this.need(view, other))) return this.changed();
-    comparison.start(mode, view, other);
-    this.setLayout(mode === "side" ? "side" : this.layout === "alone" ? "alone" : "all");
-  }
-
-  async compareWith(layer) {
-    if (!(await this.need(this.comparison.view, layer))) return this.changed();
-    this.comparison.other = layer;
-    if (this.layout === "side") this.#hang();
-    this.changed();
-  }
-
-  moveCompare(by) {
-    this.comparison.move(by);
-    this.changed();
-  }
-
-  endCompare() {
-    this.comparison.end();
-    if (this.layout === "side") this.#leaveToAll();
-  }
-
-  #otherLayer() {
-    return SECOND_LAYERS.find((name) => name !== this.layer && this.sight.has(name));
-  }
-
-  // Looking along the ribs
-
-  /** The bone image large beside the film in the window of the lungs, the lens in both. */
-  async enterBones() {
-    if (!this.sights.get("frontal")?.has("bone_subtracted")) {
-      this.say("This reading has no bone image; look at the film alone.", true);
-      return false;
-    }
-    this.comparison.end();
-    this.active = "frontal";
-    if (!(await this.need("frontal", "bone_subtracted"))) {
-      this.changed();
-      return false;
-    }
-    this.kept = { place: this.sight.place, lensOn: this.lensOn, window: this.sight.window("film") };
-    this.lensOn = true;
-    const window = await presetWindow("lungs", this.film("frontal", "film"), this.sight.facts.lungs);
-    if (window) this.sight.setWindow("film", window);
-    this.setLayout("bones");
-    return true;
-  }
-
-  leaveBones() {
-    if (this.layout !== "bones") return;
-    this.stop = null;
-    this.sight.place = { ...this.kept.place, turn: this.sight.place.turn };
-    this.sight.setWindow("film", this.kept.window);
-    this.lensOn = this.kept.lensOn;
-    this.#leaveToAll();
-    this.changed();
-  }
-
-  goTo(stop) {
-    this.stop = stop;
-    this.sight.place = placement.aimedAt(this.sight.place, stop.column, stop.row, RIB_ZOOM);
-    this.pointer = null;
-    this.changed();
+    this.layouts.hang();
   }
 
   // Window, place, turn
@@ -327,11 +200,10 @@ export class Viewer extends EventTarget {
   /** Windows, places and layers as they were when the page opened; measurements stay. */
   reset() {
     for (const sight of this.sights.values()) sight.reset();
-    this.comparison.end();
     Object.assign(this, { finding: null, stop: null, lensOn: false, tool: "window", heatStyle: "colour", opacity: 0.55 });
     this.outlineKeys.clear();
     this.active = this.views[0];
-    this.setLayout("all");
+    this.layouts.toAll();
   }
 
   // What lies over the film
@@ -340,6 +212,7 @@ export class Viewer extends EventTarget {
   async showFinding(code) {
     this.finding = code;
     const asked = (this.askedHeat = Symbol(code));
+    this.root.dataset.overlay = "loading";
     try {
       const heat = code ? await this.films.heatmaps(code, this.data.heatmaps[code]) : new Map();
       if (this.askedHeat !== asked) return;
@@ -347,6 +220,7 @@ export class Viewer extends EventTarget {
     } catch (error) {
       this.say(error.message, true);
     }
+    this.root.dataset.overlay = "ready";
     this.changed();
   }
 
@@ -371,6 +245,7 @@ export class Viewer extends EventTarget {
       if (on) this.outlineKeys.add(key);
       else this.outlineKeys.delete(key);
     }
+    this.root.dataset.overlay = "loading";
     try {
       for (const [view, sight] of this.sights) {
         const wanted = sight.facts.outlines.filter(({ key }) => this.outlineKeys.has(key));
@@ -379,6 +254,7 @@ export class Viewer extends EventTarget {
     } catch (error) {
       this.say(error.message, true);
     }
+    this.root.dataset.overlay = "ready";
     this.changed();
   }
 
@@ -432,21 +308,6 @@ export class Viewer extends EventTarget {
     if (this.lensOn) this.drawing.request(true);
   }
 
-  /** Whether the second layer lies over the first in a pane. */
-  isCompared(pane) {
-    return this.comparison.isOverlaid && pane.view === this.comparison.view;
-  }
-
-  measurePanes() {
-    const box = this.stage.getBoundingClientRect();
-    for (const pane of this.panes) pane.measure(box);
-  }
-
-  /** The pane in which layers are compared. */
-  get comparedPane() {
-    return this.panes.find((pane) => this.isCompared(pane)) ?? null;
-  }
-
   // Telling
 
   /** Something changed: captions, buttons and pictures follow with the next frame, once, however often it changes. */
@@ -466,21 +327,5 @@ export class Viewer extends EventTarget {
   say(text, passing = false) {
     this.root.querySelector("#stage-message").textContent = passing ? "" : text;
     if (passing) this.dispatchEvent(new CustomEvent("notice", { detail: text }));
-  }
-
-  #leaveToAll() {
-    this.comparison.end();
-    this.layout = "all";
-    this.#hang();
-  }
-
-  #hang() {
-    const wanted = panesOf(this.layout, this.views, this.active, this.comparison.other);
-    this.paneHost.replaceChildren();
-    this.paneHost.dataset.layout = this.layout;
-    this.paneHost.dataset.views = wanted.map(({ view }) => view).join(" ");
-    this.panes = wanted.map(({ view, layer }) => new Pane(view, layer, this.paneHost));
-    this.measurePanes();
-    this.dispatchEvent(new Event("hung"));
   }
 }
