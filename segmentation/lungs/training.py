@@ -18,11 +18,12 @@ from segmentation.lungs.agreement import agreement_loss, ramp, told
 from segmentation.lungs.appearance import placed, published
 from segmentation.lungs.evaluation import measured_on, validated
 from segmentation.lungs.loss import lung_loss
-from segmentation.lungs.network import PLANES, VGG16UNet, load_imagenet_encoder
+from segmentation.lungs.network import PLANES, VGG16UNet, load_imagenet_encoder, load_trained
 from segmentation.lungs.truth import film_bank, lung_bank
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.datasets.outlines import has_lungs, with_sides
 from suite.errors import RecipeError
+from suite.stages.weights import read_card
 from suite.training.bank import Bank
 from suite.training.batch_augment import warp
 from suite.training.evaluation import Evaluation
@@ -62,6 +63,9 @@ class LungsRecipe(Recipe):
     agreement: float = Field(
         0.5, ge=0, description=f"weight of agreement on films without outlines, where {UNLABELLED} is given"
     )
+    start_from: str = Field(
+        "", description="weights of this recipe to go on from, beside their card; two planes will do"
+    )
     encoder_weights: str = Field("", description="safetensors file of an ImageNet vgg16_bn; width 1 only")
 
 
@@ -71,7 +75,7 @@ class LungsTask(Task):
     name = "lungs"
     recipe_type: ClassVar[type[Recipe]] = LungsRecipe
     datasets = (*LEARNED, "covid-lungs", "shenzhen", UNLABELLED)
-    initial_weights = ("encoder_weights",)
+    initial_weights = ("start_from", "encoder_weights")
     monitor = ("dice", "max")
     recipe: LungsRecipe
 
@@ -86,6 +90,8 @@ class LungsTask(Task):
 
     def build(self) -> None:
         network = VGG16UNet(**self.architecture())
+        if self.recipe.start_from:
+            load_trained(network, read_card(Path(self.recipe.start_from).with_suffix(".json")))
         if self.recipe.encoder_weights:
             load_imagenet_encoder(network, Path(self.recipe.encoder_weights))
         self.modules["model"] = network
