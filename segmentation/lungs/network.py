@@ -23,6 +23,7 @@ VGG16_STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 51
 OUTPUT_STRIDE = 16
 PLANES = ("right_visible", "left_visible", "right_whole", "left_whole")
 """What the output planes show: the visible lung fields (SCR), then the lungs with their hidden parts."""
+VISIBLE = PLANES[:2]
 
 
 class DecoderBlock(nn.Module):
@@ -107,9 +108,7 @@ def load_trained(network: VGG16UNet, card: ModelCard) -> None:
     except RuntimeError:
         missing, unexpected = ["tensors of other shapes"], []
     if unexpected or any("num_batches" not in name for name in missing):
-        raise WeightsError(
-            f"{card.path}: holds another lung network; give its width."
-        )
+        raise WeightsError(f"{card.path}: holds another lung network; give its width.")
 
 
 def load_imagenet_encoder(network: VGG16UNet, path: Path) -> None:

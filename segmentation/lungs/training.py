@@ -18,7 +18,7 @@ from segmentation.lungs.agreement import agreement_loss, ramp, told
 from segmentation.lungs.appearance import placed, published
 from segmentation.lungs.evaluation import measured_on, validated
 from segmentation.lungs.loss import lung_loss
-from segmentation.lungs.network import PLANES, VGG16UNet, load_imagenet_encoder, load_trained
+from segmentation.lungs.network import PLANES, VISIBLE, VGG16UNet, load_imagenet_encoder, load_trained
 from segmentation.lungs.truth import film_bank, lung_bank
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.datasets.outlines import has_lungs, with_sides
@@ -40,7 +40,7 @@ _SETS = "|".join(LEARNED)
 
 
 class LungsRecipe(Recipe):
-    """Defaults are the recipe of the shipped weights."""
+    """Defaults are made for a minute on a GPU; the card of shipped weights holds the recipe they had."""
 
     size: int = Field(320, ge=64, le=1024, multiple_of=16)
     epochs: int = Field(24, ge=1)
@@ -51,6 +51,7 @@ class LungsRecipe(Recipe):
     width: float = Field(
         0.25, ge=1 / 64, le=2, description="factor on VGG16's channels; 1 is the published network"
     )
+    whole: bool = Field(True, description="outline the whole lungs as well as their visible fields")
     learn_from: str = Field(
         "jsrt,phantom",
         pattern=rf"^({_SETS})(,({_SETS}))*$",
@@ -97,7 +98,8 @@ class LungsTask(Task):
         self.modules["model"] = network
 
     def architecture(self) -> dict[str, Any]:
-        return {"planes": len(PLANES), "width": self.recipe.width}
+        planes = len(PLANES) if self.recipe.whole else len(VISIBLE)
+        return {"planes": planes, "width": self.recipe.width}
 
     def describe(self) -> dict[str, Any]:
         computed = self.learned_from() == ("phantom",)
@@ -180,7 +182,9 @@ class LungsTask(Task):
         grid = placed(shown["film"])
         film = published(warp(shown["film"], grid)).contiguous(memory_format=torch.channels_last)
         planes = warp(shown["mask"], grid, nearest=True)
-        loss = lung_loss(wrapped["model"](film), planes, shown["known"])
+        logits = wrapped["model"](film)
+        kept = logits.shape[1]
+        loss = lung_loss(logits, planes[:, :kept], shown["known"][:, :kept])
         weight = self.recipe.agreement * ramp(self._progress)
         if weight and self._unlabelled is not None:
             loss = loss + weight * self._disagreement(wrapped["model"], self._unlabelled, len(film) // 2)
