@@ -20,7 +20,7 @@ from segmentation.lungs.training import LungsTask
 from segmentation.lungs.truth import lung_bank, lung_planes
 from suite.datasets.manifest import Record
 from suite.datasets.registry import open_dataset
-from suite.errors import RecipeError
+from suite.errors import RecipeError, WeightsError
 from suite.findings import CODES
 from suite.phantom.cohort import CohortSettings, write_cohort
 from suite.training import command
@@ -285,6 +285,23 @@ def test_real_and_computed_films_are_learned_from_together(jsrt: Path, cohort: P
     assert list(measured_by_set) == ["jsrt", "phantom", "covid-lungs"]
     again = command.evaluate("lungs", tmp_path / "out" / "lungs.safetensors", sources, (), tmp_path / "again")
     assert again.as_json() == card["metrics"]
+
+
+def test_visible_fields_alone_are_a_network_of_two_planes_and_a_start_for_four(
+    jsrt: Path, tmp_path: Path
+) -> None:
+    settings = (*TINY, "learn_from=jsrt", "epochs=1")
+    first = command.train("lungs", {"jsrt": jsrt}, (*settings, "whole=false"), tmp_path / "a", device="cpu")
+    assert first.architecture["planes"] == 2
+    command.evaluate("lungs", first.weights_path, {"jsrt": jsrt}, (), tmp_path / "again")
+    task = command.prepare("lungs", {"jsrt": jsrt}, (*settings, f"start_from={first.weights_path}"))
+    task.build()
+    head = task.modules["model"].head.weight  # type: ignore[union-attr]
+    assert head.shape[0] == 4
+    assert torch.equal(head[:2], head[2:])  # type: ignore[index]
+    wider = command.prepare("lungs", {"jsrt": jsrt}, (*settings, f"start_from={first.path}", "width=0.125"))
+    with pytest.raises(WeightsError, match="holds another lung network; give its width"):
+        wider.build()
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.25, 2), (0.5, 4), (1.0, 8)])

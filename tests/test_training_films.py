@@ -218,14 +218,20 @@ def test_shipped_weights_are_measured_as_rounded() -> None:
         ),
         (
             "lungs",
-            ("nih",),
+            ("frontal-lateral",),
             (),
             DatasetError,
-            "recipe lungs cannot learn from 'nih'; use jsrt, scr, montgomery",
+            "recipe lungs cannot learn from 'frontal-lateral'; use jsrt, scr, montgomery",
         ),
         ("triage", (), (), RecipeError, "recipe triage needs data"),
         ("lungs", ("jsrt",), ("depth=3",), RecipeError, "recipe key 'depth' is unknown"),
-        ("triage", ("jsrt",), (), DatasetError, "recipe triage cannot learn from 'jsrt'; use"),
+        (
+            "organs",
+            ("covid-lungs",),
+            (),
+            DatasetError,
+            "recipe organs cannot learn from 'covid-lungs'; use jsrt",
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_it_starts(

@@ -63,7 +63,7 @@ def validated(model: nn.Module, bank: Bank) -> Evaluation:
         return Evaluation({"dice": Figure(math.nan)})
     scores, kinds = [], []
     for batch, logits in answers(model, bank):
-        scores.append(plane_dice(logits > 0, batch["mask"] > 0.5).cpu())
+        scores.append(plane_dice(logits > 0, batch["mask"][:, : logits.shape[1]] > 0.5).cpu())
         kinds.append(batch["known"][:, -1].cpu() > 0)
     every, whole = torch.cat(scores), torch.cat(kinds)
     visible = every[:, :2].mean(1)

@@ -17,8 +17,8 @@ def lung_loss(logits: Tensor, planes: Tensor, known: Tensor) -> Tensor:
     film that was outlined by SCR's rule teaches whole lungs too.
 
     Shape:
-        - **logits**, **planes** - (B, 4, H, W) in the order of ``segmentation.lungs.network.PLANES``
-        - **known** - (B, 4), 1 where the plane's outline is known
+        - **logits**, **planes** - (B, M, H, W), the first M of ``segmentation.lungs.network.PLANES``
+        - **known** - (B, M), 1 where the plane's outline is known
     """
     wide, truth = widened(logits, planes)
     seen = truth[:, :2].amax(dim=1, keepdim=True)  # (B, 1, H, W)

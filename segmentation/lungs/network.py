@@ -17,11 +17,13 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from suite.errors import WeightsError
+from suite.stages.weights import ModelCard, load_state
 
 VGG16_STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 OUTPUT_STRIDE = 16
 PLANES = ("right_visible", "left_visible", "right_whole", "left_whole")
 """What the output planes show: the visible lung fields (SCR), then the lungs with their hidden parts."""
+VISIBLE = PLANES[:2]
 
 
 class DecoderBlock(nn.Module):
@@ -87,6 +89,26 @@ def _encoder(stages: list[list[int]]) -> list[nn.Sequential]:
     pools = [index for index, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
     starts = [0, *pools[:-1]]
     return [nn.Sequential(*layers[start:end]) for start, end in zip(starts, pools, strict=True)]
+
+
+def load_trained(network: VGG16UNet, card: ModelCard) -> None:
+    """Initialise from weights of the lung recipe; those of visible fields begin the whole lungs as well.
+
+    Raises:
+        WeightsError: the file is unreadable, or holds a network of another width.
+    """
+    state = load_state(card)
+    planes = network.head.out_channels
+    for name in ("head.weight", "head.bias"):
+        value = state.get(name)
+        if value is not None and len(value) < planes and planes % len(value) == 0:
+            state[name] = torch.cat([value] * (planes // len(value)))
+    try:
+        missing, unexpected = network.load_state_dict(state, strict=False)
+    except RuntimeError:
+        missing, unexpected = ["tensors of other shapes"], []
+    if unexpected or any("num_batches" not in name for name in missing):
+        raise WeightsError(f"{card.path}: holds another lung network; give its width.")
 
 
 def load_imagenet_encoder(network: VGG16UNet, path: Path) -> None:

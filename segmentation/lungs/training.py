@@ -18,11 +18,12 @@ from segmentation.lungs.agreement import agreement_loss, ramp, told
 from segmentation.lungs.appearance import placed, published
 from segmentation.lungs.evaluation import measured_on, validated
 from segmentation.lungs.loss import lung_loss
-from segmentation.lungs.network import PLANES, VGG16UNet, load_imagenet_encoder
+from segmentation.lungs.network import PLANES, VISIBLE, VGG16UNet, load_imagenet_encoder, load_trained
 from segmentation.lungs.truth import film_bank, lung_bank
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.datasets.outlines import has_lungs, with_sides
 from suite.errors import RecipeError
+from suite.stages.weights import read_card
 from suite.training.bank import Bank
 from suite.training.batch_augment import warp
 from suite.training.evaluation import Evaluation
@@ -39,7 +40,7 @@ _SETS = "|".join(LEARNED)
 
 
 class LungsRecipe(Recipe):
-    """Defaults are the recipe of the shipped weights."""
+    """Defaults are made for a minute on a GPU; the card of shipped weights holds the recipe they had."""
 
     size: int = Field(320, ge=64, le=1024, multiple_of=16)
     epochs: int = Field(24, ge=1)
@@ -50,6 +51,7 @@ class LungsRecipe(Recipe):
     width: float = Field(
         0.25, ge=1 / 64, le=2, description="factor on VGG16's channels; 1 is the published network"
     )
+    whole: bool = Field(True, description="outline the whole lungs as well as their visible fields")
     learn_from: str = Field(
         "jsrt,phantom",
         pattern=rf"^({_SETS})(,({_SETS}))*$",
@@ -62,6 +64,9 @@ class LungsRecipe(Recipe):
     agreement: float = Field(
         0.5, ge=0, description=f"weight of agreement on films without outlines, where {UNLABELLED} is given"
     )
+    start_from: str = Field(
+        "", description="weights of this recipe to go on from, beside their card; two planes will do"
+    )
     encoder_weights: str = Field("", description="safetensors file of an ImageNet vgg16_bn; width 1 only")
 
 
@@ -71,7 +76,7 @@ class LungsTask(Task):
     name = "lungs"
     recipe_type: ClassVar[type[Recipe]] = LungsRecipe
     datasets = (*LEARNED, "covid-lungs", "shenzhen", UNLABELLED)
-    initial_weights = ("encoder_weights",)
+    initial_weights = ("start_from", "encoder_weights")
     monitor = ("dice", "max")
     recipe: LungsRecipe
 
@@ -86,12 +91,15 @@ class LungsTask(Task):
 
     def build(self) -> None:
         network = VGG16UNet(**self.architecture())
+        if self.recipe.start_from:
+            load_trained(network, read_card(Path(self.recipe.start_from).with_suffix(".json")))
         if self.recipe.encoder_weights:
             load_imagenet_encoder(network, Path(self.recipe.encoder_weights))
         self.modules["model"] = network
 
     def architecture(self) -> dict[str, Any]:
-        return {"planes": len(PLANES), "width": self.recipe.width}
+        planes = len(PLANES) if self.recipe.whole else len(VISIBLE)
+        return {"planes": planes, "width": self.recipe.width}
 
     def describe(self) -> dict[str, Any]:
         computed = self.learned_from() == ("phantom",)
@@ -174,7 +182,9 @@ class LungsTask(Task):
         grid = placed(shown["film"])
         film = published(warp(shown["film"], grid)).contiguous(memory_format=torch.channels_last)
         planes = warp(shown["mask"], grid, nearest=True)
-        loss = lung_loss(wrapped["model"](film), planes, shown["known"])
+        logits = wrapped["model"](film)
+        kept = logits.shape[1]
+        loss = lung_loss(logits, planes[:, :kept], shown["known"][:, :kept])
         weight = self.recipe.agreement * ramp(self._progress)
         if weight and self._unlabelled is not None:
             loss = loss + weight * self._disagreement(wrapped["model"], self._unlabelled, len(film) // 2)

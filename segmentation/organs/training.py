@@ -42,7 +42,7 @@ _RATES = {"adadelta": 1.0, "adamw": 3e-3}
 
 
 class OrgansRecipe(Recipe):
-    """Defaults are the recipe of the shipped weights.
+    """Defaults are made for a minute on a GPU; the card of shipped weights holds the recipe they came from.
 
     The report's own training is ``network=report width=1 outputs=exclusive optimizer=adadelta size=128
     batch_size=32 augmentation=light``; Novikov's is ``network=novikov`` at 128 or 256.

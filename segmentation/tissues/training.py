@@ -66,7 +66,7 @@ class TissuesRecipe(Recipe):
     )
     kernel: int = Field(3, ge=1, le=15, description="side of the convolutions; odd")
     size: int = Field(200, ge=32, le=1024, multiple_of=8)
-    epochs: int = Field(6, ge=1)
+    epochs: int = Field(7, ge=1)
     batch_size: int = Field(32, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     schedule: Literal["cosine", "constant"] = Field("cosine", description="of the learning rate")
@@ -130,7 +130,8 @@ class TissuesTask(Task):
             "title": "Open beam, soft tissue and bone on radiographs of any body part",
             "intended_use": "Tissue maps for image processing (scatter, contrast) and for research.",
             "limits": "Learned from computed films unless painted ones are named, and measured on the same "
-            "kind; thin overlapping bones such as ribs are coarse at 200 x 200.",
+            "kind; thin overlapping bones such as ribs are coarse at 200 x 200, and white shutters of real "
+            "films are taken for bone.",
             "licence": "Apache-2.0 where learned from computed films only",
             "sources": ["Bullock et al. 2019 (network and training)", *(sources[name] for name in self.data)],
         }
