@@ -41,12 +41,12 @@ def doubts_about(
         doubts.append(
             "Parts of the chest are plain white: what was clipped there is missing from both bone images."
         )
-    if taken.structure > OVER * limits.most_structure or taken.energy > OVER * limits.most_energy:
+    if taken.structure > OVER * limits.most_structure:
         doubts.append(
             "More was taken from the lungs than from any validation film; "
             "compare the bone image with the film."
         )
-    elif taken.energy < UNDER * limits.least_energy:
+    elif taken.structure < UNDER * limits.least_structure:
         doubts.append("Hardly any bone was found inside the lungs: the film may be bone-suppressed already.")
     return tuple(doubts)
 
@@ -59,7 +59,7 @@ def clipped_share(pixels: FloatImage, lungs: Mask) -> float:
 
 
 def measured(taken: ResidualEnergy) -> Measured:
-    """The residual's energies as shares of the film's used range; ``None`` without lungs."""
+    """The residual in numbers, as ``ResidualEnergy`` has it; ``None`` without lungs."""
     known = bool(np.isfinite(taken.energy))
     return Measured(
         {

@@ -15,7 +15,7 @@ from torch import nn
 from gan.breaks import break_scores, breaks_of, healed_by_kind, unbroken_pair
 from gan.contact import ContactFilm, draw_contact_sheet, sample_grid
 from gan.hardware import hardware_scores
-from gan.pairs import AS_TRUE, BonePair, is_fractured, kept_pair
+from gan.pairs import AS_TRUE, CONVENTIONS, BonePair, is_fractured, kept_pair
 from gan.recipe import BoneRecipe
 from gan.residual import Limits, residual_energy
 from gan.scores import edge_residual, lesion_scores, psnr, suppression_scores
@@ -97,12 +97,16 @@ def measured_on_test(model: nn.Module, parts: Parts, validation: Parts, recipe: 
     limits = Limits.of(
         residual_energy(predicted_layer(model, pair, recipe), pair.film, pair.lungs)
         for pair in map(kept_pair, kept)
+        if pair.convention == recipe.conventions[0]  # the one the stage asks for
     )
     return Evaluation(
         figures,
         rows,
         notes,
-        extras={"residual": limits.as_json(), "conventions": list(recipe.conventions)},
+        extras={
+            "residual": limits.as_json(),
+            "conventions": [CONVENTIONS[kind] for kind in recipe.conventions],
+        },
         spread=("psnr", "identity_psnr"),
         pictures=pictures,
         by_dataset=by_dataset,

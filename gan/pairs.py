@@ -30,6 +30,9 @@ AS_BSE, AS_TRUE = 0, 1
 """The conventions of a layer: BSE-JSRT's, which is what one asks for unless one says otherwise, and all that
 bone adds to a film."""
 
+CONVENTIONS = ("BSE-JSRT", "true")
+"""Their names in a model card."""
+
 OUTSIDE_TRUST = 0.05
 """Weight outside the lungs, where BSE-JSRT's layer carries artefacts of the source and is zero by design."""
 

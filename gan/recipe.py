@@ -19,7 +19,7 @@ DISCRIMINATED: tuple[NetworkName, ...] = ("mca", "pix2pix")
 
 
 class BoneRecipe(Recipe):
-    """Defaults are the recipe of the shipped weights.
+    """Defaults are the recipe of the shipped weights but for what they learned from and for how long.
 
     ``network=pix2pix`` brings its own discriminator; ``unet`` is its generator by L1 alone.
     """
@@ -27,15 +27,15 @@ class BoneRecipe(Recipe):
     size: int = Field(512, ge=64, le=2048, description="side of the network input; a multiple of its stride")
     epochs: int = Field(60, ge=1)
     epoch_samples: int = Field(0, ge=0, description="films drawn in an epoch; 0: as many as there are")
-    batch_size: int = Field(16, ge=1)
+    batch_size: int = Field(32, ge=1)
     learning_rate: float = Field(1e-4, gt=0, description="of the generator beside the discriminator (TTUR)")
     discriminator_learning_rate: float = Field(4e-4, gt=0, description="TTUR: four times the generator's")
     pretraining_factor: float = Field(
         12.0, gt=0, description="on the generator's rate while it learns by L1 alone"
     )
-    pretraining_share: float = Field(0.85, ge=0, le=1, description="share of the run with L1 alone")
+    pretraining_share: float = Field(0.88, ge=0, le=1, description="share of the run with L1 alone")
     first_size: int = Field(256, ge=64, description="the smallest scale; it doubles up to size")
-    coarse_share: float = Field(0.4, ge=0, le=1, description="share of the run below the full size")
+    coarse_share: float = Field(0.5, ge=0, le=1, description="share of the run below the full size")
     blend_share: float = Field(0.3, ge=0, le=1, description="share of a scale's time that blends it in")
     patch: int = Field(0, ge=0, description="side of the squares cut out at the full size; 0: whole films")
     ema_decay: float = Field(0.995, ge=0, lt=1)
@@ -49,20 +49,20 @@ class BoneRecipe(Recipe):
         pattern=r"^(both|(jsrt|phantom|dual-energy)(,(jsrt|phantom|dual-energy))*)$",
         description="names of sets, comma between them; both: jsrt,phantom",
     )
-    phantom_share: float = Field(0.5, ge=0, le=1, description="share of pairs with a true layer, if mixed")
+    phantom_share: float = Field(0.45, ge=0, le=1, description="share of pairs with a true layer, if mixed")
     fractured: bool = Field(True, description="learn from computed chests with fractures too")
     break_weight: float = Field(4.0, ge=0, description="how much more an error around a break counts")
     outside_weight: float = Field(0.5, ge=0, description="weight outside the lungs where the layer is true")
     l1_weight: float = Field(100.0, ge=0)
     edge_weight: float = Field(1.0, ge=0)
     adversarial: Adversarial = "hinge"
-    adversarial_weight: float = Field(1.0, ge=0, description="0 trains the generator by L1 alone")
+    adversarial_weight: float = Field(0.3, ge=0, description="0 trains the generator by L1 alone")
     network: NetworkName = "mca"
     base: int = Field(
         32, ge=4, le=128, description="channels of the generator's first block; 64 is published"
     )
     depth: int = Field(DEPTH, ge=5, le=DEPTH, description="halvings of the generator")
-    norm: NormKind = "instance"
+    norm: NormKind = "group"
     discriminator_base: int = Field(32, ge=4, le=128)
     attention: bool = True
     spectral_norm: bool = True

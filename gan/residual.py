@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from suite.grid import Grid
 from suite.levels import auto_levels
@@ -22,11 +23,12 @@ SMOOTH = 8.0
 
 @dataclass(frozen=True, slots=True)
 class ResidualEnergy:
-    """Root mean squares inside the lungs on the scale of the film's used levels; NaN without lungs.
+    """What was taken inside the lungs; NaN without lungs.
 
     Attributes:
-        energy: of all that was taken.
-        structure: of what remains of it without its smooth part.
+        energy: root mean square, on the scale of the film's used levels.
+        structure: root mean square without the smooth part, as a share of the film's own: whatever contrast
+            a display gives bones, it gives the rest too.
     """
 
     energy: float
@@ -39,32 +41,38 @@ def residual_energy(layer: FloatImage, film: FloatImage, lungs: Mask) -> Residua
     inside = grid.apply((lungs > 0).astype(np.uint8), "nearest") > 0
     if not inside.any():
         return ResidualEnergy(float("nan"), float("nan"))
-    taken = grid.apply(layer) / np.float32(auto_levels(film).width)
-    structure = taken - cv2.GaussianBlur(taken, (0, 0), SMOOTH)
-    energies = (float(np.sqrt(np.square(plane[inside]).mean())) for plane in (taken, structure))
-    return ResidualEnergy(*energies)
+    width = np.float32(auto_levels(film).width)
+    taken, shown = (grid.apply(plane) / width for plane in (layer, film))
+    energy = float(np.sqrt(np.square(taken[inside]).mean()))
+    own, whole = (_structure(plane, inside) for plane in (taken, shown))
+    return ResidualEnergy(energy, own / max(whole, 1e-6))
+
+
+def _structure(plane: NDArray[Any], inside: NDArray[np.bool_]) -> float:
+    """Root mean square, at the pixels ``inside``, of what a wide Gaussian within them takes away."""
+    weight = inside.astype(np.float32)
+    smooth = cv2.GaussianBlur(plane * weight, (0, 0), SMOOTH) / np.maximum(
+        cv2.GaussianBlur(weight, (0, 0), SMOOTH), 1e-3
+    )
+    return float(np.sqrt(np.square((plane - smooth)[inside]).mean()))
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The least and the most that was seen on validation films; what lies outside is worth a warning."""
 
-    least_energy: float
-    most_energy: float
+    least_structure: float
     most_structure: float
 
     @classmethod
     def of(cls, measured: Iterable[ResidualEnergy]) -> Limits:
         """The limits of films that are as they should be."""
-        kept = [each for each in measured if np.isfinite(each.energy)]
-        if not kept:
-            return cls(0.0, float("inf"), float("inf"))
-        energies = [each.energy for each in kept]
-        return cls(min(energies), max(energies), max(each.structure for each in kept))
+        kept = [each.structure for each in measured if np.isfinite(each.structure)]
+        return cls(min(kept), max(kept)) if kept else cls(0.0, float("inf"))
 
     def as_json(self) -> dict[str, Any]:
         """Plain numbers, infinity as null."""
-        values = {name: getattr(self, name) for name in ("least_energy", "most_energy", "most_structure")}
+        values = {name: getattr(self, name) for name in ("least_structure", "most_structure")}
         return {name: round(value, 6) if np.isfinite(value) else None for name, value in values.items()}
 
     @classmethod
@@ -75,6 +83,4 @@ class Limits:
             value = content.get(name)
             return otherwise if value is None else float(value)
 
-        return cls(
-            number("least_energy", 0.0), number("most_energy", np.inf), number("most_structure", np.inf)
-        )
+        return cls(number("least_structure", 0.0), number("most_structure", np.inf))

@@ -79,10 +79,13 @@ class BoneTask(Task):
             "intended_use": "A second look beside the film, for research; never instead of it.",
             "limits": "BSE-JSRT's layer is an algorithm's output, not dual energy, and covers the lungs "
             "only: bones outside the lungs stay. Breaks of ribs may be healed.",
-            "licence": "research use only: learned from JSRT films and BSE-JSRT layers",
+            "licence": "research use only: learned from JSRT films and BSE-JSRT layers"
+            if "jsrt" in self.recipe.sources
+            else "that of the films it learned from",
             "sources": [
                 "Zhou et al. 2018 (MCA-Net)",
                 "Zhang et al. 2019 (SAGAN)",
+                "Dumoulin et al. 2017 (a gain and a shift for each convention)",
                 "BSE-JSRT: Juhász et al. 2010",
             ],
         }
