@@ -75,7 +75,7 @@ def test_the_compose_files_settings_are_accepted_and_every_variable_is_explained
     given = {
         "POSTGRES_PASSWORD": "postgres-word",
         "REDIS_PASSWORD": "redis-word",
-        "RADSUITE_SECRET": "0123456789abcdef",
+        "RADSUITE_SECRET": "vD3-whale-Quartz-91",
         "RADSUITE_PUBLIC_URL": "https://radsuite.example.org",
     }
     names = set(re.findall(r"\$\{([A-Z_]+)", text))
