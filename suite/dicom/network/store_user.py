@@ -131,7 +131,7 @@ def association_with(
         if destination.tls
         else None
     )
-    roles = [build_role(to_uid(provides), scp_role=True)] if provides is not None else []
+    roles: list[Any] = [build_role(to_uid(provides), scp_role=True)] if provides is not None else []
     association = entity.associate(
         destination.host,
         destination.port,
