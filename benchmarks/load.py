@@ -6,9 +6,10 @@
 
 The stages are calibrated work: each study multiplies matrices on one thread until it has used ``--compute``
 seconds of processor time. One worker has one thread and two workers have one each, so that the ratio is the
-queue's and not the arithmetic's. With ``--waiting`` stages wait as long instead, as for a GPU: what two workers
-then lose against twice one is the queue's alone (polling, locks), also beside other programs. What other programs take from the processor falls out of the measured
-overhead (processor time is compared with processor time), not out of the throughput: measure that alone.
+queue's and not the arithmetic's. With ``--waiting`` stages wait as long instead, as for a GPU: what two
+workers then lose against twice one is the queue's alone (polling, locks), also beside other programs. What
+other programs take from the processor falls out of the measured overhead (processor time is compared with
+processor time), not out of the throughput: measure that alone.
 """
 
 from __future__ import annotations

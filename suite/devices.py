@@ -40,3 +40,16 @@ def resolve_device(device: str) -> str:
     if device == "cuda" and not available:
         raise InputError("device cuda is not available here; use --device cpu.")
     return "cuda" if available else "cpu"
+
+
+def limit_threads(threads: int | None) -> None:
+    """Let arithmetic in this process use so many threads; ``None`` leaves each library its own choice."""
+    if threads is None:
+        return
+    import cv2
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+    threadpool_limits(threads)

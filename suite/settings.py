@@ -87,6 +87,8 @@ class Settings(DicomNetworkSettings, BaseSettings):
         store_url: where films and readings are: an fsspec URL such as ``s3://bucket/radsuite``; ``None`` is
             ``data``. With a URL, ``data`` holds copies only.
         device: where networks run: ``auto``, ``cpu`` or ``cuda``.
+        threads: threads that one worker's networks use; ``None`` is one a core. Several workers on one
+            machine share its cores: give each its part.
         reading_queue: the queue readings are put into: ``cpu`` or ``gpu``.
         queues: the queues a worker takes jobs from.
         train_worker: let ``radsuite serve`` also start a worker for the queue ``train``.
@@ -132,6 +134,7 @@ class Settings(DicomNetworkSettings, BaseSettings):
     max_upload_mb: int = Field(default=512, ge=1, le=16_384)
     store_url: str | None = None
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda)$")
+    threads: int | None = Field(default=None, ge=1, le=1024)
     reading_queue: Literal["cpu", "gpu"] = "cpu"
     queues: tuple[Literal["cpu", "gpu", "train"], ...] = ("cpu", "gpu")
     train_worker: bool = False

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pydicom
 import pytest
 from PIL import Image
 from pydicom.dataset import Dataset
@@ -26,6 +28,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from suite.dicom import apart
 from suite.dicom.reading import read_radiograph
 from suite.errors import UnreadableFileError, UnsupportedPixelsError
 from tests.dicom_zoo import make_dataset, save, scattered
@@ -59,7 +62,9 @@ def test_jpeg_2000_keeps_signs(signed: bool, tmp_path: Path) -> None:
     np.testing.assert_array_equal(_stored(save(dataset, tmp_path / "film.dcm")), _STORED)
 
 
-def test_jpeg_lossless_gives_the_stored_values(tmp_path: Path) -> None:
+@pytest.fixture
+def jpeg_lossless(tmp_path: Path) -> Path:
+    """A film in lossless JPEG."""
     gdcm = pytest.importorskip("gdcm")
     source = save(make_dataset(_STORED, **_WINDOW), tmp_path / "plain.dcm")
     reader = gdcm.ImageReader()
@@ -74,10 +79,38 @@ def test_jpeg_lossless_gives_the_stored_values(tmp_path: Path) -> None:
     writer.SetFile(reader.GetFile())
     writer.SetImage(change.GetOutput())
     assert writer.Write()
+    return tmp_path / "film.dcm"
 
-    film = read_radiograph(tmp_path / "film.dcm")
+
+def test_jpeg_lossless_gives_the_stored_values(jpeg_lossless: Path) -> None:
+    film = read_radiograph(jpeg_lossless)
     assert JPEGLosslessSV1.name in film.preprocessing[0]
-    np.testing.assert_array_equal(_stored(tmp_path / "film.dcm"), _STORED)
+    np.testing.assert_array_equal(_stored(jpeg_lossless), _STORED)
+
+
+@pytest.mark.parametrize("ending", ["import os; os.abort()", "import time; time.sleep(60)"])
+def test_a_decoder_that_dies_or_hangs_refuses_the_film_and_leaves_the_process(
+    jpeg_lossless: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setattr(apart, "COMMAND", (sys.executable, "-c", ending))
+    monkeypatch.setattr(apart, "LIMIT_SECONDS", 0.5)
+    with pytest.raises(UnreadableFileError, match="corrupt and could not be decoded"):
+        read_radiograph(jpeg_lossless)
+
+
+def test_a_film_that_is_decompressed_keeps_its_uid_and_the_child_sees_no_patient(
+    jpeg_lossless: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = pydicom.dcmread(jpeg_lossless)
+    uid, given = dataset.SOPInstanceUID, []
+    plain = apart._run
+    monkeypatch.setattr(apart, "_run", lambda content: given.append(content) or plain(content))
+    apart.decompress(dataset, "gdcm")
+    assert dataset.SOPInstanceUID == uid
+    assert not dataset.file_meta.TransferSyntaxUID.is_compressed
+    assert b"PatientID" not in given[0]
+    assert str(dataset.PatientID).encode() not in given[0]
+    np.testing.assert_array_equal(dataset.pixel_array, _STORED)
 
 
 def test_jpeg_baseline_is_close_to_the_original(tmp_path: Path) -> None:

@@ -59,6 +59,31 @@ def test_a_validator_finds_no_error(changes: dict[str, Any], tmp_path: Path) -> 
         assert errors == [], path.name
 
 
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (Debian dicom3tools) is not installed")
+def test_a_validator_finds_no_error_in_masks_of_organs_and_pneumothorax(tmp_path: Path) -> None:
+    pictures = made_images()
+    sides = pictures["lung_mask"]
+    whole = np.where(sides > 0, 255, 0).astype(np.uint8)
+    pictures |= {"heart_mask": whole, "clavicle_mask": sides, "pneumothorax_mask": whole}
+    paths = write_dicom(made_report(), pictures, made_source(tmp_path), tmp_path / "out")
+    masks = {path.stem: path for path in paths if path.stem.endswith("_mask")}
+    assert set(masks) == {"lung_mask", "heart_mask", "clavicle_mask", "pneumothorax_mask"}
+    for path in masks.values():
+        result = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+        errors = [line for line in (result.stdout + result.stderr).splitlines() if line.startswith("Error")]
+        assert errors == [], path.name
+    named = [
+        (item.SegmentedPropertyTypeCodeSequence[0].CodeValue, item.SegmentedPropertyTypeCodeSequence[0])
+        for path in masks.values()
+        for item in pydicom.dcmread(path).SegmentSequence
+    ]
+    # PS3.16: lung, heart, clavicle (context group 6310 and others), pneumothorax (6103).
+    assert sorted({value for value, _ in named}) == sorted({"39607008", "80891009", "51299004", "36118008"})
+    paired = [item for value, item in named if value in ("39607008", "51299004")]
+    modifiers = [item.SegmentedPropertyTypeModifierCodeSequence[0].CodeMeaning for item in paired]
+    assert sorted(modifiers) == ["Left", "Left", "Right", "Right"]
+
+
 def test_every_result_belongs_to_the_patient_and_study_of_the_source(
     written: dict[str, Dataset], tmp_path: Path
 ) -> None:

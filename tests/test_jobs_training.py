@@ -193,6 +193,33 @@ def test_the_command_line_hands_a_run_in_and_says_that_no_worker_is_there(
         "recipe": "lungs",
         "data": {"jsrt": films},
         "settings": ["epochs=3"],
+        "options": {},
         "out": None,
         "resume": False,
     }
+
+
+def test_an_ablation_is_handed_in_with_its_options_and_run_with_them(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RADSUITE_DATA", str(room.settings.data))
+    films = str(room.settings.data / "films")
+    words = ["--data", f"phantom={films}", "--set", "size=64", "--seeds", "2", "--leave-one-out"]
+    done = CliRunner().invoke(main, ["ablate", *words, "--subgroups", "view,sex", "--submit"])
+    assert done.exit_code == 0, done.output
+    with room.database.read() as session:
+        job = session.scalars(select(Job)).one()
+    assert (job.queue, job.kind) == ("train", "ablation")
+    request = training_request(JobKind(job.kind), job.request or {})
+    command = request.command(JobKind.ABLATION, Path("out"), "cpu")
+    assert command[3:] == [
+        *("ablate", "--device", "cpu", "--data", f"phantom={films}", "--set", "size=64"),
+        *("--seeds=2", "--leave-one-out", "--subgroups=view,sex", "--out", "out"),
+    ]
+    assert main.commands["ablate"].make_context("ablate", command[4:]).params["seeds"] == 2
+
+
+@pytest.mark.parametrize("name", ["out", "data", "submit", "Seeds", "-x", "a b"])
+def test_an_option_that_is_the_jobs_own_or_no_option_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="options"):
+        training_request(JobKind.ABLATION, {"data": {"phantom": "films"}, "options": {name: 1}})

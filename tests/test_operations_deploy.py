@@ -12,7 +12,8 @@ import yaml
 from click.testing import CliRunner
 
 from suite.cli import main
-from suite.settings import Settings
+from suite.jobs.broker_address import connection_settings
+from suite.settings import Settings, load_settings
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 UNITS = sorted((DEPLOY / "systemd").iterdir())
@@ -65,3 +66,33 @@ def test_the_compose_file_is_complete() -> None:
         command = content["services"][name]["command"]
         assert CliRunner().invoke(main, [*command[1:], "--help"]).exit_code == 0
         assert set(content["services"][name]["depends_on"]) == {"database", "broker"}
+
+
+def test_the_compose_files_settings_are_accepted_and_every_variable_is_explained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = (DEPLOY / "compose.yaml").read_text()
+    given = {
+        "POSTGRES_PASSWORD": "postgres-word",
+        "REDIS_PASSWORD": "redis-word",
+        "RADSUITE_SECRET": "vD3-whale-Quartz-91",
+        "RADSUITE_PUBLIC_URL": "https://radsuite.example.org",
+    }
+    names = set(re.findall(r"\$\{([A-Z_]+)", text))
+    head = text.partition("x-radsuite")[0]
+    assert names - {"IMAGE"} == set(given)
+    assert all(name in head for name in names)
+    filled = re.sub(r"\$\{([A-Z_]+)[^}]*\}", lambda found: given.get(found[1], "radsuite:latest"), text)
+    content = yaml.safe_load(filled)
+    for name in ("pages", "worker"):
+        for variable, value in content["services"][name]["environment"].items():
+            monkeypatch.setenv(variable, value)
+        settings = load_settings()
+        assert settings.database_url == "postgresql+psycopg://radsuite:postgres-word@database/radsuite"
+        assert (
+            connection_settings(str(settings.broker_url))["broker_url"] == "redis://:redis-word@broker:6379/0"
+        )
+    for waiting in ("pages", "worker"):
+        for service, condition in content["services"][waiting]["depends_on"].items():
+            assert condition == {"condition": "service_healthy"}
+            assert content["services"][service]["healthcheck"]["test"]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from suite.cli.options import DEVICE, FOLDER
 
@@ -140,7 +141,7 @@ def evaluate(
 
 @click.command()
 @click.option("--data", "sources", multiple=True, metavar="NAME=DIR", help="May be repeated.")
-@click.option("--out", required=True, type=FOLDER, help="Folder for tables, plots and predictions.")
+@click.option("--out", type=FOLDER, help="Folder for tables, plots and predictions.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A key of the diagnosis recipe.")
 @click.option("--seeds", type=int, default=5, show_default=True, help="Networks of each configuration.")
 @click.option("--configurations", metavar="A,B", help="Only these; all that the data allow unless given.")
@@ -158,12 +159,16 @@ def evaluate(
     help="Train nothing; tables of the networks finished in OUT, without --data.",
 )
 @click.option("--cache", type=FOLDER, help="Folder for the decoded films; OUT unless given.")
+@click.option("--submit", is_flag=True, help="Leave it to a worker (`radsuite worker --queues train`).")
+@click.pass_context
 def ablate(
+    ctx: click.Context,
     sources: tuple[str, ...],
-    out: Path,
+    out: Path | None,
     settings: tuple[str, ...],
     configurations: str | None,
     subgroups: str | None,
+    submit: bool,
     **options: Any,
 ) -> None:
     """Train the diagnosis network in every configuration and compare: what is each channel worth?
@@ -175,13 +180,35 @@ def ablate(
     Example:
       radsuite ablate --data phantom=cohort --out ablation --seeds 5 --set size=256 --set lung_source=true
       radsuite ablate --data nih=nih --out ablation --configurations dual,dual+lungs --subgroups view,sex
+      radsuite ablate --data phantom=/films/cohort --seeds 3 --submit
     """
+    if submit:
+        from suite.commands.submitting import submit_ablation
+
+        submit_ablation(sources, settings, _given(ctx, without={"sources", "out", "settings", "submit"}))
+        return
+    if out is None:
+        raise click.UsageError("Missing option '--out'; name the folder for the results, or use --submit.")
     from suite.commands.ablation import ablate_network
 
     if not (sources or options["tables_only"]):
         raise click.UsageError("Missing option '--data'; name a data set, or use --tables-only.")
     names = _words(configurations)
     ablate_network(sources, settings, out, {**options, "names": names, "subgroups": _words(subgroups)})
+
+
+def _given(ctx: click.Context, without: set[str]) -> dict[str, bool | int | str]:
+    """The options that were typed, by their long names; device and resuming are the worker's affair."""
+    found: dict[str, bool | int | str] = {}
+    for option in ctx.command.params:
+        name = option.name or ""
+        typed = ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
+        if typed and name not in without | {"device", "resume"}:
+            value = ctx.params[name]
+            found[option.opts[0].removeprefix("--")] = (
+                str(value.absolute()) if isinstance(value, Path) else value
+            )
+    return found
 
 
 def _words(text: str | None) -> tuple[str, ...]:

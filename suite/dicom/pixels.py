@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from suite.dicom import apart
 from suite.dicom.attributes import MALFORMED, integer, parser_silenced, raw, text, to_uid
 from suite.dicom.codestream import ends_properly, picture_size
 from suite.errors import NotARadiographError, UnreadableFileError, UnsupportedPixelsError
@@ -100,13 +101,17 @@ def decode(dataset: Dataset, layout: PixelLayout, source: str) -> npt.NDArray[An
     decoder = _decoder(get_decoder, syntax, source)
     _complete_header(dataset, layout)
     check_pixel_data(dataset, layout, source)
+    plugin = plugin_for(layout.transfer_syntax)
     try:
+        if plugin == apart.DANGEROUS:
+            apart.decompress(dataset, plugin)
+            decoder, plugin = get_decoder(dataset.file_meta.TransferSyntaxUID), ""
         array, _ = decoder.as_array(
             dataset,
             index=0,
             raw=layout.photometric == "PALETTE COLOR" or layout.is_monochrome,
-            decoding_plugin=plugin_for(layout.transfer_syntax),
-            **({} if syntax.is_encapsulated else {"correct_unused_bits": False}),
+            decoding_plugin=plugin,
+            **({} if plugin else {"correct_unused_bits": False}),
         )
     except (*MALFORMED, RuntimeError, MemoryError, OSError) as error:
         raise _decoding_failure(syntax, source) from error
@@ -122,8 +127,8 @@ def decode(dataset: Dataset, layout: PixelLayout, source: str) -> npt.NDArray[An
 def plugin_for(transfer_syntax: str) -> str:
     """The decoder's plug-in to use; empty for data that need none.
 
-    GDCM ends the whole process on some damaged JPEG 2000 streams (nobody can catch what it throws), so it
-    decodes only what no other installed plug-in does, which is lossless JPEG.
+    GDCM ends the whole process on some damaged streams (nobody can catch what it throws), so it decodes only
+    what no other installed plug-in does, which is lossless JPEG, in a child (:mod:`suite.dicom.apart`).
     """
     from pydicom.pixels.decoders.base import get_decoder
 

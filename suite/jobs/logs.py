@@ -15,6 +15,7 @@ import warnings
 from celery.platforms import SecurityWarning
 from pythonjsonlogger.json import JsonFormatter
 
+from suite.dicom.network.privacy import keep_values_out_of_logs
 from suite.settings import Settings
 
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -55,13 +56,18 @@ _ORDINARY = frozenset(
 
 
 def configure(settings: Settings) -> None:
-    """Set the process's root logger to the settings' level; libraries speak from WARNING on."""
+    """Set the process's root logger to the settings' level; libraries speak from WARNING on.
+
+    pydicom is silent: it quotes values it cannot read, and prints a traceback for each decoder that gives up.
+    What matters of either is one sentence of :mod:`suite.dicom`, logged with the job that it ended.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(settings.log_format))
     logging.basicConfig(level=settings.log_level, handlers=[handler])
     if settings.log_level == "INFO":
         for name in ("alembic", "celery", "kombu"):
             logging.getLogger(name).setLevel(logging.WARNING)
+    keep_values_out_of_logs()
     # Celery warns a superuser of pickled messages; only JSON is accepted here (suite.jobs.broker).
     warnings.filterwarnings("ignore", category=SecurityWarning)
 

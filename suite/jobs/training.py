@@ -16,9 +16,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from suite.errors import InputError, StageError, StorageError
 from suite.jobs.children import parent_death_signal
@@ -32,6 +32,10 @@ _log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 GRACE_SECONDS = 15.0
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+_OWN_OPTIONS = frozenset({"out", "data", "set", "device", "resume", "submit"})
+"""Given by the job itself, or in fields of their own."""
+
+Option = Annotated[str, Field(pattern=r"^[a-z][a-z-]{0,30}$")]
 
 
 class TrainingRequest(BaseModel):
@@ -41,6 +45,7 @@ class TrainingRequest(BaseModel):
         recipe: name of the network; ``None`` for an ablation.
         data: data sets by name, as folders on the machine of the worker.
         settings: ``key=value``, as for ``--set``.
+        options: further options of the command by their long names; ``True`` is one without a value.
         out: folder of the results below ``<data>/training``; the job's id unless resumed.
         resume: go on from the last checkpoint in that folder.
     """
@@ -50,8 +55,17 @@ class TrainingRequest(BaseModel):
     recipe: str | None = Field(default=None, pattern=_NAME)
     data: dict[str, Path]
     settings: tuple[str, ...] = ()
+    options: dict[Option, bool | int | str] = Field(default_factory=dict)
     out: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
     resume: bool = False
+
+    @field_validator("options")
+    @classmethod
+    def _only_further_ones(cls, value: dict[str, bool | int | str]) -> dict[str, bool | int | str]:
+        own = sorted(_OWN_OPTIONS & set(value))
+        if own:
+            raise ValueError(f"{own[0]!r} is not an option of a job; the job has a place of its own for it")
+        return value
 
     def command(self, kind: JobKind, out: Path, device: str) -> list[str]:
         """The command line that does it."""
@@ -61,6 +75,9 @@ class TrainingRequest(BaseModel):
             words += ["--data", f"{name}={folder}"]
         for setting in self.settings:
             words += ["--set", setting]
+        for option, chosen in self.options.items():
+            if chosen is not False:
+                words.append(f"--{option}" if chosen is True else f"--{option}={chosen}")
         if self.resume:
             words.append("--resume")
         return [sys.executable, "-m", "suite.cli", *words, "--out", str(out)]

@@ -15,6 +15,7 @@ from functools import partial
 
 from celery import Celery
 
+from suite.devices import limit_threads
 from suite.errors import StorageError, SuiteError
 from suite.intake import StudyFiles
 from suite.jobs import logs, workers
@@ -111,6 +112,7 @@ def installed_analyzer(settings: Settings) -> AnalyzerFactory:
     """A factory of the suite's analyzer on the settings' device; nothing is imported before it is called."""
 
     def build() -> Analyzer:
+        limit_threads(settings.threads)
         analysis = importlib.import_module("suite.analysis")
         analyzer: Analyzer = analysis.Analyzer(
             stages=settings.stages, device=settings.device, calibration=settings.calibration

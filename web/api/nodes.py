@@ -58,7 +58,9 @@ class RulesRequest(Wanted):
     when: Literal["always", "accepted", "abnormal", "suggested", "never"] = "accepted"
     findings: list[FindingCode] = Field(default_factory=list, description="For `suggested`; none is any")
     objects: list[Kind] = Field(default_factory=list, description="Kinds of objects; none is all")
-    commitment: bool = Field(False, description="Ask a `dimse` node to commit itself to what it was sent")
+    commitment: bool = Field(
+        default=False, description="Ask a `dimse` node to commit itself to what it was sent"
+    )
 
 
 class DimseNode(Wanted):

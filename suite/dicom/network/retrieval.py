@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from suite.dicom.apart import decompress
 from suite.dicom.attributes import MALFORMED, integer, parser_silenced, text, to_uid
 from suite.dicom.pixels import plugin_for
 from suite.dicom.reading import read_dataset
@@ -63,7 +64,7 @@ def in_syntax(path: Path, wanted: str | None) -> bytes:
     try:
         with parser_silenced():
             if to_uid(stored).is_compressed:
-                dataset.decompress(decoding_plugin=plugin_for(stored))
+                decompress(dataset, plugin_for(stored))
             dataset.file_meta.TransferSyntaxUID = to_uid(EXPLICIT)
             dataset.save_as(stream, implicit_vr=False, little_endian=True, enforce_file_format=True)
     except (*MALFORMED, RuntimeError) as error:
@@ -145,7 +146,7 @@ def frames(path: Path, numbers: list[int], *, decoded: bool) -> tuple[list[bytes
                     get_frame(dataset.PixelData, number - 1, number_of_frames=count) for number in numbers
                 ]
                 return content, FRAME_TYPES.get(str(syntax), "application/octet-stream")
-            dataset.decompress(decoding_plugin=plugin_for(str(syntax)))
+            decompress(dataset, plugin_for(str(syntax)))
             return [_native(dataset, number - 1) for number in numbers], "application/octet-stream"
     except (*MALFORMED, RuntimeError) as error:
         raise UnsupportedPixelsError("Its frames cannot be taken apart or decompressed.") from error

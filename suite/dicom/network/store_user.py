@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from suite.dicom.apart import decompress
 from suite.dicom.attributes import MALFORMED, parser_silenced, text, to_uid
 from suite.dicom.network.nodes import Destination
 from suite.dicom.network.sending import DeliveryError, Sender, Sent
@@ -130,7 +131,7 @@ def association_with(
         if destination.tls
         else None
     )
-    roles = [build_role(to_uid(provides), scp_role=True)] if provides is not None else []
+    roles: list[Any] = [build_role(to_uid(provides), scp_role=True)] if provides is not None else []
     association = entity.associate(
         destination.host,
         destination.port,
@@ -192,7 +193,7 @@ def _in_accepted_syntax(association: Any, destination: Destination, item: _Objec
     if item.syntax not in accepted and to_uid(item.syntax).is_compressed:
         try:
             with parser_silenced():
-                dataset.decompress(decoding_plugin=plugin_for(item.syntax))
+                decompress(dataset, plugin_for(item.syntax))
         except (*MALFORMED, RuntimeError) as error:
             raise DeliveryError(
                 f"{destination.name}: it does not take {to_uid(item.syntax).name}, and {item.instance_uid} "
