@@ -318,7 +318,7 @@ def test_computed_films_have_their_share_of_an_epoch(
 
 def test_what_is_learned_from_must_be_given_once(jsrt: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="learns from phantom, which is not given; add --data phantom=DIR"):
-        command.train("lungs", {"jsrt": jsrt}, TINY, tmp_path, device="cpu")
+        command.train("lungs", {"jsrt": jsrt}, (*TINY, "learn_from=phantom"), tmp_path, device="cpu")
     with pytest.raises(RecipeError, match="recipe key 'learn_from' has the value 'covid-lungs'"):
         command.prepare("lungs", {"jsrt": jsrt}, (*TINY, "learn_from=covid-lungs"))
     with pytest.raises(RecipeError, match="jsrt and scr hold the same films"):

@@ -53,9 +53,9 @@ class LungsRecipe(Recipe):
     )
     whole: bool = Field(True, description="outline the whole lungs as well as their visible fields")
     learn_from: str = Field(
-        "jsrt,phantom",
-        pattern=rf"^({_SETS})(,({_SETS}))*$",
-        description="sets whose films are learned from; others given are measured on",
+        "",
+        pattern=rf"^(({_SETS})(,({_SETS}))*)?$",
+        description="sets whose films are learned from, others are measured on; empty: all that can be",
     )
     computed_share: float = Field(
         0.5, ge=0, le=1, description="share of computed films in what is learned from, where there are others"
@@ -71,7 +71,7 @@ class LungsRecipe(Recipe):
 
 
 class LungsTask(Task):
-    """Learns from the sets of ``learn_from``; other sets given are measured on."""
+    """Learns from the sets of ``learn_from``, or all given that it can; others are measured on."""
 
     name = "lungs"
     recipe_type: ClassVar[type[Recipe]] = LungsRecipe
@@ -173,7 +173,8 @@ class LungsTask(Task):
         return with_sides(self.data[dataset]).split(self.recipe.split_seed)[name]
 
     def learned_from(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(self.recipe.learn_from.split(",")))
+        named = tuple(dict.fromkeys(filter(None, self.recipe.learn_from.split(","))))
+        return named or tuple(name for name in LEARNED if name in self.data)
 
     def training_step(
         self, fabric: Fabric, wrapped: Mapping[str, Any], optimizers: Mapping[str, Any], batch: Batch
