@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from suite.errors import StageError, StorageError, UnreadableFileError
 from suite.jobs.broker import create_celery, publisher
@@ -130,6 +130,13 @@ def test_another_film_of_the_same_name_is_another_study(house: House) -> None:
     sources = house.settings.data / "studies"
     assert (sources / "chest" / "source" / "frontal.png").read_bytes() == film_png(1)
     assert (sources / "chest-2" / "source" / "frontal.png").read_bytes() == film_png(2)
+
+
+def test_a_database_that_refuses_every_row_ends_the_upload_with_a_sentence(house: House) -> None:
+    with house.database.write() as session:
+        session.execute(text("CREATE TRIGGER no BEFORE INSERT ON study BEGIN SELECT RAISE(ABORT, 'no'); END"))
+    with pytest.raises(StorageError, match="the database refuses the study"):
+        house.submit({"chest.png": film_png()})
 
 
 def test_a_bad_file_is_refused_by_name_and_the_others_are_taken(house: House) -> None:

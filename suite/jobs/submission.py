@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from suite import intake
-from suite.errors import SuiteError
+from suite.errors import StorageError, SuiteError
 from suite.jobs.contracts import Collect, Intake, StudyFiles
 from suite.jobs.database import Database
 from suite.jobs.display_ids import PATTERN, new_display_id
@@ -25,6 +25,9 @@ from suite.jobs.store import Store
 
 MAX_ID_LENGTH = 120
 """Leaves room for a number behind an id that is taken."""
+
+MOST_LOST_RACES = 20
+"""Refused rows after which it is not another upload that was faster, but the database that does not fit."""
 
 NameStudy = Callable[[StudyFiles], str]
 """Gives a new study its id, which stands in addresses, folders and logs."""
@@ -170,6 +173,7 @@ class Submission:
         shown = {view: names.get(path, path.name)[:255] for view, path in films.items()}
         digest = _content_sha256(films)
         folder, stored = self._store.stage_study(staging, films)
+        lost = 0
         for study_id in _candidates(self._name(files)):
             try:
                 with self._database.write() as session:
@@ -184,7 +188,15 @@ class Submission:
                         session.add(view_row(study_id, view, stored[view], path))
                     self._store.adopt(folder, study_id)
                     job_id = add_job(session, study_id, self._clock(), queue=self._queue)
-            except IntegrityError:  # another upload was faster with this id or these films: look again
+            except IntegrityError as error:
+                # another upload was faster with this id or these films: look again, but not for ever, since a
+                # database of another version refuses every row
+                lost += 1
+                if lost == MOST_LOST_RACES:
+                    raise StorageError(
+                        f"the database refuses the study ({error.orig}); check with `radsuite doctor` that it is"
+                        " of this version."
+                    ) from error
                 continue
             self._publish(job_id)
             return Accepted(study_id, tuple(shown.values()), is_new=True)
