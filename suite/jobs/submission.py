@@ -194,8 +194,8 @@ class Submission:
                 lost += 1
                 if lost == MOST_LOST_RACES:
                     raise StorageError(
-                        f"the database refuses the study ({error.orig}); check with `radsuite doctor` that it is"
-                        " of this version."
+                        f"the database refuses the study ({error.orig}); check with `radsuite doctor` "
+                        "that it is of this version."
                     ) from error
                 continue
             self._publish(job_id)
