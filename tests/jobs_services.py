@@ -159,7 +159,8 @@ def postgres_server() -> Server:
         user=user,
         cwd=folder,
     )
-    options = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=16MB")
+    # fsync off: processes die here, not machines, and a shutdown must not wait for a busy disk
+    options = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=16MB", "fsync=off")
     command = [program, "-D", cluster, "-p", str(port), *(part for it in options for part in ("-c", it))]
     return Server(
         f"postgresql://radsuite@127.0.0.1:{port}/postgres",
