@@ -27,7 +27,7 @@ class Person:
         return self.client.get(path, headers=HTML)
 
     def post(self, path: str, *, accept: str = "text/html", **form: Any) -> TestResponse:
-        """A form of a page of this session."""
+        """A form as the signed-in reader sends it."""
         found = re.search(r'name="csrf-token" content="([^"]+)"', self.get("/login").text)
         assert found
         form = {name: value for name, value in form.items() if value is not None}

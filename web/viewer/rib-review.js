@@ -46,6 +46,6 @@ export class RibReview {
     const { label, stops, at } = this;
     if (!stops.length) label.textContent = "No lung outline to walk along; move the film by hand.";
     else if (this.isSuspected) label.textContent = `Suspected place ${at + 1} of ${stops.length}: ${stops[at]?.label}. From the fracture heatmap.`;
-    else label.textContent = `Rib walk ${at + 1} of ${stops.length}: ${stops[at]?.label}. A path along the lungs; nothing is suspected here.`;
+    else label.textContent = `Rib walk ${at + 1} of ${stops.length}: ${stops[at]?.label}. Along the lungs; nothing is suspected here.`;
   }
 }
