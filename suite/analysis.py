@@ -37,7 +37,8 @@ class Analyzer:
     """Loads the stages once and reads any number of studies with them.
 
     Args:
-        stages: names of the stages wanted; what they build on comes by itself. ``None``: all that work.
+        stages: names of the stages wanted; what they build on comes by itself. ``None``: all that work but
+            those that are there on request.
         device: ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``.
         calibration: folder of recalibrated model cards to read by; ``None``: the shipped ones.
         heatmaps: how heatmaps are made, for stages that know more than one way; ``None``: their own.
@@ -108,7 +109,9 @@ class Analyzer:
         return list(built.values())
 
     def _runnable(self, classes: dict[str, Any]) -> tuple[str, ...]:
-        """All stages but those whose inputs nobody makes; what is left out is named in the report."""
+        """All stages but those on request, and those whose inputs nobody makes; these the report names."""
+        for name in [name for name, stage in classes.items() if getattr(stage, "on_request", False)]:
+            del classes[name]
         self._leave_out_lacking(classes)
         return ordered(classes)
 

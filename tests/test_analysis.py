@@ -43,6 +43,17 @@ def test_asking_for_one_stage_brings_what_it_builds_on(house: None) -> None:
     assert reading.report["images"]["bone_subtracted"] == "bone_subtracted.png"
 
 
+def test_a_stage_on_request_runs_only_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    shy = fake_stages.fake(
+        "tissues", "frontal", "tissue_measurements", lambda study: {"tissue_measurements": {}}
+    )
+    shy.on_request = True  # type: ignore[attr-defined]
+    fake_stages.install(monkeypatch, [*fake_stages.whole_house(), shy])
+    assert "tissues" not in Analyzer(device="cpu").stage_names
+    assert Analyzer(device="cpu").unavailable == []
+    assert "tissues" in Analyzer(["tissues"], "cpu").stage_names
+
+
 def test_an_unknown_stage_lists_the_known_ones(house: None) -> None:
     with pytest.raises(InputError, match="stage 'nose' is not installed; use one of bone, diagnosis, gate"):
         Analyzer(["nose"], "cpu")

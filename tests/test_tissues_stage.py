@@ -112,7 +112,7 @@ def test_the_report_has_the_mask_and_its_figures(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("segmentation.tissues.stage.shipped_card", lambda _package, _name: card)
     fake_stages.install(monkeypatch, [fake_stages.gate(), TissuesStage])
     film = chest(150, 120, spacing=(0.2, 0.2))
-    reading = Analyzer(device="cpu").run(Study("s1", film))
+    reading = Analyzer(["tissues"], device="cpu").run(Study("s1", film))
     report = reading.report
     assert report["images"]["tissue_mask"] == "tissue_mask.png"
     mask = reading.images["tissue_mask"]

@@ -38,9 +38,13 @@ def tissue_probabilities(network: nn.Module, pixels: FloatImage, size: int) -> t
 
 
 class TissuesStage:
-    """Tells open beam (and shutters), soft tissue and bone apart on a film of any body part."""
+    """Tells open beam (and shutters), soft tissue and bone apart on a film of any body part.
+
+    On request: it is meant for limbs, and on chests, where bones overlap, calls too much of a real film bone.
+    """
 
     name = "tissues"
+    on_request = True
     needs = frozenset({"frontal"})
     uses: frozenset[str] = frozenset()
     makes = frozenset({"tissue_mask", "tissue_measurements"})
