@@ -124,15 +124,12 @@ def test_the_report_has_the_mask_and_its_figures(tmp_path: Path, monkeypatch: py
     assert card.sha256 in {stage["weights_sha256"] for stage in report["provenance"]["stages"]}
 
 
-def test_without_weights_it_says_so_and_the_reading_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_runs_on_request_and_says_so_where_it_has_no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing_shipped(package: str, _name: str) -> ModelCard:
         return shipped_card(package, "tissues of another day")
 
     monkeypatch.setattr("segmentation.tissues.stage.shipped_card", nothing_shipped)
     fake_stages.install(monkeypatch, [fake_stages.gate(), fake_stages.lungs(), TissuesStage])
-    analyzer = Analyzer(device="cpu")
-    assert analyzer.stage_names == ("gate", "lungs")
-    assert analyzer.unavailable[0].startswith("tissues: segmentation ships no weights")
-    report = analyzer.run(Study("s1", chest(120, 100))).report
-    assert "tissue_mask" not in report["images"]
-    assert report["provenance"]["unavailable"] == analyzer.unavailable
+    assert Analyzer(device="cpu").stage_names == ("gate", "lungs")
+    with pytest.raises(NotShippedError, match="segmentation ships no weights"):
+        Analyzer(["tissues"], "cpu")

@@ -60,12 +60,13 @@ def index() -> str:
 
 
 def _curves() -> list[Curve]:
+    """Curves from score to probability; a segmentation's card holds mean confidences, which are none."""
     found = []
     for card in shipped_cards():
         own = {"": card.content.get("calibration")}
         own |= {code: head.get("calibration") for code, head in (card.content.get("heads") or {}).items()}
         for code, facts in own.items():
-            if facts:
+            if facts and "slope" in facts:
                 drawing = curve_plot(calibration_curve(facts), facts.get("operating_point"))
                 found.append(Curve(card.name, _NAMES.get(code, str(card.content["title"])), drawing, facts))
     return found
