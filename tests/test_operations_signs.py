@@ -161,6 +161,7 @@ def test_the_same_study_has_the_same_digest_in_every_line() -> None:
 
     assert one == other != without_identifiers("study Doe_2: lungs").split()[1].rstrip(":")
     assert without_identifiers("The study could not be read") == "The study could not be read"
+    assert without_identifiers("suite.dicom.views: ready") == "suite.dicom.views: ready"
 
 
 def test_the_doctor_looks_at_a_running_service(tmp_path: Path) -> None:

@@ -27,9 +27,10 @@ _STUDY = re.compile(
     re.IGNORECASE,
 )
 _FILE = re.compile(
-    r"(?P<it>(?<=/)[^/\n\"'\\:]+?|[^\s/\"'\\]+)(?P<after>\.(?:dcm|dicom|png|jpe?g|tiff?)\b)", re.IGNORECASE
+    r"(?P<it>(?<=/)[^/\n\"'\\:]+?|[^\s/\"'\\]+)(?P<after>\.(?:dcm|dicom|png|jpe?g|tiff?)\b(?!\.\w))",
+    re.IGNORECASE,
 )
-"""Behind a slash a name may hold blanks; elsewhere it is one word."""
+"""Behind a slash a name may hold blanks; elsewhere it is one word, and no module (``suite.dicom.views``)."""
 
 _NAME = re.compile(r"[^\W\d_][\w.'-]*\^[\w.'^-]*")
 _UID = re.compile(r"(?<![\w.])\d+(?:\.\d+){5,}(?![\w.])")

@@ -46,7 +46,8 @@ def show(name: str) -> str:
         findings=shown,
         names=_NAMES,
         areas=_areas(known, [*means, *(finding for finding in shown if finding in CODES)], own.networks),
-        differences=_differences(row for row in own.differences if row.finding in means),
+        differences=_differences(row for row in own.differences if row.finding in means[:1]),
+        mean="".join(means[:1]),
         networks=own.networks,
     )
 
