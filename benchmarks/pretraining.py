@@ -40,8 +40,8 @@ def scores_of(folder: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
 
 def placed(folder: Path) -> Placements:
     """DeLong's placements of a run."""
-    _, truth, scores = scores_of(folder)
-    return placements(truth, scores)
+    patients, truth, scores = scores_of(folder)
+    return placements(truth, scores, patients)
 
 
 def main() -> None:

@@ -144,7 +144,7 @@ def remake_tables(out: Path, options: Options) -> str:
     state = json.loads(path.read_text())
     runs = [
         Run(variant, seed)
-        for variant in choose(options.names or EVERY_NAME, [], leave_one_out=True)
+        for variant in choose(options.names or EVERY_NAME, [], leave_one_out=options.leave_one_out)
         for seed in range(MOST_SEEDS)
         if Run(variant, seed).predictions(out).is_file()
     ]

@@ -70,7 +70,7 @@ COMPARISONS: tuple[tuple[str, str], ...] = (
 def choose(
     names: Sequence[str], manifests: Sequence[Manifest], *, leave_one_out: bool
 ) -> tuple[Variant, ...]:
-    """The variants called ``names``; without names all that the data allow, leave-one-out on request.
+    """The variants called ``names``, or all that the data allow; leave-one-out besides, on request.
 
     Raises:
         InputError: a name that does not exist.
@@ -79,9 +79,10 @@ def choose(
     for name in names:
         if name not in known:
             raise InputError(f"configuration {name!r} is not known; use some of {', '.join(known)}.")
+    further = LEAVE_ONE_OUT if leave_one_out else ()
     if names:
-        return tuple(known[name] for name in dict.fromkeys(names))
-    wanted = (*VARIANTS, *(LEAVE_ONE_OUT if leave_one_out else ()))
+        return tuple(known[name] for name in dict.fromkeys((*names, *(variant.name for variant in further))))
+    wanted = (*VARIANTS, *further)
     return tuple(variant for variant in wanted if _possible(variant, manifests))
 
 

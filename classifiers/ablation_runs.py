@@ -102,12 +102,7 @@ def open_sources(sources: Mapping[str, Path]) -> dict[str, Manifest]:
 
 def all_records(data: Mapping[str, Manifest]) -> tuple[Record, ...]:
     """Every chest study of all sets."""
-    return tuple(
-        record
-        for name in sorted(data)
-        for record in data[name]
-        if record.attributes.get("part", "chest") == "chest"
-    )
+    return tuple(record for name in sorted(data) for record in data[name] if _is_chest(record))
 
 
 # films
@@ -129,9 +124,31 @@ def film_settings(plan: Plan, variants: Sequence[Variant]) -> Any:
 def films_key(plan: Plan, variants: Sequence[Variant]) -> str:
     """What the films file depends on, as one word."""
     settings = film_settings(plan, variants)
-    records = [str(record.frontal) for record in all_records(open_sources(plan.sources))]
-    text = json.dumps([settings.size, settings.bones, settings.lungs, settings.bone_weights, records])
+    split_seed = plan.recipe(variants[0], 0).split_seed
+    records = [_said_of(record) for record in all_records(open_sources(plan.sources))]
+    text = json.dumps(
+        [settings.size, settings.bones, settings.lungs, settings.bone_weights, split_seed, records]
+    )
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _said_of(record: Record) -> list[Any]:
+    """All that the films file holds of a record, or is made from."""
+    targets = sorted((name, str(path)) for name, path in record.targets.items())
+    return [str(record.frontal), str(record.lateral), repr(record.labels), repr(record.uncertain), targets]
+
+
+def _taught(plan: Plan, variants: Sequence[Variant]) -> tuple[Record, ...]:
+    """The training part of all sets: what the dual-energy channel may be calibrated on."""
+    from classifiers.diagnosis.training import FRACTIONS
+
+    data, split_seed = open_sources(plan.sources), plan.recipe(variants[0], 0).split_seed
+    parts = [data[name].split(split_seed, FRACTIONS)["train"] for name in sorted(data)]
+    return tuple(record for part in parts for record in part if _is_chest(record))
+
+
+def _is_chest(record: Record) -> bool:
+    return record.attributes.get("part", "chest") == "chest"
 
 
 def decode_films(plan: Plan, variants: Sequence[Variant], key: str) -> int:
@@ -149,7 +166,7 @@ def decode_films(plan: Plan, variants: Sequence[Variant], key: str) -> int:
             path.unlink()
     records = all_records(open_sources(plan.sources))
     device = "cuda" if plan.device == "cuda" and torch.cuda.is_available() else "cpu"
-    films = StudyFilms.decode(records, film_settings(plan, variants), device)
+    films = StudyFilms.decode(records, film_settings(plan, variants), device, _taught(plan, variants) or None)
     films.save(path, key)
     return len(records)
 

@@ -105,9 +105,12 @@ def check_same_studies(runs: Mapping[str, Sequence[Scored]]) -> Scored:
     """
     every = [scored for seeds in runs.values() for scored in seeds]
     for scored in every[1:]:
-        if scored.studies != every[0].studies:
+        same_truth = scored.studies == every[0].studies and np.array_equal(
+            scored.truth, every[0].truth, equal_nan=True
+        )
+        if not same_truth:
             raise StorageError(
-                "the finished runs were measured on different studies; start again in another folder."
+                "the finished runs were measured on other studies or labels; start again in another folder."
             )
     return every[0]
 
@@ -159,8 +162,8 @@ def _points(seeds: Sequence[Scored], findings: Sequence[int]) -> Values:
 
 
 def _placed(scored: Scored, finding: int) -> Placements:
-    _, truth, scores = _known(scored, finding)
-    return placements(truth, scores)
+    known, truth, scores = _known(scored, finding)
+    return placements(truth, scores, np.asarray(scored.patients)[known].tolist())
 
 
 def _drawn(seeds: Sequence[Scored], findings: Sequence[int], weights: Values) -> Values:
@@ -206,9 +209,11 @@ def _areas(
 
 
 def _mean(values: Values, axis: int) -> Values:
-    """Mean without NaN; a draw without a rare finding is the mean of the others."""
+    """Mean without NaN; a draw without a rare finding is the mean of the others, one without any is NaN."""
     known = ~np.isnan(values)
-    return np.asarray(np.where(known, values, 0.0).sum(axis) / np.maximum(known.sum(axis), 1))
+    count = known.sum(axis)
+    total = np.where(known, values, 0.0).sum(axis)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
 
 
 def _area(points: Values, drawn: Values, n: int, positives: int) -> Area:

@@ -148,6 +148,8 @@ def _verdict(difference: Difference) -> str:
 
 
 def _interval(difference: Difference) -> str:
+    if math.isnan(difference.low):
+        return f"{difference.value:+.3f} (-)"
     return f"{difference.value:+.3f} ({difference.low:+.3f} - {difference.high:+.3f})"
 
 

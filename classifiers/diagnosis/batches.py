@@ -104,6 +104,8 @@ def row_batches(
     films: StudyFilms, rows: Sequence[int], planes: Sequence[str], size: int
 ) -> Iterator[StudyBatch]:
     """The studies at ``rows`` in their order, unchanged, ``size`` at a time."""
+    if not rows:
+        return
     device = films.bank.stored["film"].device
     for part in torch.tensor(list(rows), dtype=torch.long, device=device).split(size):
         yield study_batch(films, part, planes, augmented=False)

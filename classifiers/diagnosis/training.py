@@ -39,7 +39,7 @@ from classifiers.parameters import decay_groups
 from suite.datasets.finding_places import known_places
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.datasets.registry import KINDS
-from suite.errors import RecipeError
+from suite.errors import DatasetError, RecipeError
 from suite.findings import CODES
 from suite.stages.artifacts import Heatmap
 from suite.stages.weights import load_into, load_state, read_card
@@ -253,6 +253,8 @@ class DiagnosisTask(Task):
         return self._decoded[key]
 
     def training_set(self) -> Dataset[Batch]:
+        if not self.part("test"):  # said before anything is trained
+            raise DatasetError(f"the test part of {', '.join(self._sets)} has no film; give more patients.")
         records = self.part("train")
         device = next(self.modules["model"].parameters()).device
         labels = torch.tensor([record.labels for record in records]).reshape(-1, len(CODES))

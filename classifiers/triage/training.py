@@ -21,7 +21,7 @@ from classifiers.parameters import decay_groups
 from classifiers.triage.network import TriageNetwork
 from suite.datasets.manifest import Record, SplitName
 from suite.datasets.registry import KINDS
-from suite.errors import RecipeError
+from suite.errors import DatasetError, RecipeError
 from suite.framing import frame
 from suite.stages.weights import load_into, read_card
 from suite.training.bank import Bank
@@ -107,6 +107,8 @@ class TriageTask(Task):
         return {"model": AdamW(groups, lr=self.recipe.learning_rate, fused=fused)}
 
     def training_set(self) -> Dataset[Batch]:
+        for split in ("validation", "test"):
+            self._measured_part(split)  # before anything is trained
         device = next(self.modules["model"].parameters()).device
         self._training_bank = self._bank(self._part("train"), device)
         return self._training_bank
@@ -118,6 +120,16 @@ class TriageTask(Task):
     def _part_of(self, dataset: str, name: SplitName) -> tuple[Record, ...]:
         records = self.data[dataset].split(self.recipe.split_seed, FRACTIONS)[name]
         return tuple(record for record in records if not np.isnan(record.abnormal))
+
+    def _measured_part(self, split: SplitName) -> tuple[Record, ...]:
+        chief = self._measured_on()
+        records = self._part_of(chief, split)
+        if not records:
+            raise DatasetError(
+                f"the {split} part of {chief} has no film that is known to be normal or abnormal; give more "
+                "patients."
+            )
+        return records
 
     def _bank(self, records: Sequence[Record], device: torch.device) -> Bank:
         """The framed films of ``records`` and whether each is abnormal, decoded once."""
@@ -145,6 +157,8 @@ class TriageTask(Task):
         return {"loss": float(loss.detach())}
 
     def _scores(self, model: nn.Module, records: Sequence[Record]) -> Any:
+        if not records:
+            return np.zeros(0)
         device = next(model.parameters()).device
         bank = self._bank(records, device)
         parts = []
@@ -161,7 +175,7 @@ class TriageTask(Task):
         """
         rng = np.random.default_rng(self.recipe.seed)
         chief = self._measured_on()
-        records = self._part_of(chief, split)
+        records = self._measured_part(split)
         truth = np.array([record.abnormal for record in records])
         scores = self._scores(model, records)
         owners = [record.patient_id for record in records]
@@ -200,8 +214,12 @@ class TriageTask(Task):
         """The set whose held-out films count: real films before computed ones."""
         names = self.learned_from()
         given = sorted(self.data)
-        real = [name for name in (*names, *given) if name != "phantom"]
+        real = [name for name in (*names, *given) if name != "phantom" and self._is_judged(name)]
         return (real or list(names))[0]
+
+    def _is_judged(self, name: str) -> bool:
+        """Whether a set says of any film that it is normal or abnormal."""
+        return any(not np.isnan(record.abnormal) for record in self.data[name])
 
     def _beside(self, model: nn.Module, chief: str, rng: np.random.Generator) -> dict[str, Figure]:
         figures = {}

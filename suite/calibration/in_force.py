@@ -103,12 +103,13 @@ def put_in_force(stage: Stage, calibration: SiteCalibration) -> None:
 
 
 def apply(cards: Sequence[Path], folder: Path) -> Path:
-    """Put copies of recalibrated cards into ``folder``, in place of what was there.
+    """Put copies of recalibrated cards into ``folder``; those of other stages stay in force.
 
     Raises:
         StorageError: the disk refused.
     """
-    texts = {card.name: card.read_text() for card in cards}
+    kept = sorted(folder.glob("*.json")) if folder.is_dir() else []
+    texts = {card.name: card.read_text() for card in (*kept, *cards)}
     with whole_folder(folder) as temporary:
         for name, text in texts.items():
             write_text(temporary / name, text)

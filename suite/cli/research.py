@@ -98,6 +98,7 @@ def train(
       radsuite train lungs --data jsrt=/films/jsrt --submit
     """
     if submit:
+        _nothing_of_this_run(out=out, resume=resume)
         from suite.commands.submitting import submit_training_run
 
         submit_training_run(recipe, sources, settings)
@@ -183,6 +184,7 @@ def ablate(
       radsuite ablate --data phantom=/films/cohort --seeds 3 --submit
     """
     if submit:
+        _nothing_of_this_run(out=out, resume=bool(options["resume"]))
         from suite.commands.submitting import submit_ablation
 
         submit_ablation(sources, settings, _given(ctx, without={"sources", "out", "settings", "submit"}))
@@ -209,6 +211,15 @@ def _given(ctx: click.Context, without: set[str]) -> dict[str, bool | int | str]
                 str(value.absolute()) if isinstance(value, Path) else value
             )
     return found
+
+
+def _nothing_of_this_run(*, out: Path | None, resume: bool) -> None:
+    """Refuse beside --submit what only a run on this machine could heed."""
+    if out is not None or resume:
+        raise click.UsageError(
+            "--submit goes with neither --out nor --resume: results go to the data folder, and an interrupted "
+            "job goes on by itself."
+        )
 
 
 def _words(text: str | None) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ coded "normal" are normal; reports that were not indexed know nothing.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
@@ -152,8 +153,11 @@ def _views(images: Sequence[str], captions: Sequence[str], projections: Mapping[
     order = ("Frontal", "Lateral")
     views = {}
     for index, (name, caption) in enumerate(zip(images, captions, strict=True)):
-        has_lateral = "lateral" in caption
-        has_frontal = any(word in caption.split() for word in ("pa", "ap", "frontal"))
+        words = set(
+            re.findall("[a-z]+", caption)
+        )  # "CHEST 2V FRONTAL/LATERAL", "PA, and lateral", "PA & LAT"
+        has_lateral = bool(words & {"lateral", "lat"})
+        has_frontal = bool(words & {"pa", "ap", "frontal"})
         if has_lateral != has_frontal:
             views[name] = "Lateral" if has_lateral else "Frontal"
         else:

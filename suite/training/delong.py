@@ -2,7 +2,8 @@
 
 The area is the share of rightly ordered pairs. Each positive film has a placement, the share of negatives it
 beats, and each negative one the share of positives that beat it; the spread of the placements is the spread
-of the area. Averaged over networks of several seeds they give the test for the mean area.
+of the area. Averaged over networks of several seeds they give the test for the mean area. Several films of
+one patient are one draw: their placements are added up before the spread is taken (Obuchowski 1997).
 """
 
 from __future__ import annotations
@@ -15,14 +16,19 @@ import numpy.typing as npt
 from scipy.stats import norm, rankdata
 
 Values = npt.NDArray[np.float64]
+Owners = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
 class Placements:
-    """Of the positive (m,) and of the negative films (n,), each in [0, 1], in the order of the films."""
+    """Of the positive (m,) and of the negative films (n,), each in [0, 1], in the order of the films.
+
+    ``owners``: number of the patient of each positive and of each negative film; ``None``: one film each.
+    """
 
     positive: Values
     negative: Values
+    owners: tuple[Owners, Owners] | None = None
 
     @property
     def auc(self) -> float:
@@ -50,8 +56,11 @@ class Comparison:
         return self.difference - reach, self.difference + reach
 
 
-def placements(truth: Values, scores: Values) -> Placements:
+def placements(truth: Values, scores: Values, patients: Sequence[str] | None = None) -> Placements:
     """Placements of films with labels (N,) in {0, 1} and scores (N,); equal scores count one half.
+
+    Args:
+        patients: whose film each is; ``None``: each film is of another patient.
 
     Raises:
         ValueError: one kind of film is missing.
@@ -63,25 +72,40 @@ def placements(truth: Values, scores: Values) -> Placements:
     ranks = rankdata(scores)
     positive = (ranks[present] - rankdata(scores[present])) / n
     negative = 1.0 - (ranks[~present] - rankdata(scores[~present])) / m
-    return Placements(positive, negative)
+    if patients is None or len(set(patients)) == len(patients):
+        return Placements(positive, negative)
+    owner = np.unique(np.asarray(patients), return_inverse=True)[1]
+    return Placements(positive, negative, (owner[present], owner[~present]))
 
 
 def mean_placements(parts: Sequence[Placements]) -> Placements:
     """Placements of the mean area of several networks on the same films."""
     return Placements(
-        np.mean([part.positive for part in parts], axis=0), np.mean([part.negative for part in parts], axis=0)
+        np.mean([part.positive for part in parts], axis=0),
+        np.mean([part.negative for part in parts], axis=0),
+        parts[0].owners,
     )
 
 
 def variance(first: Placements, second: Placements | None = None) -> float:
-    """Variance of an area over samples of films, or of the difference of two on the same films."""
+    """Variance of an area over samples of patients, or of the difference of two on the same films.
+
+    NaN where all films of a kind are one patient's: they say nothing of how others would differ.
+    """
     positive = first.positive - (second.positive if second is not None else 0.0)
     negative = first.negative - (second.negative if second is not None else 0.0)
-    total = 0.0
-    for part in (positive, negative):
-        if len(part) > 1:
-            total += float(part.var(ddof=1)) / len(part)
-    return total
+    if first.owners is None:
+        if min(len(positive), len(negative)) < 2:
+            return float("nan")
+        return sum(float(part.var(ddof=1)) / len(part) for part in (positive, negative))
+    if min(len(np.unique(owners)) for owners in first.owners) < 2:
+        return float("nan")
+    size = 1 + max(int(owners.max()) for owners in first.owners)
+    added = np.zeros(size)
+    for part, owners in zip((positive, negative), first.owners, strict=True):
+        added += np.bincount(owners, (part - part.mean()) / len(part), minlength=size)
+    count = len(np.unique(np.concatenate(first.owners)))
+    return float((added**2).sum()) * count / (count - 1)
 
 
 def compare(first: Sequence[Placements], second: Sequence[Placements]) -> Comparison:
