@@ -51,8 +51,8 @@ def create_app(settings: Settings | None = None, *, services: Services | None = 
     app = Flask(__name__, template_folder=str(here / "templates"), static_folder=str(here / "static"))
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions["radsuite"] = services or open_services(settings)
+    access.init_app(app, settings)  # first: who is not let in sends no film either
     security.init_app(app, settings)
-    access.init_app(app, settings)
     appearance.init_app(app)
     audit.init_app(app)
     oidc.init_app(app, settings)

@@ -6,7 +6,6 @@ import hmac
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
-from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, abort, g, redirect, render_template, request, session, url_for
 from werkzeug.exceptions import SecurityError
@@ -94,12 +93,15 @@ def enter() -> Response | tuple[str, int]:
 
 @blueprint.get("/enter/<key>")
 def enter_once(key: str) -> Response | str:
-    """Let the owner of a one-time link in. 401 when it was used before, 429 after too many wrong ones."""
-    _check_attempts()
+    """Let the owner of a one-time link in. 401 when it was used before, 405 for a look without a visit.
+
+    Wrong keys are not counted: they have too many bits to be guessed, and any page could make a browser try.
+    """
+    if request.method == "HEAD":  # a preview must not use the link up
+        abort(405)
     try:
         account = services().links.redeem(key)
     except AccessError as error:
-        attempts().note(identity.address())
         abort(401, str(error))
     entered = _let_in(account, url_for("worklist.index"))
     if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
@@ -182,6 +184,4 @@ def _who() -> dict[str, object]:
 
 def _local_path(wanted: str) -> str:
     """Only a path of this site: no other host, no backslash that a browser reads as a slash."""
-    parts = urlsplit(wanted)
-    is_local = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted
-    return wanted if is_local and not parts.netloc and not parts.scheme else url_for("worklist.index")
+    return wanted if identity.is_local(wanted) else url_for("worklist.index")

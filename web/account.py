@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
 
+from suite.accounts.principal import Means
 from suite.accounts.users import Account
 from suite.errors import AccessError, InputError
 from web.identity import address, attempts, begin_session, identify
@@ -26,6 +27,8 @@ def change_password() -> Response | tuple[str, int]:
     old, new, again = (request.form.get(name, "") for name in ("old", "new", "again"))
     if wait := attempts().wait_seconds(address()):
         abort(429, f"Too many wrong passwords came from this address; wait {round(wait / 60) or 1} min.")
+    if session.get("by_provider"):
+        abort(403, "Your password is kept by your sign-in provider; change it there.")
     try:
         if new != again:
             raise InputError("The two new passwords differ; write the same one twice.")
@@ -44,7 +47,8 @@ def change_password() -> Response | tuple[str, int]:
 
 
 def _own() -> Account:
-    user_id = identify().user_id
+    me = identify()
+    user_id = me.user_id if me.means is Means.SESSION else None  # a token's scopes do not reach this far
     account = services().users.by_id(user_id) if user_id is not None else None
     if account is None:
         abort(404, "You are here without an account of your own; ask an administrator for one.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, Flask, redirect, request, url_for
 from werkzeug.wrappers import Response
 
+from web.identity import is_local
+
 blueprint = Blueprint("appearance", __name__)
 
 COOKIE = "radsuite_theme"
@@ -29,8 +31,7 @@ def choose() -> Response:
     """Change the theme, and lead back to the page where that was asked for."""
     theme = request.form.get("theme", "")
     back = request.form.get("back", "")
-    is_local = back.startswith("/") and not back.startswith("//") and "\\" not in back
-    response = redirect(back if is_local else url_for("worklist.index"), 303)
+    response = redirect(back if is_local(back) else url_for("worklist.index"), 303)
     if theme in THEMES:
         response.set_cookie(
             COOKIE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 from flask import Flask, Response, json, render_template, request
 from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge, SecurityError
@@ -74,8 +75,15 @@ def _http_error(error: HTTPException) -> Response:
 def _suite_error(error: SuiteError) -> Response:
     if problems.is_api():
         return problems.answer(problems.of_exception(error))
-    _log.warning("%s %s: %s", request.method, request.path, error)
-    return problem(_status_of(error), str(error))
+    sentence = _without_id(str(error))
+    _log.warning("%s %s: %s", request.method, _without_id(request.path), sentence)
+    return problem(_status_of(error), sentence)
+
+
+def _without_id(text: str) -> str:
+    """A study's id may be a file's name, and so a patient's."""
+    study_id = str((request.view_args or {}).get("study_id") or "")
+    return re.sub(rf"(?<!\w){re.escape(study_id)}(?!\w)", "this study", text) if study_id else text
 
 
 def _status_of(error: SuiteError) -> int:

@@ -75,6 +75,11 @@ def identify() -> Principal:
     return principal
 
 
+def is_local(path: str) -> bool:
+    """Whether ``path`` leads to this site: no host, and nothing that a browser reads as one or strips."""
+    return path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
+
+
 def address() -> str:
     """Network address of the sender."""
     return request.remote_addr or "unknown"

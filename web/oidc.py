@@ -11,7 +11,7 @@ from typing import Any
 import requests
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.flask_client import OAuth
-from flask import Blueprint, Flask, abort, current_app, redirect, url_for
+from flask import Blueprint, Flask, abort, current_app, redirect, session, url_for
 from joserfc.errors import JoseError
 from werkzeug.wrappers import Response
 
@@ -75,6 +75,7 @@ def finish() -> Response:
     claims: dict[str, Any] = dict(token.get("userinfo") or {})
     account = _account(claims, services().settings)
     begin_session(account)
+    session["by_provider"] = True  # the provider's word decides each time: no password of their own here
     services().trail.record(identify(), "session.begun", address=identity.address(), detail={"by": "oidc"})
     return redirect(url_for("worklist.index"), 303)
 
@@ -84,7 +85,7 @@ def _account(claims: dict[str, Any], settings: Settings) -> Account:
     if role is None:
         abort(403, "Your account has no role in this service; ask an administrator to give it one.")
     try:
-        name = checked_name(str(claims.get(settings.oidc_name_claim, "")))
+        name = checked_name(str(claims.get(settings.oidc_name_claim) or ""))
     except InputError:
         abort(403, "Your account's name cannot be used here; ask an administrator.")
     users = services().users
@@ -102,7 +103,13 @@ def _account(claims: dict[str, Any], settings: Settings) -> Account:
 def role_of(claims: dict[str, Any], settings: Settings) -> Role | None:
     """The strongest role that the provider's words stand for; ``None`` without any."""
     found = claims.get(settings.oidc_role_claim)
-    words = [found] if isinstance(found, str) else [str(word) for word in found or ()]
+    words = (
+        [found]
+        if isinstance(found, str)
+        else [str(word) for word in found]
+        if isinstance(found, list)
+        else []
+    )
     roles = {Role(settings.oidc_roles[word]) for word in words if word in settings.oidc_roles}
     return next((role for role in _STRONGEST_FIRST if role in roles), None)
 

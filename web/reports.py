@@ -17,9 +17,10 @@ from suite.accounts.principal import Role, Scope
 from suite.dicom.network.nodes import Nodes
 from suite.dicom.network.result_objects import result_objects
 from suite.dicom.network.routing import enqueue
-from suite.errors import InputError
+from suite.errors import ConflictError, InputError, NotFoundError
 from suite.jobs.catalogue import JobView, StudyView
 from suite.jobs.store import REPORT
+from suite.records.jobs import find_job
 from suite.records.pushes import pushes_of
 from suite.records.reviews import StaleError, Verdict
 from suite.records.written import SECTIONS, WrittenView, may_sign
@@ -53,11 +54,12 @@ def save(study_id: str) -> AnyResponse | str | tuple[str, int]:
     """
     study = _read_study(study_id)
     given = {name: request.form.get(name, "") for name in SECTIONS}
-    action = request.form.get("action", "save")
+    action, seen = request.form.get("action", "save"), request.form.get("version", 0, type=int)
     if action == "redraft":
         fresh = draft_sections(_report(study), services().reviews.sheet(study.id))
-        return _page(study, sections=given | {name: fresh[name] for name in ("findings", "impression")})
-    by, seen = identify(), request.form.get("version", 0, type=int)
+        renewed = given | {name: fresh[name] for name in ("findings", "impression")}
+        return _page(study, sections=renewed, version=seen)
+    by = identify()
     try:
         if action == "sign":
             _check_may_sign()
@@ -70,7 +72,9 @@ def save(study_id: str) -> AnyResponse | str | tuple[str, int]:
                 study.id, by, seen_version=written.version, signer=signer, address=address()
             )
     except StaleError as error:
-        return _page(study, sections=given, complaint=str(error)), 412
+        return _page(study, sections=given, version=seen, complaint=str(error)), 412
+    except ConflictError as error:
+        return _page(study, complaint=str(error)), 409
     except InputError as error:
         return _page(study, sections=given, complaint=str(error)), 422
     return redirect(url_for("reports.show", study_id=study.display_id), 303)
@@ -158,9 +162,15 @@ def push(study_id: str) -> AnyResponse:
 
 
 def _page(
-    study: StudyView, *, sections: Mapping[str, str] | None = None, complaint: str | None = None
+    study: StudyView,
+    *,
+    sections: Mapping[str, str] | None = None,
+    version: int | None = None,
+    complaint: str | None = None,
 ) -> str:
     written = services().written.of(study.id)
+    if written is not None and written.is_signed:
+        sections = None  # below a signature stands what was signed, nothing else
     sheet = services().reviews.sheet(study.id)
     report, me = _report(study), identify()
     fresh = draft_sections(report, sheet)
@@ -171,7 +181,7 @@ def _page(
         written=written,
         titles=SECTIONS,
         sections=sections or (written.sections if written else fresh),
-        version=written.version if written else 0,
+        version=version if version is not None else (written.version if written else 0),
         is_outdated=written is not None
         and any(
             max(entry.created_at, entry.undone_at or 0.0) > written.changed_at for entry in sheet.entries
@@ -231,14 +241,25 @@ def _pdf(study: StudyView) -> bytes | None:
     written: WrittenView | None = services().written.of(study.id)
     if written is None:
         return None
-    report = _report(study)
+    reading = _signed_reading(study, written) or _reading(study)
+    report = services().store.report(study.id, reading)
     models = [
         (stage["name"], stage["weights_sha256"])
         for stage in report["provenance"]["stages"]
         if stage["name"] in ("triage", "diagnosis") and stage["weights_sha256"]
     ]
-    film = pixels.small_film(study.id, _reading(study), report, PICTURE_PIXELS)
+    film = pixels.small_film(study.id, reading, report, PICTURE_PIXELS)
     return write_pdf(written, Cover(study.display_id, study.created_at, film, models))
+
+
+def _signed_reading(study: StudyView, written: WrittenView) -> str | None:
+    """The reading that was in front of whoever wrote; ``None`` when it is gone."""
+    if written.job_id is None:
+        return None
+    try:
+        return find_job(services().database, written.job_id).reading
+    except NotFoundError:
+        return None
 
 
 def _objects(study: StudyView) -> list[Path]:

@@ -85,6 +85,8 @@ def _trusted_hosts(settings: Settings) -> list[str] | None:
 def _check_csrf() -> None:
     if request.method in _SAFE_METHODS or is_api():  # the interface asks browsers only: web.identity
         return
+    if request.endpoint != "worklist.upload":
+        request.max_content_length = _FORM_ALLOWANCE
     given = request.headers.get(CSRF_HEADER) or request.form.get(CSRF_FIELD, "")
     expected = session.get("csrf", "")
     if not expected or not hmac.compare_digest(given.encode(), expected.encode()):

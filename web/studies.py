@@ -7,9 +7,11 @@ from typing import Any
 from flask import Blueprint, Response, abort, redirect, render_template, request, send_file, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from suite.accounts.principal import Scope
 from suite.errors import UnreadableFileError
 from suite.jobs.catalogue import StudyView
 from suite.jobs.store import REPORT
+from web.access import needs
 from web.reading_page import reading_page
 from web.services import services
 
@@ -38,6 +40,7 @@ def progress(study_id: str) -> str:
 
 
 @blueprint.post("/studies/<study_id>/jobs")
+@needs(Scope.STUDIES_WRITE)
 def ask_again(study_id: str) -> AnyResponse:
     """Read the study again, with ``override_gate`` against the gate's verdict. 404 for an unknown study."""
     study = _study(study_id)

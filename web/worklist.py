@@ -31,13 +31,16 @@ from web.access import needs
 from web.api.events import Seats
 from web.api.intake import Handed, hand_in, spooled
 from web.failures import wants_page
-from web.identity import address, identify
+from web.identity import address, identify, is_local
 from web.services import services
 from web.studies import worker_state
 
 blueprint = Blueprint("worklist", __name__)
 
 PAGE_SIZE = 50
+
+LAST_PAGE = 1_000_000
+"""A larger number overflows the database's integers."""
 TRIAGE_STATES = ("abnormal", "uncertain", "normal")
 STREAM_SECONDS = 300.0
 """A stream ends after this; the browser comes back by itself."""
@@ -178,7 +181,7 @@ def waited(seconds: float) -> str:
 
 
 def _listing() -> dict[str, Any]:
-    wanted, page = _wanted(), max(1, request.args.get("page", 1, type=int))
+    wanted, page = _wanted(), min(max(1, request.args.get("page", 1, type=int)), LAST_PAGE)
     me = identify()
     found: Listing = services().worklist.page(wanted, me.name, offset=(page - 1) * PAGE_SIZE, limit=PAGE_SIZE)
     return {
@@ -233,8 +236,7 @@ def _back() -> AnyResponse:
     if not wants_page():
         return Response(status=204)
     back = request.form.get("back", "")
-    is_local = back.startswith("/") and not back.startswith("//") and "\\" not in back
-    return redirect(back if is_local else url_for("worklist.index"), 303)
+    return redirect(back if is_local(back) else url_for("worklist.index"), 303)
 
 
 def _events(feed: ChangeFeed) -> Iterator[str]:

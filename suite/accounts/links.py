@@ -50,7 +50,8 @@ class OneTimeLinks:
         """
         now = self._clock()
         with self._database.write() as session:
-            link = session.scalars(select(SignInLink).where(SignInLink.sha256 == _digest(key))).one_or_none()
+            wanted = select(SignInLink).where(SignInLink.sha256 == _digest(key))
+            link = session.scalars(wanted.with_for_update()).one_or_none()
             user = session.get(User, link.user_id) if link is not None else None
             good = link is not None and link.used_at is None and now < link.expires_at
             if link is None or user is None or user.disabled_at is not None or not good:

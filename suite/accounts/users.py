@@ -6,7 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -14,7 +14,7 @@ from suite.accounts.passwords import hash_password, is_outdated, is_right
 from suite.accounts.principal import RESERVED_NAMES, SCOPES_OF_ROLE, Means, Principal, Role
 from suite.errors import AccessError, ConflictError, InputError, NotFoundError
 from suite.jobs.database import Database
-from suite.jobs.models import User
+from suite.jobs.models import SignInLink, User
 from suite.jobs.queue import Clock
 
 FREE_FAILURES = 5
@@ -126,6 +126,7 @@ class Users:
                 row.disabled_at = (row.disabled_at or self._clock()) if disabled else None
             if stored is not None:
                 row.password_hash, row.failed_logins, row.locked_until = stored, 0, None
+                session.execute(delete(SignInLink).where(SignInLink.user_id == row.id))
             if administrated and not _administrates(row):
                 _keep_an_admin(session, name)
             return account_of(row)
@@ -226,5 +227,5 @@ def account_of(row: User) -> Account:
         row.disabled_at,
         row.locked_until,
         row.password_hash is not None,
-        hashlib.sha256((row.password_hash or "").encode()).hexdigest()[:16],
+        hashlib.sha256(f"{row.created_at!r} {row.password_hash or ''}".encode()).hexdigest()[:16],
     )

@@ -217,8 +217,8 @@ def _nothing_of_this_run(*, out: Path | None, resume: bool) -> None:
     """Refuse beside --submit what only a run on this machine could heed."""
     if out is not None or resume:
         raise click.UsageError(
-            "--submit goes with neither --out nor --resume: results go to the data folder, and an interrupted "
-            "job goes on by itself."
+            "--submit goes with neither --out nor --resume: results go to the data folder, and a job goes "
+            "on by itself."
         )
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, case, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from suite.accounts.audit import AuditTrail
-from suite.accounts.principal import Principal
+from suite.accounts.principal import Principal, Role
 from suite.errors import ConflictError, NotFoundError
 from suite.jobs.catalogue import StudyView, study_view, with_jobs
 from suite.jobs.database import Database
@@ -167,7 +167,8 @@ class Worklist:
         """
         with self._database.write() as session:
             item = _item(session, study_id)
-            if to is not None and item.assigned_to not in (None, to):
+            others = item.assigned_to not in (None, by.name)
+            if others and (to is not None or by.role is not Role.ADMIN):
                 raise ConflictError(f"This study is read by {item.assigned_to}; ask them to give it back.")
             item.assigned_to, item.changed_at = to, self._clock()
             action = "study.assigned" if to else "study.given-back"

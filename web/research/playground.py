@@ -29,6 +29,9 @@ PIXELS = 256
 PATIENTS = 24
 KEPT_PICTURES = 256
 PER_MINUTE = 60
+WAITING = 3
+"""So many threads of the server wait for a picture; the others are for those who read."""
+
 WAIT_SECONDS = 25.0
 """The first picture after a start waits for the phantom's code to be compiled."""
 
@@ -72,6 +75,7 @@ class Darkroom:
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
+        self._queue = threading.BoundedSemaphore(WAITING)
         self._lock = threading.Lock()
         self._kept: OrderedDict[Wish, bytes] = OrderedDict()
         self._asked: dict[str, deque[float]] = {}
@@ -95,12 +99,17 @@ class Darkroom:
 
     def compute(self, wish: Wish) -> bytes | None:
         """The picture, or ``None`` when others kept the darkroom busy for too long."""
-        if not self._turn.acquire(timeout=WAIT_SECONDS):
+        if not self._queue.acquire(blocking=False):
             return None
         try:
-            picture = self.kept(wish) or expose(wish)
+            if not self._turn.acquire(timeout=WAIT_SECONDS):
+                return None
+            try:
+                picture = self.kept(wish) or expose(wish)
+            finally:
+                self._turn.release()
         finally:
-            self._turn.release()
+            self._queue.release()
         with self._lock:
             self._kept[wish] = picture
             while len(self._kept) > KEPT_PICTURES:
