@@ -152,7 +152,7 @@ def test_subgroups_are_measured_on_their_own_studies() -> None:
 
 
 def test_runs_on_other_studies_do_not_go_together() -> None:
-    with pytest.raises(StorageError, match="measured on different studies"):
+    with pytest.raises(StorageError, match="measured on other studies"):
         summarise({"single": [scored(1.0, 1)], "dual": [scored(1.0, 1, studies="film")]})
 
 

@@ -27,7 +27,7 @@ from classifiers.triage.stage import TriageStage
 from suite.analysis import Analyzer
 from suite.calibration import command as calibration_command
 from suite.calibration.contract import ABNORMAL, CalibrationPlan, ScoredFilms
-from suite.calibration.in_force import read_site_calibrations
+from suite.calibration.in_force import apply, read_site_calibrations
 from suite.cli import main
 from suite.errors import InputError, WeightsError
 from suite.findings import CODES
@@ -369,6 +369,14 @@ def radsuite(*arguments: str | Path) -> Result:
 @pytest.fixture
 def house(monkeypatch: pytest.MonkeyPatch, cards: None) -> None:
     fake_stages.install(monkeypatch, reading_stages())
+
+
+def test_the_calibration_of_one_stage_leaves_that_of_another_in_force(tmp_path: Path) -> None:
+    for name in ("triage", "diagnosis"):
+        (tmp_path / f"{name}.json").write_text(name)
+        apply([tmp_path / f"{name}.json"], tmp_path / "in-force")
+    kept = {path.name: path.read_text() for path in (tmp_path / "in-force").iterdir()}
+    assert kept == {"triage.json": "triage", "diagnosis.json": "diagnosis"}
 
 
 @pytest.mark.usefixtures("house")

@@ -293,6 +293,19 @@ def test_films_of_chestxray14_may_all_lie_in_one_folder(tmp_path: Path) -> None:
 # Open-i
 
 
+@pytest.mark.parametrize(
+    "captions",
+    [
+        ("chest 2v frontal/lateral", "chest 2v frontal/lateral"),
+        ("pa, and lateral", "pa, and lateral"),
+        ("pa & lat", "pa & lat"),
+        ("frontal view", "lateral view"),
+    ],
+)
+def test_openi_captions_name_views_with_any_punctuation(captions: tuple[str, str]) -> None:
+    assert list(openi._views(("a", "b"), captions, {}).values()) == ["Frontal", "Lateral"]
+
+
 def test_openi_reports_become_records(tmp_path: Path) -> None:
     records = open_dataset("openi", made_finding_sets.openi(tmp_path)).records
     assert [record.patient_id for record in records] == [f"openi-{number}" for number in range(1, 5)]

@@ -37,6 +37,25 @@ def test_the_fast_ranks_agree_with_counting_every_pair() -> None:
     np.testing.assert_allclose(placed.negative, pairs.mean(0))
 
 
+def test_films_of_one_patient_are_one_draw() -> None:
+    """Each film four times, under its patient: nothing new was learned of other patients."""
+    rng = np.random.default_rng(5)
+    truth = (rng.random(60) < 0.4).astype(np.float64)
+    scores = rng.normal(truth, 1.0)
+    once = variance(placements(truth, scores))
+    patients = [str(index) for index in range(60)] * 4
+    again = variance(placements(np.tile(truth, 4), np.tile(scores, 4), patients))
+    assert again == pytest.approx(once, rel=0.05)
+    assert variance(placements(np.tile(truth, 4), np.tile(scores, 4))) < once / 3
+
+
+def test_one_positive_patient_tells_nothing_of_others() -> None:
+    truth = np.array([1.0] + [0.0] * 20)
+    result = compare([placements(truth, np.arange(21.0))], [placements(truth, -np.arange(21.0))])
+    assert math.isnan(result.p)
+    assert math.isnan(result.interval[0])
+
+
 def test_one_kind_of_film_has_no_area() -> None:
     with pytest.raises(ValueError, match="with and without the finding"):
         placements(np.ones(4), np.arange(4.0))

@@ -98,6 +98,25 @@ class TestSigningIn:
         assert here.get("/").status_code == 200
         assert there.get("/").status_code == 302
 
+    def test_a_session_does_not_pass_to_a_user_who_gets_the_number_of_a_removed_one(
+        self, house: House
+    ) -> None:
+        house.services.users.create("mallory", Role.READER)
+        mallory = signed_in(house, "mallory")
+        number = house.services.users.get("mallory").id
+        house.services.users.remove("mallory")
+        house.services.users.create("olga", Role.READER)
+        assert house.services.users.get("olga").id == number
+        assert mallory.get("/").status_code == 302
+
+    @pytest.mark.parametrize("back", ["//evil.example/", "/\t/evil.example/", "/\\evil.example/"])
+    def test_a_form_leads_to_no_other_site(self, house: House, back: str) -> None:
+        there = signed_in(house, "ada").post("/theme", theme="light", back=back)
+        assert (there.status_code, there.headers["Location"]) == (303, "/")
+
+    def test_a_strange_address_to_go_on_to_is_no_failure(self, house: House) -> None:
+        assert person(house).get("/login?next=//[").status_code == 200
+
     def test_a_disabled_user_is_out_at_once(self, house: House) -> None:
         house.services.users.create("fred", Role.READER)
         fred = signed_in(house, "fred")
@@ -114,6 +133,17 @@ class TestLinks:
         refused = second.get(f"/enter/{key}")
         assert (refused.status_code, "ask for a new one" in refused.text) == (401, True)
         assert second.get("/").status_code == 302
+
+    def test_a_preview_does_not_use_a_link_up(self, house: House) -> None:
+        key = house.services.links.create("ada")
+        assert person(house).client.head(f"/enter/{key}").status_code == 405
+        assert person(house).get(f"/enter/{key}").status_code == 303
+
+    def test_a_link_ends_with_a_new_password(self, house: House) -> None:
+        house.services.users.create("greta", Role.READER)
+        key = house.services.links.create("greta")
+        house.services.users.change("greta", password=PASSWORD)
+        assert person(house).get(f"/enter/{key}").status_code == 401
 
     def test_a_link_in_a_mail_of_another_site_lets_in_too(self, house: House) -> None:
         """A browser leaves a strict cookie out of a redirection that another site began."""
@@ -308,6 +338,22 @@ class TestOpenId:
         provider.claims["roles"] = "it"
         assert self.come_back(person(front), provider).status_code == 303
         assert front.services.users.get("ida").role is Role.ADMIN
+
+    def test_whom_the_provider_vouches_for_gets_no_password_here(
+        self, front: House, provider: Provider
+    ) -> None:
+        provider.claims = {"preferred_username": "jana", "roles": ["radiology"]}
+        jana = person(front)
+        assert self.come_back(jana, provider).status_code == 303
+        assert jana.post("/account/password", new=PASSWORD, again=PASSWORD).status_code == 403
+        assert not front.services.users.get("jana").has_password
+
+    @pytest.mark.parametrize("roles", [True, None, {"radiology": 1}])
+    def test_a_strange_word_on_roles_is_no_role(
+        self, front: House, provider: Provider, roles: object
+    ) -> None:
+        provider.claims = {"preferred_username": "kurt", "roles": roles}
+        assert self.come_back(person(front), provider).status_code == 403
 
     def test_nobody_comes_in_without_a_role(self, front: House, provider: Provider) -> None:
         provider.claims = {"preferred_username": "karl", "roles": ["canteen"]}

@@ -182,12 +182,15 @@ class TestPage:
         assert (unseen.status_code, "looked at the images" in unseen.text) == (422, True)
         stale = ada.post(page, action="save", **form | {"findings": "Too late.", "version": "0"})
         assert (stale.status_code, "Too late." in stale.text) == (412, True)
+        assert 'name="version" value="0"' in stale.text  # pressed again, it is as late as before
         again = ada.post(page, action="redraft", **form | {"version": "1"}).text
         assert "accepted by ada" in again
         empty = ada.post(page, action="sign", seen="yes", **form | {"impression": " ", "version": "1"})
         assert (empty.status_code, "Impression: nothing is written" in empty.text) == (422, True)
         signed = ada.post(page, action="sign", seen="yes", **form | {"version": "2"})
         assert signed.status_code == 303
+        late = ada.post(page, action="save", **form | {"findings": "Never signed.", "version": "2"})
+        assert (late.status_code, "Never signed." in late.text) == (409, False)
         assert ada.post(f"{page}/addenda", text="One more thing.").status_code == 303
         shown = ada.get(page).text
         assert "One more thing." in shown

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from classifiers.diagnosis import training as diagnosis_training
 from gan.training import BoneTask
 from suite.datasets.registry import open_dataset
-from suite.errors import RecipeError
+from suite.errors import DatasetError, RecipeError
 from suite.findings import CODES
 from suite.training import command
 from suite.training.loop import fit
@@ -92,6 +92,16 @@ def test_triage_learns_and_calibrates_on_films_it_did_not_learn_from(nih: Path, 
     films = (tmp_path / "films.csv").read_text().splitlines()
     assert films[0] == "film,patient,abnormal,score"
     assert {line.split(",")[0] for line in films[1:]} == {record.id for record in split["test"]}
+
+
+def test_too_few_patients_to_measure_on_are_said_before_triage_learns(
+    cohort_folder: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("classifiers.triage.training.FRACTIONS", (1.0, 0.0, 0.0))
+    with pytest.raises(DatasetError, match="the validation part of phantom has no film"):
+        command.train("triage", {"phantom": cohort_folder}, SMALL, tmp_path, device="cpu")
 
 
 @pytest.fixture
