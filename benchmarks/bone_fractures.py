@@ -11,8 +11,11 @@ network's. A generator that heals breaks would show there.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where a script is named as a package
 
 import numpy as np
 import torch

@@ -8,7 +8,10 @@ python benchmarks/bone_motion.py --still STILL --moved MOVED
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where a script is named as a package
 
 import numpy as np
 

@@ -19,6 +19,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where a script is named as a package
+
 import requests
 from sqlalchemy import func, select
 

@@ -24,6 +24,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where a script is named as a package
+
 import cv2
 import numpy as np
 import torch
