@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from gan.breaks import break_scores, breaks_of, healed_by_kind, unbroken_pair
+from gan.breaks import Breaks, break_scores, breaks_of, healed_by_kind, unbroken_pair
 from gan.contact import ContactFilm, draw_contact_sheet, sample_grid
 from gan.hardware import hardware_scores
 from gan.pairs import AS_TRUE, CONVENTIONS, BonePair, is_fractured, kept_pair
@@ -167,6 +168,21 @@ def _add_breaks(model: nn.Module, records: Sequence[Record], rows: Sequence[Row]
         scores = break_scores(broken, layers[0], whole, layers[1], spacing)
         rows[index].update({"break_step_mm": breaks.step_mm, **scores})
         rows[index].update(healed_by_kind(breaks, scores["break_contrast"]))
+        if recipe.conventions[0] != AS_TRUE:
+            rows[index].update(_shown(model, broken, whole, recipe, spacing))
+
+
+def _shown(
+    model: nn.Module, broken: BonePair, whole: BonePair, recipe: BoneRecipe, spacing: float
+) -> dict[str, float]:
+    """What is left of the breaks in the layer that the stage shows, in the network's first convention."""
+    pairs = [replace(pair, convention=recipe.conventions[0]) for pair in (broken, whole)]
+    layers = [predicted_layer(model, pair, recipe) for pair in pairs]
+    scores = break_scores(broken, layers[0], whole, layers[1], spacing)
+    gone = healed_by_kind(Breaks(0.0, callus=False), scores["break_contrast"]).get("healed", float("nan"))
+    return {"shown_healed": gone} | {
+        f"shown_{name}": scores[name] for name in ("break_contrast", "break_clarity", "break_over_film")
+    }
 
 
 def _figures(rows: Sequence[Row], rng: np.random.Generator) -> dict[str, Figure]:

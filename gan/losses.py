@@ -38,7 +38,9 @@ class BoneL1(torch.nn.Module):
         edge_weight: weight of the gradients' error; fractures and suppression ghosts live at bone edges.
 
     Shape:
-        - **predicted**, **target**, **trust** - (B, 1, H, W); trust >= 0 says how far the target is believed
+        - **predicted**, **target** - (B, 1, H, W)
+        - **trust** - (B, 1, H, W), or (B, 3, H, W) for the horizontal and vertical gradient and the layer
+          itself; >= 0, says how far the target is believed
     """
 
     def __init__(self, edge_weight: float = 1.0) -> None:

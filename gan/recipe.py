@@ -52,6 +52,12 @@ class BoneRecipe(Recipe):
     phantom_share: float = Field(0.45, ge=0, le=1, description="share of pairs with a true layer, if mixed")
     fractured: bool = Field(True, description="learn from computed chests with fractures too")
     break_weight: float = Field(4.0, ge=0, description="how much more an error around a break counts")
+    bse_breaks: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="share of fractured computed chests that teach BSE-JSRT's convention breaks",
+    )
     outside_weight: float = Field(0.5, ge=0, description="weight outside the lungs where the layer is true")
     l1_weight: float = Field(100.0, ge=0)
     edge_weight: float = Field(1.0, ge=0)
@@ -70,6 +76,7 @@ class BoneRecipe(Recipe):
     gradients: bool = Field(True, description="Sobel planes for the discriminator")
     strength: float = Field(0.5, ge=0, lt=1, description="bones of training films vary by this share")
     tone: float = Field(0.7, ge=0, le=1, description="share of training films with another tone curve")
+    start_from: str = Field("", description="weights of this recipe to go on from, beside their card")
 
     @classmethod
     def checked(cls, values: object) -> Self:

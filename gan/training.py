@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -16,11 +17,12 @@ from gan.evaluation import measured_on_test, measured_on_validation
 from gan.losses import BoneL1, discriminator_loss, generator_loss
 from gan.motion import without_motion
 from gan.networks import build_generator
-from gan.pairs import AS_TRUE, OUTSIDE_TRUST, MixedPairs, is_fractured, kept_bank
+from gan.pairs import AS_BSE, AS_TRUE, OUTSIDE_TRUST, MixedPairs, is_fractured, kept_bank
 from gan.recipe import BoneRecipe
 from gan.variation import Variation, at_scale, blended
 from suite.datasets.manifest import Record, SplitName
 from suite.errors import RecipeError
+from suite.stages.weights import load_into, read_card
 from suite.training.bank import Bank
 from suite.training.evaluation import Evaluation
 from suite.training.recipe import Recipe
@@ -40,12 +42,15 @@ class BoneTask(Task):
     name = "bone"
     recipe_type: ClassVar[type[Recipe]] = BoneRecipe
     datasets = ("jsrt", "phantom", "dual-energy")
+    initial_weights = ("start_from",)
     monitor = ("psnr", "max")
     recipe: BoneRecipe
 
     def build(self) -> None:
         recipe = self.recipe
         self.modules["model"] = build_generator(**self.architecture())
+        if recipe.start_from:
+            load_into(self.modules["model"], read_card(Path(recipe.start_from).with_suffix(".json")))
         if recipe.has_discriminator and recipe.network == "pix2pix":
             self.modules["discriminator"] = PatchDiscriminator(recipe.discriminator_base)
         elif recipe.has_discriminator:
@@ -164,8 +169,8 @@ class BoneTask(Task):
         return self.data[dataset].with_target("bone").records
 
     def drawn(self, index: Tensor, device: torch.device) -> dict[str, Tensor]:
-        """The batch at ``index`` as it is learned from now: ``film``, ``bone``, ``trust`` and ``seen``
-        (B, 1, s, s) on the network's levels, ``convention`` (B,)."""
+        """The batch at ``index`` as it is learned from now: ``film``, ``bone`` and ``seen`` (B, 1, s, s) on
+        the network's levels, ``trust`` (B, 3, s, s) as ``BoneL1`` takes it, ``convention`` (B,)."""
         scale = self.recipe.progression.at(self.position())
         stored = self._bank.to(device).gather(index)
         pair, regions = at_scale(stored["pair"], scale.size), at_scale(stored["regions"], scale.size) / 255
@@ -174,12 +179,29 @@ class BoneTask(Task):
         film, bone = blended(pair, scale.blend).split(1, dim=1)
         lungs, breaks = regions.split(1, dim=1)
         convention = stored["convention"][:, 0].long()
-        outside = torch.where(convention == AS_TRUE, self.recipe.outside_weight, OUTSIDE_TRUST)
-        trust = outside.view(-1, 1, 1, 1) * (1.0 - lungs) + lungs
+        true = convention == AS_TRUE
+        outside = torch.where(true, self.recipe.outside_weight, OUTSIDE_TRUST).view(-1, 1, 1, 1)
+        trust = (outside * (1.0 - lungs) + lungs) * (1.0 + self.recipe.break_weight * breaks)
         # BSE-JSRT's layer is empty outside the lungs by design: hidden, or that alone would tell
-        seen = torch.where((convention == AS_TRUE).view(-1, 1, 1, 1), 1.0, lungs)
-        trust = trust * (1.0 + self.recipe.break_weight * breaks)
+        seen = torch.where(true.view(-1, 1, 1, 1), 1.0, lungs)
+        lent = self._lent(true, breaks)
+        edges_of_breaks = torch.cat((breaks, breaks, torch.zeros_like(breaks)), dim=1)
+        trust = torch.where(lent, edges_of_breaks, trust)
+        seen = torch.where(lent, 0.0, seen)
+        convention = torch.where(lent.flatten(), AS_BSE, convention)
         return {"film": film, "bone": bone, "trust": trust, "seen": seen, "convention": convention}
+
+    def _lent(self, true: Tensor, breaks: Tensor) -> Tensor:
+        """Which fractured computed chests (B, 1, 1, 1) are shown in BSE-JSRT's convention this time.
+
+        No film with a BSE-JSRT layer has a broken rib, so that convention could only learn to heal. A lent
+        film is judged by the gradients around its breaks alone: how strong BSE-JSRT would have made the rib
+        is not known, and a discriminator would learn to tell the two sets apart.
+        """
+        if AS_BSE not in self.recipe.conventions or not self.recipe.bse_breaks:
+            return torch.zeros_like(true).view(-1, 1, 1, 1)
+        drawn = torch.rand(len(true), device=true.device) < self.recipe.bse_breaks
+        return (true & drawn & (breaks.flatten(1).amax(1) > 0)).view(-1, 1, 1, 1)
 
     def training_step(
         self, fabric: Fabric, wrapped: Mapping[str, Any], optimizers: Mapping[str, Any], batch: Batch

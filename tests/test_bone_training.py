@@ -24,6 +24,7 @@ from suite.datasets.phantom import read as read_phantom
 from suite.datasets.registry import open_dataset
 from suite.errors import RecipeError
 from suite.phantom.cohort import CohortSettings, write_cohort
+from suite.stages.weights import save_release
 from suite.training.batch_augment import Geometry
 from suite.training.loop import fit
 from tests import made_datasets
@@ -216,6 +217,40 @@ def test_an_error_around_a_break_counts_more(films: Path, cohort: Path) -> None:
     broken = int(task._bank.stored["regions"][:, 1].flatten(1).any(dim=1).nonzero()[0])
     batch = task.drawn(torch.tensor([broken]), torch.device("cpu"))
     assert float(batch["trust"].max()) > 2.0
+
+
+def test_breaks_are_taught_in_the_convention_that_no_fractured_film_has(films: Path, cohort: Path) -> None:
+    """Around the break, by gradients alone, and where the discriminator does not look."""
+    task = task_of(films, "learn_from=both", "bse_breaks=1", "tone=0", cohort=cohort)
+    task.training_set()
+    regions = task._bank.stored["regions"].float()
+    broken = int(regions[:, 1].flatten(1).any(dim=1).nonzero()[0])
+    true = task._bank.stored["convention"][:, 0] == AS_TRUE
+    sound = int((true & ~regions[:, 1].flatten(1).any(dim=1)).nonzero()[0])
+    batch = task.drawn(torch.tensor([broken, sound]), torch.device("cpu"))
+    assert batch["convention"].tolist() == [AS_BSE, AS_TRUE]
+    horizontal, vertical, plain = batch["trust"][0]
+    assert torch.equal(horizontal, vertical)
+    assert 0 < float((horizontal > 0).float().mean()) < 0.2
+    assert not plain.any()
+    assert not batch["seen"][0].any()
+    assert float(batch["trust"][1].min()) > 0
+    never = task_of(films, "learn_from=both", "bse_breaks=0", cohort=cohort)
+    never.training_set()
+    assert never.drawn(torch.tensor([broken]), torch.device("cpu"))["convention"].tolist() == [AS_TRUE]
+
+
+def test_a_run_goes_on_from_the_weights_it_is_given(films: Path, tmp_path: Path) -> None:
+    first = task_of(films, "seed=1")
+    save_release(
+        tmp_path,
+        "bone",
+        first.modules["model"],
+        {"architecture": first.architecture(), "input": {}, "title": "", "metrics": {}},
+    )
+    again = task_of(films, "seed=2", f"start_from={tmp_path / 'bone.safetensors'}")
+    for name, value in first.modules["model"].state_dict().items():
+        torch.testing.assert_close(again.modules["model"].state_dict()[name], value, atol=1e-3, rtol=1e-3)
 
 
 def test_fractured_chests_can_be_left_out(films: Path, cohort: Path) -> None:

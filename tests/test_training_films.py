@@ -196,6 +196,15 @@ def test_a_card_does_not_name_folders_of_one_machine(jsrt: Path) -> None:
     assert content["recipe"]["encoder_weights"] == "vgg16.safetensors"
 
 
+def test_a_card_tells_which_weights_a_run_began_with(jsrt: Path, tmp_path: Path) -> None:
+    """A name alone does not: two runs may have begun with files of one name."""
+    file = tmp_path / "vgg16.safetensors"
+    file.write_bytes(b"weights")
+    task = command.prepare("lungs", {"jsrt": jsrt}, [f"encoder_weights={file}"])
+    begun = command.card_content(task, command.Evaluation({}), [])["begun_with"]
+    assert begun == {"encoder_weights": "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c"}
+
+
 def test_shipped_weights_are_measured_as_rounded() -> None:
     torch.manual_seed(0)
     layer = torch.nn.Linear(3, 3)

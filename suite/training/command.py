@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -89,6 +90,7 @@ def card_content(task: Task, evaluation: Evaluation, settings: Sequence[str]) ->
         "architecture": task.architecture(),
         "input": {"size": task.recipe.size, "channels": task.channels},
         "recipe": recipe,
+        "begun_with": _begun_with(task),
         "data": {name: len(task.data[name]) for name in names},
         "learned_from": list(task.learned_from()),
         "split": f"by patient, seed {task.recipe.split_seed}",
@@ -99,6 +101,14 @@ def card_content(task: Task, evaluation: Evaluation, settings: Sequence[str]) ->
         "evaluate_command": f"radsuite evaluate {task.name} --weights {weights}{options} --out OUT",
         "radsuite": __version__,
     }
+
+
+def _begun_with(task: Task) -> dict[str, str]:
+    """SHA-256 of each weights file that training began with, by recipe key, as far as it is still there."""
+    given = {key: getattr(task.recipe, key) for key in task.initial_weights}
+    files = {key: Path(name).with_suffix(".safetensors") for key, name in given.items() if name}
+    there = {key: path for key, path in files.items() if path.is_file()}
+    return {key: hashlib.sha256(path.read_bytes()).hexdigest() for key, path in there.items()}
 
 
 def _without_folder(task: Task, setting: str) -> str:
