@@ -1,0 +1,118 @@
+"""The benchmark of fracture detectors: its table, its inputs, and that it goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from benchmarks import bone_fractures
+from benchmarks.bone_fractures import Detector, collected, decoded, network_layers, remember, table
+from gan.suppression import LARGEST_BONE
+from suite.datasets import phantom
+from suite.errors import InputError
+from suite.phantom.cohort import CohortSettings, write_cohort
+from suite.stages.weights import shipped_card
+from suite.training.bank import FULL_SCALE
+
+LABELS = np.repeat([0.0, 1.0], 20)
+PATIENTS = [f"p{row}" for row in range(40)]
+FILM, LAYER = ("film", "film"), ("true layer", "true layer")
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cohort")
+    settings = CohortSettings(seed=8, size=128, lateral=False, prevalence={"fracture": 0.5})
+    write_cohort(settings, 12, folder)
+    return folder
+
+
+def cells(text: str, row: int) -> list[str]:
+    return [cell.strip() for cell in text.splitlines()[2 + row].strip("|").split("|")]
+
+
+def test_the_table_has_the_mean_over_seeds_and_the_difference_to_the_film() -> None:
+    perfect, opposite = LABELS + 0.01 * np.arange(40), -LABELS
+    text = table({FILM: [perfect, opposite], LAYER: [perfect, perfect]}, LABELS, PATIENTS)
+    assert cells(text, 0)[2:] == ["2", "0.5 (0.5 - 0.5)", "-"]
+    assert cells(text, 1)[2:4] == ["2", "1 (1 - 1)"]
+    assert cells(text, 1)[4] == "0.5 (0 - 1)", "the film's seeds lie at 1 and 0, and are drawn too"
+    assert "40 test studies, a fracture shows on 20" in text
+
+
+def test_an_interval_narrows_with_seeds_but_not_to_nothing() -> None:
+    rng = np.random.default_rng(0)
+    seeds = [LABELS + rng.normal(0, 1.5, 40) for _ in range(9)]
+
+    def width(count: int) -> float:
+        low, high = (
+            cells(table({FILM: seeds[:count]}, LABELS, PATIENTS), 0)[3].split("(")[1][:-1].split(" - ")
+        )
+        return float(high) - float(low)
+
+    assert 0.02 < width(9) < width(1)
+
+
+class Half(nn.Module):
+    """A network whose layer is half of the film; it must be shown films of 256."""
+
+    def forward(self, film: Tensor, convention: Tensor) -> Tensor:
+        assert film.shape[-2:] == (256, 256)
+        assert convention.tolist() == [1] * len(film)
+        return film / 2
+
+
+def test_the_networks_layer_is_made_at_the_networks_own_size() -> None:
+    films = torch.full((3, 1, 128, 128), round(0.2 * FULL_SCALE), dtype=torch.int16)
+    layers = network_layers(films, Half(), convention=1, size=128, own=256)
+    assert layers.shape == films.shape
+    np.testing.assert_allclose(layers.numpy() / FULL_SCALE, 0.1 / LARGEST_BONE, atol=1e-3)
+
+
+def test_true_layer_and_hardware_show_the_same_bones(cohort: Path) -> None:
+    records = [record for record in phantom.read(cohort).records if "low" in record.targets][:3]
+    bank = decoded(records, 128)
+    planes = bank.gather(torch.arange(3))
+    for name in ("film", "true", "hardware", "breaks"):
+        assert planes[name].shape == (3, 1, 128, 128)
+    for true, hardware in zip(planes["true"], planes["hardware"], strict=True):
+        seen = np.corrcoef(true.flatten().numpy(), hardware.flatten().numpy())[0, 1]
+        assert seen > 0.5
+
+
+def test_finished_detectors_are_not_trained_again(
+    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = str(shipped_card("gan", "bone").weights_path)
+    words = ["x", "--phantom", str(cohort), "--weights", weights, "--out", str(tmp_path), "--size", "128"]
+    words += ["--epochs", "1", "--device", "cpu", "--kinds", "film,film + network's layer"]
+    monkeypatch.setattr(sys, "argv", [*words, "--seeds", "1"])
+    bone_fractures.main()
+    first = json.loads(Detector("film", 0).path(tmp_path).read_text())
+    trained: list[Detector] = []
+    learn = bone_fractures.learn
+
+    def counted(bank: object, detector: Detector, *rest: object) -> nn.Module:
+        trained.append(detector)
+        return learn(bank, detector, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(bone_fractures, "learn", counted)
+    monkeypatch.setattr(sys, "argv", [*words, "--seeds", "2"])
+    bone_fractures.main()
+    assert [(one.kind, one.seed) for one in trained] == [("film", 1), ("film + network's layer", 1)]
+    assert json.loads(Detector("film", 0).path(tmp_path).read_text()) == first
+    assert cells((tmp_path / "fractures.md").read_text(), 0)[2] == "2"
+    assert len(collected(tmp_path, trained)[FILM]) == 1
+
+
+def test_a_folder_with_other_detectors_is_refused(tmp_path: Path) -> None:
+    remember(tmp_path, {"size": 128})
+    remember(tmp_path, {"size": 128})
+    with pytest.raises(InputError, match="name another folder"):
+        remember(tmp_path, {"size": 256})
