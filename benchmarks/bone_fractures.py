@@ -20,7 +20,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where a script is named as a package
@@ -160,6 +160,53 @@ def _films(records: Sequence[Record], size: int) -> Tensor:
 # detectors
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long a detector learns, and from squares of which side (0: from whole films)."""
+
+    epochs: int
+    patch: int = 0
+
+    def steps(self, studies: int) -> int:
+        return max(1, studies // BATCH) * self.epochs
+
+
+class Squares:
+    """Batches of a bank's films, whole or cut: a break is a thing of a few millimetres.
+
+    Half of the squares that are cut lie around a broken pixel, the others anywhere on any film.
+    """
+
+    def __init__(self, bank: Bank, side: int) -> None:
+        self.bank, self.side = bank, side
+        self.size = bank.stored["breaks"].shape[-1]
+        if side:
+            whole = bank.stored["breaks"]
+            broken = torch.nonzero(whole[:, 0] > 0)  # (M, 3): film, row, column
+            films = broken[:, 0].unique()
+            self.broken = [broken[broken[:, 0] == film] for film in films]
+
+    def drawn(self) -> dict[str, Tensor]:
+        """``BATCH`` films, or squares of them; one of every two around a break, if there is any."""
+        device = self.bank.stored["breaks"].device
+        rows = torch.randint(len(self.bank), (BATCH,), device=device)
+        if not self.side:
+            return self.bank.gather(rows)
+        centres = torch.randint(self.size, (BATCH, 2), device=device)
+        for place in range(0, BATCH if self.broken else 0, 2):
+            pixels = self.broken[int(torch.randint(len(self.broken), ()))]
+            film = pixels[int(torch.randint(len(pixels), ()))]
+            rows[place], centres[place] = film[0], film[1:]
+        shift = torch.randint(-self.side // 4, self.side // 4 + 1, centres.shape, device=device)
+        corners = (centres + shift - self.side // 2).clamp(0, self.size - self.side)
+        steps = torch.arange(self.side, device=device)
+        down = (corners[:, :1] + steps)[:, :, None]
+        across = (corners[:, 1:] + steps)[:, None, :]
+        cut = {name: plane[rows[:, None, None], :, down, across].movedim(-1, 1)
+               for name, plane in self.bank.stored.items()}  # fmt: skip
+        return Bank(cut).gather(torch.arange(BATCH, device=device))
+
+
 def unet(planes: int) -> nn.Module:
     """A U-Net on a ResNet-18 without pretrained weights, one map of breaks."""
     from segmentation_models_pytorch import Unet
@@ -173,21 +220,22 @@ def is_quick_in_bfloat16(device: torch.device) -> bool:
     return meant and fastest_precision() == "bf16-mixed"
 
 
-def learn(bank: Bank, detector: Detector, epochs: int, device: torch.device) -> nn.Module:
+def learn(bank: Bank, detector: Detector, budget: Budget, device: torch.device) -> nn.Module:
     """A detector of one kind of image; nothing in its steps waits for the device."""
     torch.manual_seed(detector.seed)
     planes = KINDS[detector.kind]
     own = Bank({name: bank.stored[name] for name in (*planes, "breaks")})
+    squares = Squares(own, budget.patch)
     network = unet(len(planes)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=1e-3, weight_decay=1e-3, fused=device.type == "cuda"
     )
-    steps = max(1, len(own) // BATCH) * epochs
+    steps = budget.steps(len(own))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps)
     weight = torch.tensor(BREAK_WEIGHT, device=device)
     mixed = is_quick_in_bfloat16(device)
     for _ in range(steps):
-        batch = own.gather(torch.randint(len(own), (BATCH,), device=device))
+        batch = squares.drawn()
         together = torch.cat((*(batch[name] for name in planes), batch["breaks"] / 255), dim=1)
         together = warp(together, GEOMETRY.grid(together))
         image = quantum_noise(together[:, :-1], sigma=0.01).contiguous(memory_format=torch.channels_last)
@@ -308,6 +356,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument(
+        "--patch", type=int, default=0, help="learn from squares of this side; 0: whole films"
+    )
     parser.add_argument("--seeds", type=int, default=1, help="detectors of each kind (1)")
     parser.add_argument("--kinds", default=",".join(KINDS), help="of input, comma between them")
     parser.add_argument("--device", default="auto")
@@ -320,7 +371,8 @@ def main() -> None:
     labels = np.array([float(is_fractured(record)) for record in parts["test"]])
     patients = [record.patient_id for record in parts["test"]]
     studies = {name: [record.id for record in records] for name, records in parts.items()}
-    state = {"weights": card.sha256, "size": options.size, "epochs": options.epochs, "studies": studies}
+    budget = Budget(options.epochs, options.patch)
+    state = {"weights": card.sha256, "size": options.size, **asdict(budget), "studies": studies}
     remember(options.out, state)
     kinds = _known(options.kinds)
     detectors = [Detector(kind, seed) for seed in range(options.seeds) for kind in kinds]
@@ -335,7 +387,7 @@ def main() -> None:
         )
     for detector in waiting:
         start = time.perf_counter()
-        network = learn(banks["train"], detector, options.epochs, device)
+        network = learn(banks["train"], detector, budget, device)
         found = {shown: scores(network, banks["test"], shown).tolist() for shown in detector.shown}
         write_text(detector.path(options.out), json.dumps(found) + "\n")
         took = time.perf_counter() - start

@@ -12,13 +12,22 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import bone_fractures
-from benchmarks.bone_fractures import Detector, collected, decoded, network_layers, remember, table
+from benchmarks.bone_fractures import (
+    BATCH,
+    Detector,
+    Squares,
+    collected,
+    decoded,
+    network_layers,
+    remember,
+    table,
+)
 from gan.suppression import LARGEST_BONE
 from suite.datasets import phantom
 from suite.errors import InputError
 from suite.phantom.cohort import CohortSettings, write_cohort
 from suite.stages.weights import shipped_card
-from suite.training.bank import FULL_SCALE
+from suite.training.bank import FULL_SCALE, Bank
 
 LABELS = np.repeat([0.0, 1.0], 20)
 PATIENTS = [f"p{row}" for row in range(40)]
@@ -109,6 +118,18 @@ def test_finished_detectors_are_not_trained_again(
     assert json.loads(Detector("film", 0).path(tmp_path).read_text()) == first
     assert cells((tmp_path / "fractures.md").read_text(), 0)[2] == "2"
     assert len(collected(tmp_path, trained)[FILM]) == 1
+
+
+def test_half_of_the_squares_lie_around_a_break_and_all_planes_are_cut_alike() -> None:
+    breaks = torch.zeros((4, 1, 64, 64), dtype=torch.uint8)
+    breaks[2, 0, 40, 10] = 255
+    film = (torch.arange(4 * 64 * 64).view(4, 1, 64, 64) * 2).to(torch.int16)
+    torch.manual_seed(0)
+    batch = Squares(Bank({"film": film, "breaks": breaks}), 16).drawn()
+    assert batch["film"].shape == batch["breaks"].shape == (BATCH, 1, 16, 16)
+    assert bool((batch["breaks"].flatten(1).amax(1)[::2] > 0).all())
+    broken = (batch["film"] * FULL_SCALE).round()[batch["breaks"] > 0]
+    assert torch.equal(broken, torch.full_like(broken, float(film[2, 0, 40, 10])))
 
 
 def test_a_folder_with_other_detectors_is_refused(tmp_path: Path) -> None:
