@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from classifiers.diagnosis.head_calibration import COMPUTED_ONLY
 from classifiers.diagnosis.stage import DiagnosisStage
 from classifiers.triage.stage import TriageStage
 from gan.stage import BoneStage
@@ -203,6 +204,22 @@ class TestDiagnosis(DiagnosisContract):
         assert all(set(result.heatmaps) <= {"frontal"} for result in with_lateral.value)
         assert "did not enter the findings" in with_lateral.warnings[0]
         assert without.warnings == ()
+
+
+def test_a_head_that_learned_from_computed_films_says_so_in_place_of_a_probability(tmp_path: Path) -> None:
+    card = untrained_weights.diagnosis(tmp_path)
+    computed = {"trained": True, "calibration": None, "no_probability": COMPUTED_ONLY}
+    stage = built(DiagnosisStage, changed(card, heads={**card.content["heads"], "pneumonia": computed}))
+    inputs = study_of(FILMS["tall"], {"frontal", "lung_mask", "bone_subtracted"})
+    results = {result.code: result for result in stage.run([inputs])[0]["findings"].value}
+    pneumonia = results["pneumonia"]
+    assert pneumonia.no_probability == "learned from computed films only"
+    assert (pneumonia.state, pneumonia.probability, pneumonia.interval) == ("uncertain", None, None)
+    assert isinstance(pneumonia.score, float)
+    assert pneumonia.heatmaps["frontal"].values.shape == (4, 4)
+    assert results["edema"].no_probability == "too few held-out films to calibrate it"  # cards of before
+    assert results["cardiomegaly"].no_probability is None
+    assert results["fracture"].no_probability is None  # not trained: nothing is shown that needs a reason
 
 
 class TestDiagnosisWithLateral(DiagnosisContract):

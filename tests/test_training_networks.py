@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from classifiers.diagnosis import training as diagnosis_training
+from classifiers.diagnosis import head_calibration
 from gan.training import BoneTask
 from suite.datasets.registry import open_dataset
 from suite.errors import DatasetError, RecipeError
@@ -84,7 +84,10 @@ def test_triage_learns_and_calibrates_on_films_it_did_not_learn_from(nih: Path, 
     card = command.train("triage", {"nih": nih}, SMALL, tmp_path, device="cpu").content
     split = open_dataset("nih", nih).split(0, (0.65, 0.15, 0.2))
     assert card["metrics"]["auc"]["n"] == len(split["test"])
-    assert set(card["metrics"]) == {"auc", "sensitivity", "specificity", "brier", "ece"}
+    errors = {"ece", "ece_before", "brier", "brier_before", "slope", "intercept"}
+    assert set(card["metrics"]) == {"auc", "sensitivity", "specificity"} | errors
+    assert all(card["metrics"][name]["n"] == len(split["test"]) for name in errors)
+    assert (tmp_path / "reliability.png").is_file()
     calibration = card["calibration"]
     assert calibration["positives"] + calibration["negatives"] == len(split["validation"])
     assert calibration["source"] == f"{len(split['validation'])} held-out nih films"
@@ -123,7 +126,7 @@ def bones(study: Any) -> dict[str, Any]:
 def test_diagnosis_says_which_heads_were_taught(
     stages: None, nih: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(diagnosis_training, "MIN_TRAINING_POSITIVES", 2)
+    monkeypatch.setattr(head_calibration, "MIN_TRAINING_POSITIVES", 2)
     settings = ("size=64", "epochs=1", "batch_size=4", "precision=32-true", "limit=16")
     card = command.train("diagnosis", {"nih": nih}, settings, tmp_path, device="cpu").content
     heads, metrics = card["heads"], card["metrics"]
@@ -135,7 +138,14 @@ def test_diagnosis_says_which_heads_were_taught(
         assert heads[code]["trained"] == (positives >= 2)
     # the set never labels these: no positives, no figure, no calibration
     for code in ("fracture", "support_devices", "enlarged_cardiomediastinum"):
-        assert heads[code] == {"trained": False, "training_positives": 0, "calibration": None}
+        assert heads[code] == {
+            "trained": False,
+            "training_positives": 0,
+            "training_positives_by_set": {"nih": 0},
+            "calibration": None,
+            "calibrated_on": None,
+            "no_probability": None,
+        }
         assert metrics[f"auc_{code}"] == {"value": None, "interval": None, "n": 0}
         assert code in card["limits"]
     known = [metrics[f"auc_{code}"]["value"] for code in CODES if metrics[f"auc_{code}"]["value"] is not None]

@@ -160,7 +160,7 @@ def number(item: Mapping[str, Any]) -> str:
 def detail(item: Mapping[str, Any]) -> str:
     """Interval and operating point of a triage or finding entry in words."""
     if item.get("probability") is None:
-        return "A score, not a probability: it was not calibrated."
+        return f"A score, not a probability: {item.get('no_probability') or 'it was not calibrated'}."
     parts = []
     if _has_interval(item):
         low, high = item["interval"]

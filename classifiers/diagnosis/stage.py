@@ -11,6 +11,7 @@ from torch import Tensor
 from classifiers.calibration import Calibration, state_of
 from classifiers.cam import heatmap_from
 from classifiers.diagnosis.channels import NAMES, frontal_channels
+from classifiers.diagnosis.head_calibration import UNCALIBRATED
 from classifiers.diagnosis.network import DiagnosisOutput, DualBranchDenseNet
 from classifiers.saliency import CLOSED_FORM, check_method, saliency_maps
 from suite.findings import CODES
@@ -26,7 +27,8 @@ class DiagnosisStage:
     """Suggests findings from the film, its lungs and its bones, and from the lateral where that was learned.
 
     Heads that the training data could not teach are ``not_trained`` and carry no number. A head that was
-    trained but had too few held-out cases to calibrate carries a score and no probability.
+    trained and not calibrated, because it learned from computed films only or had too few held-out cases,
+    carries a score, its heatmaps and the reason, and no probability.
     """
 
     name = "diagnosis"
@@ -148,7 +150,8 @@ class DiagnosisStage:
             for view, values in maps.items()
         }
         if head["calibration"] is None:
-            return FindingResult(code, "uncertain", score, heatmaps=heatmaps)
+            reason = head.get("no_probability") or UNCALIBRATED
+            return FindingResult(code, "uncertain", score, heatmaps=heatmaps, no_probability=reason)
         calibration = Calibration.from_json(head["calibration"])
         probability, interval = calibration.probability(score), calibration.interval(score)
         cut = calibration.operating_point

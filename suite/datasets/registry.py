@@ -30,8 +30,15 @@ from suite.errors import DatasetError
 
 @dataclass(frozen=True, slots=True)
 class DatasetKind:
-    """A known data set: what it is called on the command line, its licence, its layout, its reader, and whom
-    to cite."""
+    """A known data set.
+
+    Attributes:
+        name: what it is called on the command line.
+        layout: what its folder holds.
+        read: its reader.
+        citation: whom to cite.
+        computed: no patient was in front of its detector.
+    """
 
     name: str
     title: str
@@ -39,6 +46,7 @@ class DatasetKind:
     layout: str
     read: Callable[[Path], Manifest]
     citation: str
+    computed: bool = False
 
 
 KINDS: tuple[DatasetKind, ...] = (
@@ -109,6 +117,7 @@ KINDS: tuple[DatasetKind, ...] = (
         phantom.LAYOUT,
         phantom.read,
         "this suite",
+        computed=True,
     ),
     DatasetKind(
         "scr",
@@ -151,6 +160,11 @@ KINDS: tuple[DatasetKind, ...] = (
         "your own",
     ),
 )
+
+
+def is_computed(name: str) -> bool:
+    """Whether the films of a known data set are computed; an unknown one is taken for real."""
+    return any(kind.computed for kind in KINDS if kind.name == name)
 
 
 def open_dataset(name: str, folder: Path) -> Manifest:
