@@ -29,7 +29,7 @@ from suite.calibration import command as calibration_command
 from suite.calibration.contract import ABNORMAL, CalibrationPlan, ScoredFilms
 from suite.calibration.in_force import apply, read_site_calibrations
 from suite.cli import main
-from suite.errors import InputError, WeightsError
+from suite.errors import DatasetError, InputError, WeightsError
 from suite.findings import CODES
 from suite.report.schema import validate
 from suite.stages.artifacts import FindingResult, TriageResult
@@ -263,6 +263,8 @@ def test_what_boasted_becomes_honest_and_the_rest_is_kept() -> None:
         == "our films"
     )
     assert heads["pneumonia"]["calibration"] == untrained_weights.CALIBRATION.as_json()
+    assert heads["edema"]["no_probability"] is None  # the site's films have given it one
+    assert heads["edema"]["calibrated_on"] == "our films"
     assert heads["fracture"] == {"trained": False, "calibration": None}
     assert set(result.card["recalibration"]["kept"]) == set(CODES) - {"cardiomegaly", "edema"}
 
@@ -457,6 +459,14 @@ def test_nothing_to_calibrate_on_is_said(tmp_path: Path) -> None:
     write_16_bit(tmp_path / "a.png", chest_pixels(40, 40))
     result = radsuite("calibrate", "--films", table, "--out", tmp_path / "out")
     assert "none of the films has a known label" in result.stderr
+
+
+def test_computed_films_give_no_calibration() -> None:
+    from suite.datasets.manifest import Manifest, Record
+
+    films = calibration_command.Films([Manifest("phantom", (Record("a", "p", Path("a.png"), abnormal=1.0),))])
+    with pytest.raises(DatasetError, match="phantom: its films are computed, .* give labelled films of patie"):
+        films.chosen([], seed=0)
 
 
 def test_films_that_the_weights_learned_from_are_kept_out() -> None:

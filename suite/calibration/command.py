@@ -16,6 +16,7 @@ import numpy as np
 from suite.calibration.contract import CalibrationPlan, Calibrator, HeadReport, ScoredFilms
 from suite.calibration.scoring import HEADS, score_films
 from suite.datasets.manifest import Manifest, Record, SplitName
+from suite.datasets.registry import is_computed
 from suite.errors import DatasetError, InputError
 from suite.stages.graph import GATE
 from suite.stages.plugins import CALIBRATORS, STAGES, installed, load_plugin
@@ -54,8 +55,14 @@ class Films:
         """The films, and a phrase that says which they are.
 
         Raises:
-            DatasetError: none is left.
+            DatasetError: none is left, or a set is computed.
         """
+        for manifest in self.manifests:
+            if is_computed(manifest.name):
+                raise DatasetError(
+                    f"{manifest.name}: its films are computed, and a probability fitted to them holds for no "
+                    "real film; give labelled films of patients."
+                )
         records: list[Record] = []
         phrases = []
         for manifest in self.manifests:
