@@ -395,6 +395,8 @@ def test_a_site_calibrates_puts_in_force_and_withdraws(
         "triage.json", "diagnosis.json", "calibration.md", "calibration.json", "films.csv", "left_out.txt",
         "reliability-triage.png", "reliability-diagnosis.png",
     }  # fmt: skip
+    diagnosis = json.loads((out / "diagnosis.json").read_text())
+    assert diagnosis["recalibration"]["input_weights"] == dict.fromkeys(("bone", "lungs"), fake_stages.SHA256)
     summary = json.loads((out / "calibration.json").read_text())
     assert summary["triage"][0]["before"]["brier"]["n"] == 40
     rows = list(csv.DictReader((out / "films.csv").read_text().splitlines()))
@@ -465,7 +467,9 @@ def test_computed_films_give_no_calibration() -> None:
     from suite.datasets.manifest import Manifest, Record
 
     films = calibration_command.Films([Manifest("phantom", (Record("a", "p", Path("a.png"), abnormal=1.0),))])
-    with pytest.raises(DatasetError, match="phantom: its films are computed, .* give labelled films of patie"):
+    with pytest.raises(
+        DatasetError, match=r"phantom: its films are computed, .* give labelled films of patie"
+    ):
         films.chosen([], seed=0)
 
 
@@ -509,6 +513,38 @@ def test_a_calibration_of_other_weights_is_refused(tmp_path: Path, monkeypatch: 
         json.dumps({**content, "sha256": fake_stages.SHA256, "calibration": {}})
     )
     assert Analyzer(device="cpu", calibration=folder).stage_keys["triage"] != analyzer.stage_keys["triage"]
+
+
+def test_stages_are_told_whose_outputs_they_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage that says its calibration does not hold is not said to have read by the site's."""
+    told: list[Mapping[str, str | None]] = []
+
+    class Diagnosis(fake_stages.diagnosis()):  # type: ignore[misc]
+        holds = True
+
+        def recalibrate(self, content: Mapping[str, Any]) -> None:
+            pass
+
+        def made_with(self, weights: Mapping[str, str | None]) -> bool:
+            told.append(weights)
+            return self.holds
+
+    fake_stages.install(monkeypatch, [*fake_stages.whole_house()[:4], Diagnosis])
+    card = json.loads(untrained_weights.card("diagnosis", tmp_path / "cards").path.read_text())
+    content = {**card, "sha256": fake_stages.SHA256, "recalibration": {"source": "ours"}}
+    folder = tmp_path / "calibration"
+    folder.mkdir()
+    (folder / "diagnosis.json").write_text(json.dumps(content))
+
+    def calibration() -> Any:
+        report = Analyzer(device="cpu", calibration=folder).run(Study("s", chest(60, 50))).report
+        (run,) = (each for each in report["provenance"]["stages"] if each["name"] == "diagnosis")
+        return run.get("calibration")
+
+    assert calibration()["source"] == "ours"
+    Diagnosis.holds = False
+    assert calibration() is None
+    assert told == [{"lungs": fake_stages.SHA256, "bone": fake_stages.SHA256}] * 2
 
 
 @pytest.mark.parametrize(

@@ -282,6 +282,7 @@ def test_it_learns_from_computed_films_with_masks_and_goes_on_from_its_own_card(
     )  # fmt: skip
     assert seen[0] == {"main", "branch", "map"}
     assert card.content["planes"] == ["x-ray", "lung-segmented", "true-bone"]
+    assert card.content["input_weights"] == {"lungs": None, "bone": None}  # the set's own
     assert card.content["views"]["lateral"] == {"trained": False, "studies": 8}  # too few to count
     assert "phantom" in card.content["limits"]
     assert card.content["metrics"]["hit_rate_fracture"]["n"] > 0

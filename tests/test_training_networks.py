@@ -18,6 +18,7 @@ from gan.training import BoneTask
 from suite.datasets.registry import open_dataset
 from suite.errors import DatasetError, RecipeError
 from suite.findings import CODES
+from suite.stages.weights import shipped_card
 from suite.training import command
 from suite.training.loop import fit
 from tests import fake_stages, made_datasets
@@ -152,6 +153,8 @@ def test_diagnosis_says_which_heads_were_taught(
     assert metrics["mean_auc"]["value"] == pytest.approx(np.mean(known), abs=1e-5)
     assert metrics["mean_auc"]["n"] == len(known)
     assert card["input"] == {"size": 64, "channels": 3}
+    made_by = {"lungs": ("segmentation", "lungs"), "bone": ("gan", "bone")}
+    assert card["input_weights"] == {name: shipped_card(*place).sha256 for name, place in made_by.items()}
     assert "NaN" not in json.dumps(card)
 
 

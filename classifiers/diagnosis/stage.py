@@ -35,6 +35,7 @@ class DiagnosisStage:
     needs = frozenset({"frontal", "lung_mask", "bone_subtracted"})
     uses = frozenset({"lateral"})
     makes = frozenset({"findings"})
+    _warnings: tuple[str, ...] = ()
 
     def __init__(self, device: str = "cpu") -> None:
         card = shipped_card("classifiers", "diagnosis")
@@ -42,7 +43,10 @@ class DiagnosisStage:
         self.weights_sha256: str | None = card.sha256
         self._size = int(card.content["input"]["size"])
         self._planes: Sequence[str] = card.content.get("planes", NAMES)
-        self._heads: Mapping[str, dict[str, Any]] = card.content["heads"]
+        fitted_with = card.content.get("input_weights") or {}
+        self._heads: Mapping[str, dict[str, Any]] = {
+            code: {**head, "input_weights": fitted_with} for code, head in card.content["heads"].items()
+        }
         self._method = CLOSED_FORM
         self._reads_lateral = bool(card.content["views"]["lateral"]["trained"])
         network = rebuild(DualBranchDenseNet, card)
@@ -61,7 +65,33 @@ class DiagnosisStage:
         stored = {code: content["heads"][code]["calibration"] for code in CODES}
         for calibration in filter(None, stored.values()):
             Calibration.from_json(calibration)
-        self._heads = {code: {**self._heads[code], "calibration": stored[code]} for code in CODES}
+        account = content.get("recalibration") or {}
+        fitted_with = {"input_weights": account.get("input_weights") or {}}
+        kept = account.get("kept") or {}
+        self._heads = {
+            code: self._heads[code] | {"calibration": stored[code]} | ({} if code in kept else fitted_with)
+            for code in CODES
+        }
+
+    def made_with(self, weights: Mapping[str, str | None]) -> bool:
+        """Withdraw the calibrations that were fitted with other lungs or bones than ``weights`` make."""
+        differing: dict[str, str | None] = {}
+        for code, head in self._heads.items():
+            others = {
+                name: stated
+                for name, stated in (head.get("input_weights") or {}).items()
+                if weights.get(name) != stated
+            }
+            if others and head["calibration"] is not None:
+                reason = f"calibrated with other weights of {' and '.join(others)}"
+                self._heads = {
+                    **self._heads,
+                    code: {**head, "calibration": None, "no_probability": reason},
+                }
+                differing |= others
+        if differing:
+            self._warnings = (_withdrawal(differing, weights),)
+        return not differing
 
     def run(self, studies: Sequence[Inputs]) -> list[Outputs]:
         return [self._read(study) for study in studies]
@@ -89,9 +119,10 @@ class DiagnosisStage:
             )
             for index, code in enumerate(CODES)
         )
-        warnings: tuple[str, ...] = ()
+        warnings = self._warnings
         if "lateral" in study and not self._reads_lateral:
             warnings = (
+                *warnings,
                 "The lateral film is shown but did not enter the findings: "
                 "these weights have not learned laterals.",
             )
@@ -158,6 +189,17 @@ class DiagnosisStage:
         return FindingResult(
             code, state_of(probability, interval, cut), score, probability, interval, cut, heatmaps
         )
+
+
+def _withdrawal(stated: Mapping[str, str | None], weights: Mapping[str, str | None]) -> str:
+    def words(sha256: str | None) -> str:
+        return "none" if sha256 is None else sha256[:12]  # none: the training set's own masks and bones
+
+    pairs = [f"{name} {words(sha256)} ({words(weights.get(name))} here)" for name, sha256 in stated.items()]
+    return (
+        "The findings have no probabilities: their calibration was fitted with the weights "
+        f"{', '.join(pairs)}; calibrate again with radsuite calibrate, or install those weights."
+    )
 
 
 def _map_grid(framed: Framed, values: FloatImage) -> Grid:

@@ -20,7 +20,7 @@ from classifiers.cam import heatmap_from
 from classifiers.densenet import load_imagenet
 from classifiers.diagnosis.batches import RowSet, StudyBatch, study_batch
 from classifiers.diagnosis.channels import BoneSource, Configuration, planes_of
-from classifiers.diagnosis.films import FilmSettings, LungSource, StudyFilms, check_films
+from classifiers.diagnosis.films import FilmSettings, LungSource, StudyFilms, check_films, input_weights
 from classifiers.diagnosis.head_calibration import (
     MIN_TRAINING_POSITIVES,
     HeadCalibrations,
@@ -138,6 +138,7 @@ class DiagnosisTask(Task):
         self.channels = len(self.planes)  # type: ignore[misc]
         self.policy = UncertainPolicy.parse(own.uncertain)
         self._sets = self._learned_sets()
+        self._input_weights = input_weights(self.film_settings(), self.planes)
         self._given = films
         self._decoded: dict[tuple[str, ...], StudyFilms] = {}
         self._positive_weight: Tensor | None = None
@@ -220,6 +221,7 @@ class DiagnosisTask(Task):
                 "lateral": {"trained": reads_lateral, "studies": laterals},
             },
             "planes": list(self.planes),
+            "input_weights": self._input_weights,
         }
 
     def optimizers(self) -> dict[str, Optimizer]:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from suite.stages.plugins import CALIBRATORS, STAGES, installed, load_plugin
 from suite.stages.weights import ModelCard
 from suite.storage import make_folder, write_text
 from suite.training.evaluation import Figure
+
+if TYPE_CHECKING:
+    from suite.analysis import Analyzer
 
 COLUMNS = ("ece_width", "ece_mass", "brier", "slope", "intercept", "sensitivity", "specificity")
 
@@ -147,7 +150,7 @@ def calibrate(
     for calibrator in calibrators:
         result = calibrator.recalibrate(scored.films)
         path = out / f"{calibrator.stage}.json"
-        write_text(path, json.dumps(result.card, indent=2) + "\n")
+        write_text(path, json.dumps(_with_inputs(result.card, calibrator.stage, analyzer), indent=2) + "\n")
         paths.append(path)
         sections.append(_section(calibrator.stage, result.heads))
         summary[calibrator.stage] = [_as_json(head) for head in result.heads]
@@ -159,6 +162,13 @@ def calibrate(
     write_text(out / "films.csv", _films_csv(scored.films))
     write_text(out / "left_out.txt", "".join(f"{line}\n" for line in scored.left_out))
     return Outcome(tuple(paths), table, scored.left_out)
+
+
+def _with_inputs(card: Mapping[str, Any], name: str, analyzer: Analyzer) -> dict[str, Any]:
+    """The card with the weights that made the stage's inputs: for others the calibration does not hold."""
+    stage = next(stage for stage in analyzer.stages if stage.name == name)
+    account = {**card["recalibration"], "input_weights": analyzer.input_weights(stage)}
+    return {**card, "recalibration": account}
 
 
 def _with_gate(stages: Sequence[str]) -> list[str]:
