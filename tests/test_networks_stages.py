@@ -298,6 +298,13 @@ class TestDiagnosisWithLateral(DiagnosisContract):
         assert set(with_lateral.value[0].heatmaps) == {"frontal", "lateral"}
         lateral = with_lateral.value[0].heatmaps["lateral"]
         assert lateral.grid.source_shape == (90, 70)
+        for with_it, alone in zip(with_lateral.value, without.value, strict=True):
+            assert alone.lateral_effect is None
+            if with_it.state == "not_trained":
+                assert with_it.lateral_effect is None
+            else:
+                assert with_it.lateral_effect == pytest.approx(with_it.score - alone.score, abs=1e-5)
+                assert abs(with_it.lateral_effect) > 1e-4
         assert with_lateral.warnings == without.warnings == ()
 
 

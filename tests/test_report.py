@@ -6,6 +6,7 @@ import copy
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,19 @@ def test_the_schema_refuses_a_probability_beside_the_reason_why_there_is_none(
     reading = read_computed_fracture(monkeypatch)
     finding(reading, "fracture").update(change)
     with pytest.raises(SuiteError, match=f"findings/{CODES.index('fracture')}/{next(iter(change))}"):
+        validate(reading.report)
+
+
+def test_a_finding_says_what_the_lateral_did_to_its_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(inputs: Mapping[str, Any]) -> tuple[Any, ...]:
+        results = fake_stages.findings()(inputs)
+        return tuple(replace(each, lateral_effect=0.1234567) if each.score else each for each in results)
+
+    reading = read(monkeypatch, [*fake_stages.whole_house()[:4], fake_stages.diagnosis(make)])
+    assert finding(reading, "pneumothorax")["lateral_effect"] == 0.12346
+    assert finding(reading, "fracture")["lateral_effect"] is None
+    finding(reading, "fracture")["lateral_effect"] = 0.1
+    with pytest.raises(SuiteError, match="lateral_effect"):
         validate(reading.report)
 
 

@@ -174,9 +174,29 @@ def test_a_finding_without_a_probability_says_why_and_is_no_suggestion() -> None
     assert {row.reason for row in finding_rows(report) if row.code != "fracture"} == {""}
 
 
+@pytest.mark.parametrize(
+    ("effect", "words"),
+    [
+        (None, ""),
+        (0.84, "The lateral film raised the score by 0.84, to 2.50."),
+        (-0.3, "The lateral film lowered the score by 0.30, to 2.50."),
+        (0.0001, "The lateral film did not change the score."),
+    ],
+)
+def test_a_finding_says_what_the_lateral_did(effect: float | None, words: str) -> None:
+    report = made_report()
+    next(each for each in report["findings"] if each["code"] == "pneumothorax").update(
+        score=2.5, lateral_effect=effect
+    )
+    (row,) = (row for row in finding_rows(report) if row.code == "pneumothorax")
+    assert row.lateral == words
+
+
 def test_the_findings_list_of_the_page_shows_why_there_is_no_probability(house: House) -> None:
     path = report_path(house)
-    path.write_text(json.dumps(without_probability(json.loads(path.read_text()), "fracture")))
+    changed = without_probability(json.loads(path.read_text()), "fracture")
+    changed["findings"][CODES.index("fracture")]["lateral_effect"] = 0.5
+    path.write_text(json.dumps(changed))
     with house.app.test_request_context():
         assert viewer_data("now", json.loads(path.read_text()))["reasons"] == {
             "fracture": "learned from computed films only"
@@ -186,6 +206,7 @@ def test_the_findings_list_of_the_page_shows_why_there_is_no_probability(house: 
     assert "score 1.20" in row
     assert 'no probability<span class="reason">learned from computed films only</span>' in row
     assert page.count("learned from computed films only") >= 2  # in the list, and where it is opened
+    assert '<p class="hint">The lateral film raised the score by 0.50, to 1.20.</p>' in page
     report = house.client.get("/studies/now/report").text
     assert "Nobody has judged" in report  # what was suggested
     assert "Fracture" not in report.split("Nobody has judged")[1].split("</p>")[0]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from web.presentation import STATE_WORDS, Bar, bar, detail, number, percent
+from web.presentation import STATE_WORDS, Bar, bar, detail, lateral, number, percent
 
 NO_PROBABILITY = "no probability"
 NOT_TRAINED = "The network was not trained on this finding; nothing is known about it."
@@ -20,6 +20,7 @@ class FindingRow:
         zones: where its heatmap is high, in words, once each.
         places: the same, one line a region, with the share inside the lungs.
         reason: why there is a score and no probability; empty where there is one.
+        lateral: what the lateral film did to the score, one sentence; empty where none was read.
         is_suggested: the network names it, or its interval holds the operating point; a reader accepts or
             rejects it. What the network does not name can be added, and so can what has no probability:
             without an operating point its score suggests nothing.
@@ -36,6 +37,7 @@ class FindingRow:
     places: tuple[str, ...]
     has_heatmap: bool
     reason: str
+    lateral: str
     is_suggested: bool
 
 
@@ -73,6 +75,7 @@ def _row(finding: Mapping[str, Any]) -> FindingRow:
         places=tuple(_place(region) for region in regions) if trained else (),
         has_heatmap=trained and bool(finding.get("heatmap")),
         reason=str(finding.get("no_probability") or "") if scored_only else "",
+        lateral=lateral(finding),
         is_suggested=suggested,
     )
 

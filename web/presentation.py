@@ -170,6 +170,17 @@ def detail(item: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def lateral(item: Mapping[str, Any]) -> str:
+    """What the lateral film did to a finding's score; empty where none was read."""
+    effect = item.get("lateral_effect")
+    if effect is None:
+        return ""
+    if abs(effect) < 0.005:
+        return "The lateral film did not change the score."
+    verb = "raised" if effect > 0 else "lowered"
+    return f"The lateral film {verb} the score by {abs(effect):.2f}, to {item['score']:.2f}."
+
+
 def bar(item: Mapping[str, Any]) -> Bar | None:
     """The interval bar of a triage or finding entry; ``None`` without a calibrated probability."""
     probability = item.get("probability")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -113,9 +114,13 @@ class DiagnosisStage:
         output = self._forward(*films)
         frames = {"frontal": framed} | ({"lateral": side} if side is not None else {})
         heatmaps = self._heatmaps(output, films, frames)
+        effects = None if output.alone is None else (output.logits - output.alone)[0].tolist()
         results = tuple(
-            self._result(
-                code, float(output.logits[0, index]), {v: m[index] for v, m in heatmaps.items()}, frames
+            replace(
+                self._result(
+                    code, float(output.logits[0, index]), {v: m[index] for v, m in heatmaps.items()}, frames
+                ),
+                lateral_effect=effects[index] if effects and self._heads[code]["trained"] else None,
             )
             for index, code in enumerate(CODES)
         )
@@ -164,7 +169,8 @@ class DiagnosisStage:
         with torch.inference_mode():
             if lateral is None:
                 return self._network(frontal)
-            return self._network(frontal, lateral, torch.ones(1, dtype=torch.bool, device=frontal.device))
+            there = torch.ones(1, dtype=torch.bool, device=frontal.device)
+            return self._network(frontal, lateral, there, compare_lateral=True)
 
     def _result(
         self,

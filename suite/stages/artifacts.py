@@ -85,6 +85,7 @@ class FindingResult:
     """One finding. A head that its training data could not teach has ``None`` for every number.
 
     ``no_probability`` says why a score has no probability: a phrase without a capital or a full stop.
+    ``lateral_effect`` is what the lateral film added to the score, in logits; ``None`` where none was read.
     """
 
     code: str
@@ -95,6 +96,7 @@ class FindingResult:
     operating_point: float | None = None
     heatmaps: Mapping[str, Heatmap] = field(default_factory=dict)
     no_probability: str | None = None
+    lateral_effect: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
