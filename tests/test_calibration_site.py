@@ -490,6 +490,27 @@ def test_films_that_the_weights_learned_from_are_kept_out() -> None:
     assert len(replace(films, part="all").chosen([taught], 0)[0]) == 200
 
 
+def test_films_that_the_weights_may_know_under_another_name_are_refused() -> None:
+    """SIIM-ACR's films are ChestX-ray14's with new names: its own split holds nothing back."""
+    from suite.datasets.manifest import Manifest, Record
+    from suite.stages.weights import ModelCard
+
+    records = tuple(Record(f"f{n}", f"p{n}", Path("a.png"), abnormal=1.0) for n in range(20))
+    taught = ModelCard(Path("a.json"), {"name": "diagnosis", "learned_from": ["nih", "phantom"]})
+    stranger = ModelCard(Path("a.json"), {"name": "diagnosis", "learned_from": ["phantom"]})
+    for part in ("auto", "test"):
+        films = calibration_command.Films([Manifest("siim", records)], part)
+        with pytest.raises(
+            DatasetError,
+            match=r"siim: its films are ChestX-ray14 films under other names, and the diagnosis weights "
+            r"learned from nih, so nobody can tell .*; give films of another source, or --part all",
+        ):
+            films.chosen([stranger, taught], 0)
+    assert len(films.chosen([stranger], 0)[0]) < 20
+    assert len(calibration_command.Films([Manifest("siim", records)], "all").chosen([taught], 0)[0]) == 20
+    assert len(calibration_command.Films([Manifest("openi", records)]).chosen([taught], 0)[0]) == 20
+
+
 # in force
 
 

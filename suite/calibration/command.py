@@ -16,7 +16,7 @@ import numpy as np
 from suite.calibration.contract import CalibrationPlan, Calibrator, HeadReport, ScoredFilms
 from suite.calibration.scoring import HEADS, score_films
 from suite.datasets.manifest import Manifest, Record, SplitName
-from suite.datasets.registry import is_computed
+from suite.datasets.registry import is_computed, shared_origin
 from suite.errors import DatasetError, InputError
 from suite.stages.graph import GATE
 from suite.stages.plugins import CALIBRATORS, STAGES, installed, load_plugin
@@ -58,14 +58,11 @@ class Films:
         """The films, and a phrase that says which they are.
 
         Raises:
-            DatasetError: none is left, or a set is computed.
+            DatasetError: none is left, or a set is computed, or shows films that the weights may have learned
+                from under the name of another.
         """
         for manifest in self.manifests:
-            if is_computed(manifest.name):
-                raise DatasetError(
-                    f"{manifest.name}: its films are computed, and a probability fitted to them holds for no "
-                    "real film; give labelled films of patients."
-                )
+            _check_held_out(manifest, cards, self.part)
         records: list[Record] = []
         phrases = []
         for manifest in self.manifests:
@@ -91,6 +88,27 @@ class Films:
         common = set.intersection(*({record.id for record in part} for part in parts))
         kept = tuple(record for record in parts[0] if record.id in common)
         return f" ({name} part)", kept
+
+
+def _check_held_out(manifest: Manifest, cards: Sequence[ModelCard], part: str) -> None:
+    """Fail on films that can say nothing of other patients.
+
+    A set that shows films of another under other names is used only where ``part`` is ``all``: its own split
+    keeps nothing back that the network has not seen.
+    """
+    if is_computed(manifest.name):
+        raise DatasetError(
+            f"{manifest.name}: its films are computed, and a probability fitted to them holds for no real "
+            "film; give labelled films of patients."
+        )
+    for card in cards if part != "all" else ():
+        for taught in sorted(_learned_from(card)):
+            if origin := shared_origin(manifest.name, taught):
+                raise DatasetError(
+                    f"{manifest.name}: its films are {origin} films under other names, and the {card.name} "
+                    f"weights learned from {taught}, so nobody can tell which of them the network has not "
+                    "seen; give films of another source, or --part all to use them all the same."
+                )
 
 
 def _learned_from(card: ModelCard) -> set[str]:
