@@ -158,6 +158,34 @@ def test_diagnosis_says_which_heads_were_taught(
     assert "NaN" not in json.dumps(card)
 
 
+def test_a_head_taught_by_computed_films_alone_is_in_the_card_without_a_probability(
+    stages: None,
+    nih: Path,
+    cohort_folder: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """NIH never labels fractures; half of the computed chests have one."""
+    monkeypatch.setattr(head_calibration, "MIN_TRAINING_POSITIVES", 2)
+    settings = ("size=64", "epochs=1", "batch_size=8", "precision=32-true")
+    sources = {"nih": nih, "phantom": cohort_folder}
+    card = command.train("diagnosis", sources, settings, tmp_path, device="cpu").content
+    train = open_dataset("phantom", cohort_folder).split(0, (0.65, 0.15, 0.2))["train"]
+    fractures = sum(record.labels[CODES.index("fracture")] == 1.0 for record in train)
+    fracture = card["heads"]["fracture"]
+    assert fracture["training_positives_by_set"] == {"nih": 0, "phantom": fractures}
+    assert fracture["trained"] is True
+    assert (fracture["calibration"], fracture["calibrated_on"]) == (None, None)
+    assert fracture["no_probability"] == "learned from computed films only"
+    assert "learned from computed films only: " in card["limits"]
+    calibrated = [code for code, head in card["heads"].items() if head["calibration"]]
+    assert calibrated
+    for code in calibrated:
+        assert card["heads"][code]["calibrated_on"] == "nih"
+        assert card["metrics"][f"ece_{code}"] == card["metrics"][f"nih_ece_{code}"]
+    assert (tmp_path / "reliability-nih.png").is_file()
+
+
 def test_triage_goes_on_from_a_network_that_learned_from_computed_films(
     nih: Path,
     cohort_folder: Path,  # noqa: F811
