@@ -175,4 +175,8 @@ class DiagnosisRecalibrator(Recalibrator):
         return not self.card.content["heads"][head]["trained"]
 
     def _store(self, content: dict[str, Any], head: str, calibration: Calibration) -> None:
-        content["heads"][head]["calibration"] = calibration.as_json()
+        content["heads"][head] |= {
+            "calibration": calibration.as_json(),
+            "calibrated_on": self.plan.source,
+            "no_probability": None,
+        }

@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
-from classifiers.calibration import expected_calibration_error, fit_line
+from classifiers.calibration import Calibration, expected_calibration_error, fit_line
 from classifiers.resampling import fit_lines, patient_weights
 from suite.training.evaluation import Figure
 from suite.training.intervals import DRAWS
@@ -123,6 +125,53 @@ class Judged:
                 "sensitivity": weights @ (positive & self.suggested) / (weights @ positive),
                 "specificity": weights @ (negative & ~self.suggested) / (weights @ negative),
             }
+
+
+@dataclass(frozen=True, slots=True)
+class BeforeAfter:
+    """The same films of one head judged by sigmoid(score), and by a calibration fitted on other patients."""
+
+    before: Judged
+    after: Judged
+
+    @classmethod
+    def of(cls, calibration: Calibration, truth: Values, scores: Values, patients: Sequence[str]) -> Self:
+        """Films with labels (N,) in {0, 1}, logits (N,) and their patients."""
+        raw, said = np.asarray(expit(scores)), calibration.probabilities(scores)
+        return cls(
+            Judged(truth, raw, raw >= 0.5, patients),
+            Judged(truth, said, said >= calibration.operating_point, patients),
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The films of several heads together; those of one patient stay one draw of the bootstrap."""
+        return cls(_joined([each.before for each in parts]), _joined([each.after for each in parts]))
+
+    def named(self) -> dict[str, Judged]:
+        """The two as ``plot_reliability`` names its lines."""
+        return {"before": self.before, "after": self.after}
+
+    def figures(self, rng: np.random.Generator, draws: int = DRAWS) -> dict[str, Figure]:
+        """ECE-15, Brier score, slope and intercept with intervals; error and score also ``_before``."""
+        before, after = self.before.figures(rng, draws), self.after.figures(rng, draws)
+        return {
+            "ece": after["ece_width"],
+            "ece_before": before["ece_width"],
+            "brier": after["brier"],
+            "brier_before": before["brier"],
+            "slope": after["slope"],
+            "intercept": after["intercept"],
+        }
+
+
+def _joined(parts: Sequence[Judged]) -> Judged:
+    return Judged(
+        np.concatenate([each.truth for each in parts]),
+        np.concatenate([each.probability for each in parts]),
+        np.concatenate([each.suggested for each in parts]),
+        [patient for each in parts for patient in each.patients],
+    )
 
 
 def _drawn_ece_mass(probability: Values, gap: Values, weights: Values) -> Values:

@@ -16,7 +16,16 @@ from suite.intake import StudyFiles, read_study
 from suite.reading import Reading
 from suite.report.building import Draft, build
 from suite.stages.artifacts import Check, GateResult
-from suite.stages.contract import SOURCES, Artifact, Explained, Inputs, Stage, StageRun, check_outputs
+from suite.stages.contract import (
+    SOURCES,
+    Artifact,
+    Downstream,
+    Explained,
+    Inputs,
+    Stage,
+    StageRun,
+    check_outputs,
+)
 from suite.stages.graph import GATE, ordered, with_requirements
 from suite.stages.memory import Done, Forgetful, StageMemory, stage_keys
 from suite.stages.plugins import STAGES, installed, load_stage
@@ -68,6 +77,7 @@ class Analyzer:
         self.faults: list[str] = []
         self.stages = tuple(self._build(stages))
         self._heatmaps = heatmaps
+        self._withdrawn: set[str] = set()
         for stage in self.stages:
             self._set_up(stage)
         variants = {name: each.sha256 for name, each in self._calibrations.items()}
@@ -76,6 +86,11 @@ class Analyzer:
                 variants[stage.name] = f"{variants.get(stage.name, '')} {heatmaps}"
         self.stage_keys = stage_keys(self.stages, variants)
         self._cpu_stages: dict[str, Stage] = {}
+
+    def input_weights(self, stage: Stage) -> dict[str, str | None]:
+        """sha256 of the weights of the stages that make what ``stage`` reads, by their names."""
+        reads = stage.needs | stage.uses
+        return {maker.name: maker.weights_sha256 for maker in self.stages if maker.makes & reads}
 
     @property
     def stage_names(self) -> tuple[str, ...]:
@@ -213,7 +228,7 @@ class Analyzer:
         """The stage on its device, or on the CPU when the GPU's memory is full; its calibration named."""
         done = self._run_somewhere(stage, available, study_id)
         calibration = self._calibrations.get(stage.name)
-        if calibration is None:
+        if calibration is None or stage.name in self._withdrawn:
             return done
         return replace(done, run=replace(done.run, calibration=calibration.as_json()))
 
@@ -234,6 +249,8 @@ class Analyzer:
             stage.explain_by(self._heatmaps)
         if stage.name in self._calibrations:
             put_in_force(stage, self._calibrations[stage.name])
+        if isinstance(stage, Downstream) and not stage.made_with(self.input_weights(stage)):
+            self._withdrawn.add(stage.name)
 
     def _on_cpu(self, stage: Stage) -> Stage:
         if stage.name not in self._cpu_stages:

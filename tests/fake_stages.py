@@ -128,6 +128,17 @@ def findings(
     return make
 
 
+def without_probability(code: str, reason: str) -> Callable[[Inputs], tuple[Any, ...]]:
+    """``findings`` with a score and a heatmap alone for ``code``, and the reason."""
+
+    def make(study: Inputs) -> tuple[FindingResult, ...]:
+        maps = {"frontal": heatmap("frontal", study["frontal"].value, (4, 4))}
+        bare = FindingResult(code, "uncertain", 1.2, heatmaps=maps, no_probability=reason)
+        return tuple(bare if each.code == code else each for each in findings()(study))
+
+    return make
+
+
 def diagnosis(make: Callable[[Inputs], tuple[Any, ...]] | None = None) -> type:
     chosen = make or findings()
     return fake(

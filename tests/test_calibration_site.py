@@ -29,7 +29,7 @@ from suite.calibration import command as calibration_command
 from suite.calibration.contract import ABNORMAL, CalibrationPlan, ScoredFilms
 from suite.calibration.in_force import apply, read_site_calibrations
 from suite.cli import main
-from suite.errors import InputError, WeightsError
+from suite.errors import DatasetError, InputError, WeightsError
 from suite.findings import CODES
 from suite.report.schema import validate
 from suite.stages.artifacts import FindingResult, TriageResult
@@ -263,6 +263,8 @@ def test_what_boasted_becomes_honest_and_the_rest_is_kept() -> None:
         == "our films"
     )
     assert heads["pneumonia"]["calibration"] == untrained_weights.CALIBRATION.as_json()
+    assert heads["edema"]["no_probability"] is None  # the site's films have given it one
+    assert heads["edema"]["calibrated_on"] == "our films"
     assert heads["fracture"] == {"trained": False, "calibration": None}
     assert set(result.card["recalibration"]["kept"]) == set(CODES) - {"cardiomegaly", "edema"}
 
@@ -393,6 +395,8 @@ def test_a_site_calibrates_puts_in_force_and_withdraws(
         "triage.json", "diagnosis.json", "calibration.md", "calibration.json", "films.csv", "left_out.txt",
         "reliability-triage.png", "reliability-diagnosis.png",
     }  # fmt: skip
+    diagnosis = json.loads((out / "diagnosis.json").read_text())
+    assert diagnosis["recalibration"]["input_weights"] == dict.fromkeys(("bone", "lungs"), fake_stages.SHA256)
     summary = json.loads((out / "calibration.json").read_text())
     assert summary["triage"][0]["before"]["brier"]["n"] == 40
     rows = list(csv.DictReader((out / "films.csv").read_text().splitlines()))
@@ -459,6 +463,16 @@ def test_nothing_to_calibrate_on_is_said(tmp_path: Path) -> None:
     assert "none of the films has a known label" in result.stderr
 
 
+def test_computed_films_give_no_calibration() -> None:
+    from suite.datasets.manifest import Manifest, Record
+
+    films = calibration_command.Films([Manifest("phantom", (Record("a", "p", Path("a.png"), abnormal=1.0),))])
+    with pytest.raises(
+        DatasetError, match=r"phantom: its films are computed, .* give labelled films of patie"
+    ):
+        films.chosen([], seed=0)
+
+
 def test_films_that_the_weights_learned_from_are_kept_out() -> None:
     """Of a set that taught the network, only its test patients can say how it does on others."""
     from suite.datasets.manifest import Manifest, Record
@@ -474,6 +488,27 @@ def test_films_that_the_weights_learned_from_are_kept_out() -> None:
     assert "(test part)" in phrase
     assert len(films.chosen([stranger], 0)[0]) == 200
     assert len(replace(films, part="all").chosen([taught], 0)[0]) == 200
+
+
+def test_films_that_the_weights_may_know_under_another_name_are_refused() -> None:
+    """SIIM-ACR's films are ChestX-ray14's with new names: its own split holds nothing back."""
+    from suite.datasets.manifest import Manifest, Record
+    from suite.stages.weights import ModelCard
+
+    records = tuple(Record(f"f{n}", f"p{n}", Path("a.png"), abnormal=1.0) for n in range(20))
+    taught = ModelCard(Path("a.json"), {"name": "diagnosis", "learned_from": ["nih", "phantom"]})
+    stranger = ModelCard(Path("a.json"), {"name": "diagnosis", "learned_from": ["phantom"]})
+    for part in ("auto", "test"):
+        films = calibration_command.Films([Manifest("siim", records)], part)
+        with pytest.raises(
+            DatasetError,
+            match=r"siim: its films are ChestX-ray14 films under other names, and the diagnosis weights "
+            r"learned from nih, so nobody can tell .*; give films of another source, or --part all",
+        ):
+            films.chosen([stranger, taught], 0)
+    assert len(films.chosen([stranger], 0)[0]) < 20
+    assert len(calibration_command.Films([Manifest("siim", records)], "all").chosen([taught], 0)[0]) == 20
+    assert len(calibration_command.Films([Manifest("openi", records)]).chosen([taught], 0)[0]) == 20
 
 
 # in force
@@ -499,6 +534,38 @@ def test_a_calibration_of_other_weights_is_refused(tmp_path: Path, monkeypatch: 
         json.dumps({**content, "sha256": fake_stages.SHA256, "calibration": {}})
     )
     assert Analyzer(device="cpu", calibration=folder).stage_keys["triage"] != analyzer.stage_keys["triage"]
+
+
+def test_stages_are_told_whose_outputs_they_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage that says its calibration does not hold is not said to have read by the site's."""
+    told: list[Mapping[str, str | None]] = []
+
+    class Diagnosis(fake_stages.diagnosis()):  # type: ignore[misc]
+        holds = True
+
+        def recalibrate(self, content: Mapping[str, Any]) -> None:
+            pass
+
+        def made_with(self, weights: Mapping[str, str | None]) -> bool:
+            told.append(weights)
+            return self.holds
+
+    fake_stages.install(monkeypatch, [*fake_stages.whole_house()[:4], Diagnosis])
+    card = json.loads(untrained_weights.card("diagnosis", tmp_path / "cards").path.read_text())
+    content = {**card, "sha256": fake_stages.SHA256, "recalibration": {"source": "ours"}}
+    folder = tmp_path / "calibration"
+    folder.mkdir()
+    (folder / "diagnosis.json").write_text(json.dumps(content))
+
+    def calibration() -> Any:
+        report = Analyzer(device="cpu", calibration=folder).run(Study("s", chest(60, 50))).report
+        (run,) = (each for each in report["provenance"]["stages"] if each["name"] == "diagnosis")
+        return run.get("calibration")
+
+    assert calibration()["source"] == "ours"
+    Diagnosis.holds = False
+    assert calibration() is None
+    assert told == [{"lungs": fake_stages.SHA256, "bone": fake_stages.SHA256}] * 2
 
 
 @pytest.mark.parametrize(

@@ -266,6 +266,22 @@ def test_the_papers_network_can_be_set_back() -> None:
         DiagnosisRecipe.from_settings(["map_stride=12"])
 
 
+@pytest.mark.parametrize("fuse", [False, True])
+def test_the_logits_without_the_lateral_are_those_of_the_frontal_film_alone(fuse: bool) -> None:
+    torch.manual_seed(0)
+    network = DualBranchDenseNet(3, fuse_branches=fuse).eval()
+    torch.nn.init.normal_(network.absent)
+    frontal, lateral = torch.rand(2, 3, 64, 64), torch.rand(2, 1, 64, 64)
+    with torch.inference_mode():
+        both = network(frontal, lateral, torch.tensor([True, False]), compare_lateral=True)
+        alone = network(frontal).logits
+        assert network(frontal, compare_lateral=True).alone is None
+        assert network(frontal, lateral).alone is None
+    assert torch.allclose(both.alone, alone, atol=1e-5)
+    assert not torch.allclose(both.logits[0], alone[0], atol=1e-4)
+    assert torch.allclose(both.logits[1], alone[1], atol=1e-5)
+
+
 # the whole
 
 
@@ -282,6 +298,7 @@ def test_it_learns_from_computed_films_with_masks_and_goes_on_from_its_own_card(
     )  # fmt: skip
     assert seen[0] == {"main", "branch", "map"}
     assert card.content["planes"] == ["x-ray", "lung-segmented", "true-bone"]
+    assert card.content["input_weights"] == {"lungs": None, "bone": None}  # the set's own
     assert card.content["views"]["lateral"] == {"trained": False, "studies": 8}  # too few to count
     assert "phantom" in card.content["limits"]
     assert card.content["metrics"]["hit_rate_fracture"]["n"] > 0

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from classifiers.diagnosis.head_calibration import COMPUTED_ONLY
 from classifiers.diagnosis.stage import DiagnosisStage
 from classifiers.triage.stage import TriageStage
 from gan.stage import BoneStage
@@ -26,6 +27,7 @@ from suite.stages.weights import (
     read_card,
     shipped_card,
     shipped_cards,
+    weights_in_use,
 )
 from tests import untrained_weights
 from tests.made_films import chest
@@ -205,6 +207,83 @@ class TestDiagnosis(DiagnosisContract):
         assert without.warnings == ()
 
 
+def test_a_head_that_learned_from_computed_films_says_so_in_place_of_a_probability(tmp_path: Path) -> None:
+    card = untrained_weights.diagnosis(tmp_path)
+    computed = {"trained": True, "calibration": None, "no_probability": COMPUTED_ONLY}
+    stage = built(DiagnosisStage, changed(card, heads={**card.content["heads"], "pneumonia": computed}))
+    inputs = study_of(FILMS["tall"], {"frontal", "lung_mask", "bone_subtracted"})
+    results = {result.code: result for result in stage.run([inputs])[0]["findings"].value}
+    pneumonia = results["pneumonia"]
+    assert pneumonia.no_probability == "learned from computed films only"
+    assert (pneumonia.state, pneumonia.probability, pneumonia.interval) == ("uncertain", None, None)
+    assert isinstance(pneumonia.score, float)
+    assert pneumonia.heatmaps["frontal"].values.shape == (4, 4)
+    assert results["edema"].no_probability == "too few held-out films to calibrate it"  # cards of before
+    assert results["cardiomegaly"].no_probability is None
+    assert results["fracture"].no_probability is None  # not trained: nothing is shown that needs a reason
+
+
+LUNGS, BONE, OTHER = "1" * 64, "2" * 64, "3" * 64
+
+
+def fitted_with(folder: Path, **weights: str | None) -> DiagnosisStage:
+    """The diagnosis stage with a card that says with which lungs and bones it was calibrated."""
+    card = untrained_weights.diagnosis(folder)
+    return built(DiagnosisStage, changed(card, input_weights=weights))
+
+
+def read_once(stage: DiagnosisStage) -> tuple[dict[str, Any], tuple[str, ...]]:
+    inputs = study_of(FILMS["tall"], {"frontal", "lung_mask", "bone_subtracted"})
+    made = stage.run([inputs])[0]["findings"]
+    return {result.code: result for result in made.value}, made.warnings
+
+
+def test_a_calibration_holds_for_the_lungs_and_bones_it_was_fitted_with(tmp_path: Path) -> None:
+    stage = fitted_with(tmp_path, lungs=LUNGS, bone=BONE)
+    assert stage.made_with({"lungs": LUNGS, "bone": BONE}) is True
+    results, warnings = read_once(stage)
+    assert results["cardiomegaly"].probability is not None
+    assert warnings == ()
+
+
+def test_with_other_lungs_the_calibration_is_withdrawn_and_that_is_said(tmp_path: Path) -> None:
+    stage = fitted_with(tmp_path, lungs=LUNGS, bone=BONE)
+    assert stage.made_with({"lungs": OTHER, "bone": BONE}) is False
+    results, (warning,) = read_once(stage)
+    cardiomegaly = results["cardiomegaly"]
+    assert (cardiomegaly.state, cardiomegaly.probability) == ("uncertain", None)
+    assert cardiomegaly.no_probability == "calibrated with other weights of lungs"
+    assert isinstance(cardiomegaly.score, float)
+    assert cardiomegaly.heatmaps
+    assert results["edema"].no_probability == "too few held-out films to calibrate it"
+    assert results["fracture"].state == "not_trained"
+    assert "lungs 111111111111 (333333333333 here)" in warning
+    assert "bone" not in warning
+    assert "calibrate again with radsuite calibrate" in warning
+
+
+def test_what_a_card_does_not_say_is_not_held_against_it(tmp_path: Path) -> None:
+    stage = fitted_with(tmp_path)
+    assert stage.made_with({"lungs": LUNGS, "bone": BONE}) is True
+    assert read_once(stage)[0]["cardiomegaly"].probability is not None
+
+
+def test_a_sites_calibration_holds_for_the_sites_lungs_and_kept_heads_for_the_cards(tmp_path: Path) -> None:
+    stage = fitted_with(tmp_path, lungs=LUNGS, bone=BONE)
+    heads = {code: {"calibration": untrained_weights.CALIBRATION.as_json()} for code in CODES}
+    account = {"input_weights": {"lungs": OTHER, "bone": BONE}, "kept": {"pneumonia": "too few films"}}
+    stage.recalibrate({"heads": heads, "recalibration": account})
+    assert stage.made_with({"lungs": OTHER, "bone": BONE}) is False
+    results, _ = read_once(stage)
+    assert results["cardiomegaly"].probability is not None
+    assert results["pneumonia"].no_probability == "calibrated with other weights of lungs"
+
+
+def test_the_shipped_calibration_holds_for_the_shipped_lungs_and_bones() -> None:
+    stated = shipped_card("classifiers", "diagnosis").content.get("input_weights") or {}
+    assert stated == {name: weights_in_use(name) for name in stated}
+
+
 class TestDiagnosisWithLateral(DiagnosisContract):
     """Weights that have learned laterals too."""
 
@@ -219,6 +298,13 @@ class TestDiagnosisWithLateral(DiagnosisContract):
         assert set(with_lateral.value[0].heatmaps) == {"frontal", "lateral"}
         lateral = with_lateral.value[0].heatmaps["lateral"]
         assert lateral.grid.source_shape == (90, 70)
+        for with_it, alone in zip(with_lateral.value, without.value, strict=True):
+            assert alone.lateral_effect is None
+            if with_it.state == "not_trained":
+                assert with_it.lateral_effect is None
+            else:
+                assert with_it.lateral_effect == pytest.approx(with_it.score - alone.score, abs=1e-5)
+                assert abs(with_it.lateral_effect) > 1e-4
         assert with_lateral.warnings == without.warnings == ()
 
 

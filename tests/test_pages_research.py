@@ -30,6 +30,7 @@ from tests.jobs_fakes import film_png
 from tests.pages_house import Person, person, signed_in
 from tests.web_house import House, open_house
 from web.research import playground
+from web.research.cards import plots_of
 from web.research.plots import Axis, Figure, curve_plot, forest, reliability_plot, timeline
 
 
@@ -105,6 +106,17 @@ class TestAgreement:
         calibrated = reader.get("/research/calibration").text
         assert "Of 1 suggestions that were judged" in calibrated
         assert '<td class="number right">0.71</td><td class="number right">1.00</td>' in calibrated
+
+
+def test_a_cards_errors_are_drawn_apart_and_its_calibration_lines_not_at_all() -> None:
+    figures = ("auc_edema", "phantom_ece_edema", "nih_brier_before", "sensitivity", "nih_slope_edema", "ece")
+    drawn = plots_of({name: {"value": 0.3, "interval": [0.2, 0.4], "n": 9} for name in figures})
+    shares, errors = drawn[1:]
+    assert "Sensitivity" in str(shares.drawing)
+    assert "ece" not in str(shares.drawing).lower()
+    assert "slope" not in str(shares.drawing).lower()
+    assert errors.title == "Errors: smaller is better"
+    assert all(words in str(errors.drawing) for words in ("Phantom ece edema", "Nih brier before", "ECE"))
 
 
 class TestReliability:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from rich.console import Console
 
 from suite.analysis import Analyzer
+from suite.commands.analysis import table_of
 from suite.errors import InputError, StageError, StorageError, SuiteError
 from suite.findings import CODES, FINDINGS
 from suite.intake import read_study
@@ -101,6 +105,59 @@ def test_heads_without_teaching_or_calibration_have_no_numbers(monkeypatch: pyte
     assert fracture["regions"] == []
     assert edema["score"] == 0.25
     assert [edema[key] for key in numbers[1:]] == [None] * 4
+
+
+def read_computed_fracture(patch: pytest.MonkeyPatch) -> Reading:
+    make = fake_stages.without_probability("fracture", "learned from computed films only")
+    return read(patch, [*fake_stages.whole_house()[:4], fake_stages.diagnosis(make)])
+
+
+def test_a_score_without_a_probability_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading = read_computed_fracture(monkeypatch)
+    fracture = finding(reading, "fracture")
+    assert fracture["no_probability"] == "learned from computed films only"
+    assert (fracture["state"], fracture["score"], fracture["probability"]) == ("uncertain", 1.2, None)
+    assert fracture["heatmap"] == {"frontal": "heatmap_fracture_frontal.png"}
+    assert finding(reading, "pneumothorax")["no_probability"] is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"probability": 0.4}, {"interval": [0.2, 0.6]}, {"operating_point": 0.5}, {"state": "suggested"}],
+)
+def test_the_schema_refuses_a_probability_beside_the_reason_why_there_is_none(
+    monkeypatch: pytest.MonkeyPatch, change: Mapping[str, Any]
+) -> None:
+    reading = read_computed_fracture(monkeypatch)
+    finding(reading, "fracture").update(change)
+    with pytest.raises(SuiteError, match=f"findings/{CODES.index('fracture')}/{next(iter(change))}"):
+        validate(reading.report)
+
+
+def test_a_finding_says_what_the_lateral_did_to_its_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(inputs: Mapping[str, Any]) -> tuple[Any, ...]:
+        results = fake_stages.findings()(inputs)
+        return tuple(replace(each, lateral_effect=0.1234567) if each.score else each for each in results)
+
+    reading = read(monkeypatch, [*fake_stages.whole_house()[:4], fake_stages.diagnosis(make)])
+    assert finding(reading, "pneumothorax")["lateral_effect"] == 0.12346
+    assert finding(reading, "fracture")["lateral_effect"] is None
+    finding(reading, "fracture")["lateral_effect"] = 0.1
+    with pytest.raises(SuiteError, match="lateral_effect"):
+        validate(reading.report)
+
+
+def test_the_command_lines_table_says_why_findings_have_no_probability(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reports = [dict(read_computed_fracture(monkeypatch).report)] * 2
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(table_of(reports))
+    printed = console.export_text()
+    assert "No probability, learned from computed films only: Fracture." in printed
+    assert printed.count("Fracture") == 1
+    without = [dict(read(monkeypatch, fake_stages.whole_house()).report)]
+    assert table_of(without).caption is None
 
 
 def test_a_refused_film_has_nothing_but_the_why(monkeypatch: pytest.MonkeyPatch) -> None:

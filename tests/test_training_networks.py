@@ -13,11 +13,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from classifiers.diagnosis import training as diagnosis_training
+from classifiers.diagnosis import head_calibration
 from gan.training import BoneTask
 from suite.datasets.registry import open_dataset
 from suite.errors import DatasetError, RecipeError
 from suite.findings import CODES
+from suite.stages.weights import shipped_card
 from suite.training import command
 from suite.training.loop import fit
 from tests import fake_stages, made_datasets
@@ -84,7 +85,10 @@ def test_triage_learns_and_calibrates_on_films_it_did_not_learn_from(nih: Path, 
     card = command.train("triage", {"nih": nih}, SMALL, tmp_path, device="cpu").content
     split = open_dataset("nih", nih).split(0, (0.65, 0.15, 0.2))
     assert card["metrics"]["auc"]["n"] == len(split["test"])
-    assert set(card["metrics"]) == {"auc", "sensitivity", "specificity", "brier", "ece"}
+    errors = {"ece", "ece_before", "brier", "brier_before", "slope", "intercept"}
+    assert set(card["metrics"]) == {"auc", "sensitivity", "specificity"} | errors
+    assert all(card["metrics"][name]["n"] == len(split["test"]) for name in errors)
+    assert (tmp_path / "reliability.png").is_file()
     calibration = card["calibration"]
     assert calibration["positives"] + calibration["negatives"] == len(split["validation"])
     assert calibration["source"] == f"{len(split['validation'])} held-out nih films"
@@ -123,7 +127,7 @@ def bones(study: Any) -> dict[str, Any]:
 def test_diagnosis_says_which_heads_were_taught(
     stages: None, nih: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(diagnosis_training, "MIN_TRAINING_POSITIVES", 2)
+    monkeypatch.setattr(head_calibration, "MIN_TRAINING_POSITIVES", 2)
     settings = ("size=64", "epochs=1", "batch_size=4", "precision=32-true", "limit=16")
     card = command.train("diagnosis", {"nih": nih}, settings, tmp_path, device="cpu").content
     heads, metrics = card["heads"], card["metrics"]
@@ -135,14 +139,51 @@ def test_diagnosis_says_which_heads_were_taught(
         assert heads[code]["trained"] == (positives >= 2)
     # the set never labels these: no positives, no figure, no calibration
     for code in ("fracture", "support_devices", "enlarged_cardiomediastinum"):
-        assert heads[code] == {"trained": False, "training_positives": 0, "calibration": None}
+        assert heads[code] == {
+            "trained": False,
+            "training_positives": 0,
+            "training_positives_by_set": {"nih": 0},
+            "calibration": None,
+            "calibrated_on": None,
+            "no_probability": None,
+        }
         assert metrics[f"auc_{code}"] == {"value": None, "interval": None, "n": 0}
         assert code in card["limits"]
     known = [metrics[f"auc_{code}"]["value"] for code in CODES if metrics[f"auc_{code}"]["value"] is not None]
     assert metrics["mean_auc"]["value"] == pytest.approx(np.mean(known), abs=1e-5)
     assert metrics["mean_auc"]["n"] == len(known)
     assert card["input"] == {"size": 64, "channels": 3}
+    made_by = {"lungs": ("segmentation", "lungs"), "bone": ("gan", "bone")}
+    assert card["input_weights"] == {name: shipped_card(*place).sha256 for name, place in made_by.items()}
     assert "NaN" not in json.dumps(card)
+
+
+def test_a_head_taught_by_computed_films_alone_is_in_the_card_without_a_probability(
+    stages: None,
+    nih: Path,
+    cohort_folder: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """NIH never labels fractures; half of the computed chests have one."""
+    monkeypatch.setattr(head_calibration, "MIN_TRAINING_POSITIVES", 2)
+    settings = ("size=64", "epochs=1", "batch_size=8", "precision=32-true")
+    sources = {"nih": nih, "phantom": cohort_folder}
+    card = command.train("diagnosis", sources, settings, tmp_path, device="cpu").content
+    train = open_dataset("phantom", cohort_folder).split(0, (0.65, 0.15, 0.2))["train"]
+    fractures = sum(record.labels[CODES.index("fracture")] == 1.0 for record in train)
+    fracture = card["heads"]["fracture"]
+    assert fracture["training_positives_by_set"] == {"nih": 0, "phantom": fractures}
+    assert fracture["trained"] is True
+    assert (fracture["calibration"], fracture["calibrated_on"]) == (None, None)
+    assert fracture["no_probability"] == "learned from computed films only"
+    assert "learned from computed films only: " in card["limits"]
+    calibrated = [code for code, head in card["heads"].items() if head["calibration"]]
+    assert calibrated
+    for code in calibrated:
+        assert card["heads"][code]["calibrated_on"] == "nih"
+        assert card["metrics"][f"ece_{code}"] == card["metrics"][f"nih_ece_{code}"]
+    assert (tmp_path / "reliability-nih.png").is_file()
 
 
 def test_triage_goes_on_from_a_network_that_learned_from_computed_films(

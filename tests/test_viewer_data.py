@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from suite.findings import CODES
+from suite.jobs.summary import summarise
 from suite.records.priors import Headers, Prior, Priors
 from suite.records.reviews import ReviewSheet, ReviewView, Verdict
 from suite.report.draft import draft_sections
@@ -109,12 +110,15 @@ def test_a_small_copy_holds_the_means_of_squares(house: House) -> None:
     assert house.client.get("/studies/now/pixels/film.u16?halvings=99").status_code == 200
 
 
-def test_every_mask_of_a_reading_can_be_outlined(house: House) -> None:
+def report_path(house: House) -> Path:
     study = house.services.catalogue.study("now")
     assert study is not None
     assert study.done is not None
-    reading = str(study.done.reading)
-    path = house.services.store.file("now", reading, "report.json")
+    return house.services.store.file("now", str(study.done.reading), "report.json")
+
+
+def test_every_mask_of_a_reading_can_be_outlined(house: House) -> None:
+    path = report_path(house)
     report = json.loads(path.read_text())
     for name in ("organ_mask", "heart_mask", "pneumothorax_mask", "new_structure"):
         report["images"][name] = f"{name}.png"
@@ -149,6 +153,63 @@ def test_findings_are_ordered_by_calibrated_probability_and_what_was_not_trained
     assert rows[3].number == "score 9.00"
     assert {row.code for row in rows} == set(CODES)
     assert {(row.number, row.detail, row.bar) for row in rows[4:]} == {("–", NOT_TRAINED, None)}
+
+
+def without_probability(report: dict[str, Any], code: str) -> dict[str, Any]:
+    """The report with a score alone for ``code``, as of a head that learned from computed films."""
+    found = next(each for each in report["findings"] if each["code"] == code)
+    found |= {"state": "uncertain", "score": 1.2, "no_probability": "learned from computed films only"}
+    found |= dict.fromkeys(("probability", "interval", "operating_point"))
+    return report
+
+
+def test_a_finding_without_a_probability_says_why_and_is_no_suggestion() -> None:
+    report = without_probability(made_report(), "fracture")
+    (row,) = (row for row in finding_rows(report) if row.code == "fracture")
+    assert (row.number, row.words, row.bar) == ("score 1.20", "no probability", None)
+    assert row.reason == "learned from computed films only"
+    assert row.detail == "A score, not a probability: learned from computed films only."
+    assert not row.is_suggested
+    assert "fracture" not in {each["code"] for each in summarise(report)["findings"]}
+    assert {row.reason for row in finding_rows(report) if row.code != "fracture"} == {""}
+
+
+@pytest.mark.parametrize(
+    ("effect", "words"),
+    [
+        (None, ""),
+        (0.84, "The lateral film raised the score by 0.84, to 2.50."),
+        (-0.3, "The lateral film lowered the score by 0.30, to 2.50."),
+        (0.0001, "The lateral film did not change the score."),
+    ],
+)
+def test_a_finding_says_what_the_lateral_did(effect: float | None, words: str) -> None:
+    report = made_report()
+    next(each for each in report["findings"] if each["code"] == "pneumothorax").update(
+        score=2.5, lateral_effect=effect
+    )
+    (row,) = (row for row in finding_rows(report) if row.code == "pneumothorax")
+    assert row.lateral == words
+
+
+def test_the_findings_list_of_the_page_shows_why_there_is_no_probability(house: House) -> None:
+    path = report_path(house)
+    changed = without_probability(json.loads(path.read_text()), "fracture")
+    changed["findings"][CODES.index("fracture")]["lateral_effect"] = 0.5
+    path.write_text(json.dumps(changed))
+    with house.app.test_request_context():
+        assert viewer_data("now", json.loads(path.read_text()))["reasons"] == {
+            "fracture": "learned from computed films only"
+        }
+    page = house.client.get("/studies/now").text
+    row = page.split('<li class="finding-row uncertain" data-code="fracture"')[1].split("</button>")[0]
+    assert "score 1.20" in row
+    assert 'no probability<span class="reason">learned from computed films only</span>' in row
+    assert page.count("learned from computed films only") >= 2  # in the list, and where it is opened
+    assert '<p class="hint">The lateral film raised the score by 0.50, to 1.20.</p>' in page
+    report = house.client.get("/studies/now/report").text
+    assert "Nobody has judged" in report  # what was suggested
+    assert "Fracture" not in report.split("Nobody has judged")[1].split("</p>")[0]
 
 
 def test_a_finding_says_where_its_heatmap_is_strong_and_how_much_of_it_lies_in_the_lungs() -> None:

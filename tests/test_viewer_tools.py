@@ -237,6 +237,21 @@ def test_fracture_review_puts_bone_beside_film_and_walks_honestly(desk: Desk) ->
     assert zoom_of(desk) == pytest.approx(desk.fit_scale(), abs=0.01)
 
 
+def test_fracture_review_suspects_nothing_where_the_score_has_no_probability(room: ReadingRoom) -> None:
+    reason = "learned from computed films only"
+    region = {"view": "frontal", "box": [40, 100, 60, 120], "zone": "right upper", "inside_lung": 0.5}
+
+    def change(report: dict[str, Any]) -> None:
+        (fracture,) = (finding for finding in report["findings"] if finding["code"] == "fracture")
+        fracture |= {"score": 0.4, "state": "uncertain", "no_probability": reason, "regions": [region]}
+
+    change_report(room.house, "earlier", change)
+    with desk_in(room, study="earlier") as desk:
+        desk.click("bones")
+        label = desk.page.locator("#bones-label").inner_text()
+    assert label == f"Place 1 of 1 of the fracture heatmap: right upper. No probability: {reason}."
+
+
 def test_fracture_review_steps_along_what_the_network_suspects(spaced: Desk) -> None:
     spaced.fresh()
     spaced.click("bones")

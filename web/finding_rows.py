@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from web.presentation import STATE_WORDS, Bar, bar, detail, number, percent
+from web.presentation import STATE_WORDS, Bar, bar, detail, lateral, number, percent
 
+NO_PROBABILITY = "no probability"
 NOT_TRAINED = "The network was not trained on this finding; nothing is known about it."
 
 
@@ -18,8 +19,11 @@ class FindingRow:
     Attributes:
         zones: where its heatmap is high, in words, once each.
         places: the same, one line a region, with the share inside the lungs.
-        is_suggested: the network names it, or is uncertain; a reader accepts or rejects it. What the network
-            does not name can be added.
+        reason: why there is a score and no probability; empty where there is one.
+        lateral: what the lateral film did to the score, one sentence; empty where none was read.
+        is_suggested: the network names it, or its interval holds the operating point; a reader accepts or
+            rejects it. What the network does not name can be added, and so can what has no probability:
+            without an operating point its score suggests nothing.
     """
 
     code: str
@@ -32,6 +36,8 @@ class FindingRow:
     zones: tuple[str, ...]
     places: tuple[str, ...]
     has_heatmap: bool
+    reason: str
+    lateral: str
     is_suggested: bool
 
 
@@ -54,21 +60,31 @@ def _row(finding: Mapping[str, Any]) -> FindingRow:
     state = finding["state"]
     trained = state != "not_trained"
     regions = finding.get("regions") or ()
-    suggested = state in ("suggested", "uncertain")
+    suggested = is_suggested(finding)
+    scored_only = trained and finding.get("probability") is None
     zones = tuple(dict.fromkeys(_zone(region) for region in regions))
     return FindingRow(
         code=finding["code"],
         name=finding["name"],
         state=state,
-        words=STATE_WORDS.get(state, state),
+        words=NO_PROBABILITY if scored_only else STATE_WORDS.get(state, state),
         number=number(finding) if trained else "–",
         detail=detail(finding) if trained else NOT_TRAINED,
         bar=bar(finding) if trained else None,
         zones=zones if suggested else (),
         places=tuple(_place(region) for region in regions) if trained else (),
         has_heatmap=trained and bool(finding.get("heatmap")),
+        reason=str(finding.get("no_probability") or "") if scored_only else "",
+        lateral=lateral(finding),
         is_suggested=suggested,
     )
+
+
+def is_suggested(finding: Mapping[str, Any]) -> bool:
+    """Whether the network says something of this film that a reader should judge."""
+    if finding["state"] == "uncertain":
+        return finding.get("probability") is not None
+    return bool(finding["state"] == "suggested")
 
 
 def _zone(region: Mapping[str, Any]) -> str:

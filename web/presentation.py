@@ -160,7 +160,7 @@ def number(item: Mapping[str, Any]) -> str:
 def detail(item: Mapping[str, Any]) -> str:
     """Interval and operating point of a triage or finding entry in words."""
     if item.get("probability") is None:
-        return "A score, not a probability: it was not calibrated."
+        return f"A score, not a probability: {item.get('no_probability') or 'it was not calibrated'}."
     parts = []
     if _has_interval(item):
         low, high = item["interval"]
@@ -168,6 +168,17 @@ def detail(item: Mapping[str, Any]) -> str:
     if item.get("operating_point") is not None:
         parts.append(f"operating point {percent(item['operating_point'])}")
     return ", ".join(parts)
+
+
+def lateral(item: Mapping[str, Any]) -> str:
+    """What the lateral film did to a finding's score; empty where none was read."""
+    effect = item.get("lateral_effect")
+    if effect is None:
+        return ""
+    if abs(effect) < 0.005:
+        return "The lateral film did not change the score."
+    verb = "raised" if effect > 0 else "lowered"
+    return f"The lateral film {verb} the score by {abs(effect):.2f}, to {item['score']:.2f}."
 
 
 def bar(item: Mapping[str, Any]) -> Bar | None:

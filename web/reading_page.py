@@ -87,6 +87,11 @@ def viewer_data(study_id: str, report: Mapping[str, Any]) -> dict[str, Any]:
         "names": {finding["code"]: finding["name"] for finding in findings},
         "regions": {finding["code"]: finding.get("regions") or [] for finding in findings},
         "states": {finding["code"]: finding["state"] for finding in findings},
+        "reasons": {
+            finding["code"]: finding["no_probability"]
+            for finding in findings
+            if finding.get("no_probability")
+        },
         "weights": {
             stage["name"]: stage["weights_sha256"] for stage in report["provenance"].get("stages") or ()
         },

@@ -28,6 +28,7 @@ from suite.report.document import Cover, write_pdf
 from suite.report.draft import draft_sections
 from web import pixels
 from web.access import needs
+from web.finding_rows import is_suggested
 from web.identity import address, identify
 from web.services import services
 
@@ -202,7 +203,7 @@ def _unjudged(report: Mapping[str, Any], standing: Mapping[str, Any]) -> list[st
     return [
         finding["name"]
         for finding in report.get("findings") or ()
-        if finding["state"] in ("suggested", "uncertain") and finding["code"] not in standing
+        if is_suggested(finding) and finding["code"] not in standing
     ]
 
 

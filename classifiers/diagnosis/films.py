@@ -33,7 +33,7 @@ from suite.grid import Grid
 from suite.intake import read_film
 from suite.stages.contract import Artifact
 from suite.stages.plugins import load_stage
-from suite.stages.weights import in_place_of_shipped
+from suite.stages.weights import in_place_of_shipped, read_card, weights_in_use
 from suite.storage import write_bytes
 from suite.study import FloatImage, Mask, Radiograph
 from suite.training.bank import Bank
@@ -68,6 +68,23 @@ class FilmSettings:
     def planes(self) -> tuple[str, ...]:
         """Names of the bone planes, ``bone_SOURCE``."""
         return tuple(f"bone_{source}" for source in self.bones if source != "copy")
+
+
+def input_weights(settings: FilmSettings, planes: Sequence[str]) -> dict[str, str | None]:
+    """sha256 of the weights that make the ``planes``, by stage; ``None`` for what is the set's own truth.
+
+    The bone stage reads the lungs, so its layer depends on both.
+    """
+    from_stage = "bone-subtracted" in planes
+    made: dict[str, str | None] = {}
+    if from_stage or "lung-segmented" in planes:
+        made["lungs"] = weights_in_use("lungs") if settings.lungs == "stage" else None
+    if from_stage:
+        own = settings.bone_weights
+        made["bone"] = read_card(Path(own)).sha256 if own else weights_in_use("bone")
+    elif {"true-bone", "dual-energy"} & set(planes):
+        made["bone"] = None
+    return made
 
 
 class PlaneReader:

@@ -33,6 +33,7 @@ class DiagnosisOutput(NamedTuple):
 
     The lateral's maps and logits are 0 for a study without a lateral film, and ``None`` when no study had
     one. ``uncertain`` (B, 13) are the third logits of the multiclass policy, where the network has them.
+    ``alone`` (B, 13) are the logits had no study its lateral, where they were asked for and a study has one.
     """
 
     logits: Tensor
@@ -41,6 +42,7 @@ class DiagnosisOutput(NamedTuple):
     frontal_logits: Tensor
     lateral_logits: Tensor | None
     uncertain: Tensor | None = None
+    alone: Tensor | None = None
 
 
 class DualBranchDenseNet(nn.Module):
@@ -63,6 +65,8 @@ class DualBranchDenseNet(nn.Module):
         - **lateral** - (B, 1, H, W) or ``None``
         - **has_lateral** - (B,) bool, which rows of ``lateral`` are films; ``None``: all
         - **use_lateral** - (B,) bool, which of them the shared blocks may see; ``None``: all
+
+    ``compare_lateral`` also runs the shared blocks without the lateral; the frontal branch is read once.
     """
 
     def __init__(
@@ -108,6 +112,8 @@ class DualBranchDenseNet(nn.Module):
         lateral: Tensor | None = None,
         has_lateral: Tensor | None = None,
         use_lateral: Tensor | None = None,
+        *,
+        compare_lateral: bool = False,
     ) -> DiagnosisOutput:
         front, frontal_maps = self._read(self.frontal, self.frontal_head, frontal)
         frontal_logits = self.frontal_pooling(frontal_maps)
@@ -130,7 +136,17 @@ class DualBranchDenseNet(nn.Module):
             if lateral_logits is not None:
                 logits = logits + self.lateral_weight * lateral_logits * seen[:, None]
         uncertain = self.uncertain_head(pooled) if hasattr(self, "uncertain_head") else None
-        return DiagnosisOutput(logits, frontal_maps, lateral_maps, frontal_logits, lateral_logits, uncertain)
+        alone = self._alone(front, frontal_logits) if compare_lateral and lateral_maps is not None else None
+        return DiagnosisOutput(
+            logits, frontal_maps, lateral_maps, frontal_logits, lateral_logits, uncertain, alone
+        )
+
+    def _alone(self, front: Tensor, frontal_logits: Tensor) -> Tensor:
+        """The logits of studies without a lateral, from the features of their frontal films."""
+        side = self.absent.to(front.dtype).expand_as(front)
+        joined = self.join(torch.cat((front, side), dim=1))
+        logits: Tensor = self.head(self.dropout(self.trunk(joined).mean((-2, -1))))
+        return logits + self.frontal_weight * frontal_logits if self.fuse_branches else logits
 
     def _read(self, view: nn.Sequential, head: nn.Module, film: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, 256, H/16, W/16) and maps of one view."""

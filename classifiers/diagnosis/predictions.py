@@ -60,13 +60,12 @@ def predict(
     maps, shapes = [], []
     with torch.inference_mode():  # in single precision: bfloat16 would tie scores that differ
         for batch in row_batches(films, films.rows_of(records), planes, batch_size):
-            output = model(batch.frontal, batch.lateral, batch.has_lateral)
+            output = model(batch.frontal, batch.lateral, batch.has_lateral, compare_lateral=compare_lateral)
             scores = output.logits.float()
             hits, areas = _pointing(output.frontal_maps.float(), batch.masks)
             effect = torch.full_like(scores, torch.nan)
-            if compare_lateral and output.lateral_maps is not None:
-                alone = model(batch.frontal).logits.float()
-                effect = torch.where(batch.has_lateral[:, None], scores - alone, effect)
+            if output.alone is not None:
+                effect = torch.where(batch.has_lateral[:, None], scores - output.alone.float(), effect)
             shapes.append(batch.shapes.cpu())
             if keep_maps:
                 maps.append(output.frontal_maps.float().cpu())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from classifiers.calibration import Calibration, state_of
 from classifiers.cam import heatmap_from
 from classifiers.diagnosis.channels import NAMES, frontal_channels
+from classifiers.diagnosis.head_calibration import UNCALIBRATED
 from classifiers.diagnosis.network import DiagnosisOutput, DualBranchDenseNet
 from classifiers.saliency import CLOSED_FORM, check_method, saliency_maps
 from suite.findings import CODES
@@ -26,13 +28,15 @@ class DiagnosisStage:
     """Suggests findings from the film, its lungs and its bones, and from the lateral where that was learned.
 
     Heads that the training data could not teach are ``not_trained`` and carry no number. A head that was
-    trained but had too few held-out cases to calibrate carries a score and no probability.
+    trained and not calibrated, because it learned from computed films only or had too few held-out cases,
+    carries a score, its heatmaps and the reason, and no probability.
     """
 
     name = "diagnosis"
     needs = frozenset({"frontal", "lung_mask", "bone_subtracted"})
     uses = frozenset({"lateral"})
     makes = frozenset({"findings"})
+    _warnings: tuple[str, ...] = ()
 
     def __init__(self, device: str = "cpu") -> None:
         card = shipped_card("classifiers", "diagnosis")
@@ -40,7 +44,10 @@ class DiagnosisStage:
         self.weights_sha256: str | None = card.sha256
         self._size = int(card.content["input"]["size"])
         self._planes: Sequence[str] = card.content.get("planes", NAMES)
-        self._heads: Mapping[str, dict[str, Any]] = card.content["heads"]
+        fitted_with = card.content.get("input_weights") or {}
+        self._heads: Mapping[str, dict[str, Any]] = {
+            code: {**head, "input_weights": fitted_with} for code, head in card.content["heads"].items()
+        }
         self._method = CLOSED_FORM
         self._reads_lateral = bool(card.content["views"]["lateral"]["trained"])
         network = rebuild(DualBranchDenseNet, card)
@@ -59,7 +66,33 @@ class DiagnosisStage:
         stored = {code: content["heads"][code]["calibration"] for code in CODES}
         for calibration in filter(None, stored.values()):
             Calibration.from_json(calibration)
-        self._heads = {code: {**self._heads[code], "calibration": stored[code]} for code in CODES}
+        account = content.get("recalibration") or {}
+        fitted_with = {"input_weights": account.get("input_weights") or {}}
+        kept = account.get("kept") or {}
+        self._heads = {
+            code: self._heads[code] | {"calibration": stored[code]} | ({} if code in kept else fitted_with)
+            for code in CODES
+        }
+
+    def made_with(self, weights: Mapping[str, str | None]) -> bool:
+        """Withdraw the calibrations that were fitted with other lungs or bones than ``weights`` make."""
+        differing: dict[str, str | None] = {}
+        for code, head in self._heads.items():
+            others = {
+                name: stated
+                for name, stated in (head.get("input_weights") or {}).items()
+                if weights.get(name) != stated
+            }
+            if others and head["calibration"] is not None:
+                reason = f"calibrated with other weights of {' and '.join(others)}"
+                self._heads = {
+                    **self._heads,
+                    code: {**head, "calibration": None, "no_probability": reason},
+                }
+                differing |= others
+        if differing:
+            self._warnings = (_withdrawal(differing, weights),)
+        return not differing
 
     def run(self, studies: Sequence[Inputs]) -> list[Outputs]:
         return [self._read(study) for study in studies]
@@ -81,15 +114,20 @@ class DiagnosisStage:
         output = self._forward(*films)
         frames = {"frontal": framed} | ({"lateral": side} if side is not None else {})
         heatmaps = self._heatmaps(output, films, frames)
+        effects = None if output.alone is None else (output.logits - output.alone)[0].tolist()
         results = tuple(
-            self._result(
-                code, float(output.logits[0, index]), {v: m[index] for v, m in heatmaps.items()}, frames
+            replace(
+                self._result(
+                    code, float(output.logits[0, index]), {v: m[index] for v, m in heatmaps.items()}, frames
+                ),
+                lateral_effect=effects[index] if effects and self._heads[code]["trained"] else None,
             )
             for index, code in enumerate(CODES)
         )
-        warnings: tuple[str, ...] = ()
+        warnings = self._warnings
         if "lateral" in study and not self._reads_lateral:
             warnings = (
+                *warnings,
                 "The lateral film is shown but did not enter the findings: "
                 "these weights have not learned laterals.",
             )
@@ -131,7 +169,8 @@ class DiagnosisStage:
         with torch.inference_mode():
             if lateral is None:
                 return self._network(frontal)
-            return self._network(frontal, lateral, torch.ones(1, dtype=torch.bool, device=frontal.device))
+            there = torch.ones(1, dtype=torch.bool, device=frontal.device)
+            return self._network(frontal, lateral, there, compare_lateral=True)
 
     def _result(
         self,
@@ -148,13 +187,25 @@ class DiagnosisStage:
             for view, values in maps.items()
         }
         if head["calibration"] is None:
-            return FindingResult(code, "uncertain", score, heatmaps=heatmaps)
+            reason = head.get("no_probability") or UNCALIBRATED
+            return FindingResult(code, "uncertain", score, heatmaps=heatmaps, no_probability=reason)
         calibration = Calibration.from_json(head["calibration"])
         probability, interval = calibration.probability(score), calibration.interval(score)
         cut = calibration.operating_point
         return FindingResult(
             code, state_of(probability, interval, cut), score, probability, interval, cut, heatmaps
         )
+
+
+def _withdrawal(stated: Mapping[str, str | None], weights: Mapping[str, str | None]) -> str:
+    def words(sha256: str | None) -> str:
+        return "none" if sha256 is None else sha256[:12]  # none: the training set's own masks and bones
+
+    pairs = [f"{name} {words(sha256)} ({words(weights.get(name))} here)" for name, sha256 in stated.items()]
+    return (
+        "The findings have no probabilities: their calibration was fitted with the weights "
+        f"{', '.join(pairs)}; calibrate again with radsuite calibrate, or install those weights."
+    )
 
 
 def _map_grid(framed: Framed, values: FloatImage) -> Grid:

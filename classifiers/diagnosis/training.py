@@ -16,12 +16,18 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.utils.data import Dataset
 
-from classifiers.calibration import Calibration, expected_calibration_error, fit_calibration
 from classifiers.cam import heatmap_from
 from classifiers.densenet import load_imagenet
 from classifiers.diagnosis.batches import RowSet, StudyBatch, study_batch
 from classifiers.diagnosis.channels import BoneSource, Configuration, planes_of
-from classifiers.diagnosis.films import FilmSettings, LungSource, StudyFilms, check_films
+from classifiers.diagnosis.films import FilmSettings, LungSource, StudyFilms, check_films, input_weights
+from classifiers.diagnosis.head_calibration import (
+    MIN_TRAINING_POSITIVES,
+    HeadCalibrations,
+    SetCalibration,
+    is_computed_only,
+    trained_heads,
+)
 from classifiers.diagnosis.losses import (
     class_weights,
     map_loss,
@@ -38,7 +44,7 @@ from classifiers.localisation import LocatedMap, framed_heatmap, localisation_fi
 from classifiers.parameters import decay_groups
 from suite.datasets.finding_places import known_places
 from suite.datasets.manifest import Manifest, Record, SplitName
-from suite.datasets.registry import KINDS
+from suite.datasets.registry import KINDS, is_computed
 from suite.errors import DatasetError, RecipeError
 from suite.findings import CODES
 from suite.stages.artifacts import Heatmap
@@ -49,9 +55,6 @@ from suite.training.recipe import Recipe
 from suite.training.task import Batch, Task
 
 FRACTIONS = (0.65, 0.15, 0.2)
-
-MIN_TRAINING_POSITIVES = 20
-"""A head with fewer positive films to learn from is not trained, and says so."""
 
 _LOSSES_EVERY = 10
 """Steps on a GPU between two readings of the losses: each waits until the GPU is done."""
@@ -135,6 +138,7 @@ class DiagnosisTask(Task):
         self.channels = len(self.planes)  # type: ignore[misc]
         self.policy = UncertainPolicy.parse(own.uncertain)
         self._sets = self._learned_sets()
+        self._input_weights = input_weights(self.film_settings(), self.planes)
         self._given = films
         self._decoded: dict[tuple[str, ...], StudyFilms] = {}
         self._positive_weight: Tensor | None = None
@@ -187,12 +191,13 @@ class DiagnosisTask(Task):
 
     def describe(self) -> dict[str, Any]:
         positives = self._positives()
-        trained = [code for code, count in positives.items() if count >= MIN_TRAINING_POSITIVES]
+        trained = trained_heads(positives)
+        computed = [code for code in trained if is_computed_only(positives[code])]
         films = len(self.part("train"))
         laterals = sum(record.lateral is not None for record in self.part("train"))
         reads_lateral = bool(self.architecture()["lateral"] and laterals >= MIN_TRAINING_POSITIVES)
         computed_laterals = reads_lateral and all(
-            record.lateral is None for name in self._sets if name != "phantom"
+            record.lateral is None for name in self._sets if not is_computed(name)
             for record in self._part_of(name, "train")
         )  # fmt: skip
         licences = {kind.name: kind.licence for kind in KINDS}
@@ -201,6 +206,7 @@ class DiagnosisTask(Task):
             "intended_use": "Suggestions for a radiologist to accept or reject, for research.",
             "limits": f"Learned from {films} studies of {', '.join(self._sets)}; not trained: "
             + (", ".join(code for code in CODES if code not in trained) or "none")
+            + (f"; learned from computed films only: {', '.join(computed)}" if computed else "")
             + ". Heatmaps show what the branch looked at, not outlines."
             + (" Laterals were learned from computed films alone." if computed_laterals else ""),
             "licence": "research use only: "
@@ -215,6 +221,7 @@ class DiagnosisTask(Task):
                 "lateral": {"trained": reads_lateral, "studies": laterals},
             },
             "planes": list(self.planes),
+            "input_weights": self._input_weights,
         }
 
     def optimizers(self) -> dict[str, Optimizer]:
@@ -265,9 +272,16 @@ class DiagnosisTask(Task):
         self._every_lateral, self._any_lateral = all(laterals), any(laterals)  # the GPU need not be asked
         return RowSet(self._training_films.rows_of(records), self.recipe.passes)
 
-    def _positives(self) -> dict[str, int]:
-        labels = np.array([record.labels for record in self.part("train")]).reshape(-1, len(CODES))
-        return {code: int(np.nansum(labels[:, index])) for index, code in enumerate(CODES)}
+    def _positives(self) -> dict[str, dict[str, int]]:
+        """Positive training studies by code and set."""
+        left = len(self.part("train"))
+        by_set = {}
+        for name in self._sets:
+            own = self._part_of(name, "train")[:left]
+            left -= len(own)
+            labels = np.array([record.labels for record in own]).reshape(-1, len(CODES))
+            by_set[name] = np.nansum(labels, axis=0)
+        return {code: {name: int(sums[i]) for name, sums in by_set.items()} for i, code in enumerate(CODES)}
 
     # learning
 
@@ -362,7 +376,7 @@ class DiagnosisTask(Task):
         for name, own in by_dataset.items():
             prefix = f"{name}_" if len(by_dataset) > 1 else ""
             figures |= {f"{prefix}{key}": figure for key, figure in own.items()}
-        heads, calibration_figures = self._calibrate(model, predictions)
+        calibrations = self._calibrations(model, predictions)
         whole = _joined(list(predictions.values()))
         rows = [
             {
@@ -374,8 +388,15 @@ class DiagnosisTask(Task):
         ]
         curves = {code: (whole.truth[:, i], whole.scores[:, i]) for i, code in enumerate(CODES)}
         notes = ("Held-out patients; scores are logits.",)
-        return Evaluation({**figures, **calibration_figures}, rows, notes, {"heads": heads}, curves,
-                          by_dataset=by_dataset)  # fmt: skip
+        return Evaluation(
+            {**figures, **calibrations.figures(rng)},
+            rows,
+            notes,
+            {"heads": calibrations.heads()},
+            curves,
+            pictures=calibrations.pictures(),
+            by_dataset=by_dataset,
+        )
 
     def _localisation(self, predictions: Predictions, rng: np.random.Generator) -> dict[str, Figure]:
         """Figures of ``classifiers.localisation`` for the findings whose place the records know."""
@@ -395,42 +416,18 @@ class DiagnosisTask(Task):
         rows, columns = predictions.shapes[row]
         return framed_heatmap("frontal", values, (int(rows), int(columns)), self.recipe.size)
 
-    def _calibrate(
-        self, model: nn.Module, measured: Mapping[str, Predictions]
-    ) -> tuple[dict[str, Any], dict[str, Figure]]:
-        """Each head's calibration, fitted on the validation part, and its error on the test part.
-
-        A head's probability is that of the first set which can calibrate it, real films before computed ones.
-        """
-        real_first = sorted(self._sets, key=lambda name: name == "phantom")
-        held = {name: self.predict(model, self._part_of(name, "validation")) for name in real_first}
-        heads: dict[str, Any] = {}
-        figures: dict[str, Figure] = {}
-        for index, (code, positives) in enumerate(self._positives().items()):
-            trained = positives >= MIN_TRAINING_POSITIVES
-            calibration = None
-            for name in real_first if trained else ():
-                own = held[name]
-                source = f"{len(own.records)} held-out {name} films"
-                fitted = fit_calibration(own.truth[:, index], own.scores[:, index], source)
-                if fitted is not None:
-                    calibration = fitted.as_json()
-                    figures |= _calibration_error(code, index, fitted, measured[name])
-                    break
-            heads[code] = {"trained": trained, "training_positives": positives, "calibration": calibration}
-        return heads, figures
-
-
-def _calibration_error(
-    code: str, index: int, fitted: Calibration, measured: Predictions
-) -> dict[str, Figure]:
-    """``ece_CODE`` on films that the calibration has not seen."""
-    known = ~np.isnan(measured.truth[:, index])
-    if not known.any():
-        return {}
-    probability = np.array([fitted.probability(score) for score in measured.scores[known, index]])
-    error = expected_calibration_error(measured.truth[known, index], probability)
-    return {f"ece_{code}": Figure(error, n=int(known.sum()))}
+    def _calibrations(self, model: nn.Module, measured: Mapping[str, Predictions]) -> HeadCalibrations:
+        """Each head's calibrations: set by set, fitted on the validation part, judged on the test part."""
+        real_first = sorted(self._sets, key=is_computed)
+        positives = self._positives()
+        trained = trained_heads(positives)
+        each = [
+            SetCalibration.of(
+                name, self.predict(model, self._part_of(name, "validation")), measured[name], trained
+            )
+            for name in real_first
+        ]
+        return HeadCalibrations(positives, each)
 
 
 def _aucs(predictions: Predictions, rng: np.random.Generator | None) -> dict[str, Figure]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,12 +16,13 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import AdamW, Optimizer
 from torch.utils.data import Dataset
 
-from classifiers.calibration import expected_calibration_error, fit_calibration
+from classifiers.calibration import fit_calibration
 from classifiers.densenet import load_imagenet
 from classifiers.parameters import decay_groups
+from classifiers.reliability import BeforeAfter, plot_reliability
 from classifiers.triage.network import TriageNetwork
 from suite.datasets.manifest import Record, SplitName
-from suite.datasets.registry import KINDS
+from suite.datasets.registry import KINDS, is_computed
 from suite.errors import DatasetError, RecipeError
 from suite.framing import frame
 from suite.stages.weights import load_into, read_card
@@ -28,7 +30,7 @@ from suite.training.bank import Bank
 from suite.training.batch_augment import Geometry, light_appearance, warp
 from suite.training.evaluation import Evaluation, Figure
 from suite.training.films import load_film
-from suite.training.intervals import auc_figure, bootstrap
+from suite.training.intervals import auc_figure
 from suite.training.recipe import Recipe
 from suite.training.task import Batch, Task
 
@@ -181,6 +183,7 @@ class TriageTask(Task):
         owners = [record.patient_id for record in records]
         figures = {"auc": auc_figure(truth, scores, owners, rng)}
         extras: dict[str, Any] = {}
+        pictures: dict[str, Callable[[Path], None]] = {}
         if split == "test":
             figures |= self._beside(model, chief, rng)
             held_out = self._part_of(chief, "validation")
@@ -190,8 +193,11 @@ class TriageTask(Task):
                 f"{len(held_out)} held-out {chief} films",
             )
             if calibration is not None:
-                probability = np.array([calibration.probability(score) for score in scores])
-                figures |= _decision_figures(truth, probability, calibration.operating_point, owners, rng)
+                judged = BeforeAfter.of(calibration, truth, scores, owners)
+                after = judged.after.figures(rng)
+                figures |= {name: after[name] for name in ("sensitivity", "specificity")}
+                figures |= judged.figures(rng)
+                pictures["reliability.png"] = partial(plot_reliability, {"abnormal": judged.named()})
                 extras["calibration"] = calibration.as_json()
         rows = [
             {
@@ -208,13 +214,14 @@ class TriageTask(Task):
             (f"Held-out patients of {chief}; intervals by bootstrap over patients.",),
             extras,
             {"abnormal": (truth, scores)},
+            pictures=pictures,
         )
 
     def _measured_on(self) -> str:
         """The set whose held-out films count: real films before computed ones."""
         names = self.learned_from()
         given = sorted(self.data)
-        real = [name for name in (*names, *given) if name != "phantom" and self._is_judged(name)]
+        real = [name for name in (*names, *given) if not is_computed(name) and self._is_judged(name)]
         return (real or list(names))[0]
 
     def _is_judged(self, name: str) -> bool:
@@ -229,23 +236,3 @@ class TriageTask(Task):
             owners = [record.patient_id for record in records]
             figures[f"{name}_auc"] = auc_figure(truth, self._scores(model, records), owners, rng)
         return figures
-
-
-def _decision_figures(
-    truth: Any, probability: Any, cut: float, owners: list[str], rng: Any
-) -> dict[str, Figure]:
-    def share(of: float) -> Any:
-        def statistic(rows: Any) -> float:
-            kind = truth[rows] == of
-            return float(((probability[rows] >= cut) == of)[kind].mean()) if kind.any() else float("nan")
-
-        return statistic
-
-    return {
-        "sensitivity": bootstrap(share(1.0), owners, rng),
-        "specificity": bootstrap(share(0.0), owners, rng),
-        "brier": bootstrap(lambda rows: float(((probability[rows] - truth[rows]) ** 2).mean()), owners, rng),
-        "ece": bootstrap(
-            lambda rows: expected_calibration_error(truth[rows], probability[rows]), owners, rng
-        ),
-    }

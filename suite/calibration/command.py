@@ -9,19 +9,23 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from suite.calibration.contract import CalibrationPlan, Calibrator, HeadReport, ScoredFilms
 from suite.calibration.scoring import HEADS, score_films
 from suite.datasets.manifest import Manifest, Record, SplitName
+from suite.datasets.registry import is_computed, shared_origin
 from suite.errors import DatasetError, InputError
 from suite.stages.graph import GATE
 from suite.stages.plugins import CALIBRATORS, STAGES, installed, load_plugin
 from suite.stages.weights import ModelCard
 from suite.storage import make_folder, write_text
 from suite.training.evaluation import Figure
+
+if TYPE_CHECKING:
+    from suite.analysis import Analyzer
 
 COLUMNS = ("ece_width", "ece_mass", "brier", "slope", "intercept", "sensitivity", "specificity")
 
@@ -54,8 +58,11 @@ class Films:
         """The films, and a phrase that says which they are.
 
         Raises:
-            DatasetError: none is left.
+            DatasetError: none is left, or a set is computed, or shows films that the weights may have learned
+                from under the name of another.
         """
+        for manifest in self.manifests:
+            _check_held_out(manifest, cards, self.part)
         records: list[Record] = []
         phrases = []
         for manifest in self.manifests:
@@ -81,6 +88,27 @@ class Films:
         common = set.intersection(*({record.id for record in part} for part in parts))
         kept = tuple(record for record in parts[0] if record.id in common)
         return f" ({name} part)", kept
+
+
+def _check_held_out(manifest: Manifest, cards: Sequence[ModelCard], part: str) -> None:
+    """Fail on films that can say nothing of other patients.
+
+    A set that shows films of another under other names is used only where ``part`` is ``all``: its own split
+    keeps nothing back that the network has not seen.
+    """
+    if is_computed(manifest.name):
+        raise DatasetError(
+            f"{manifest.name}: its films are computed, and a probability fitted to them holds for no real "
+            "film; give labelled films of patients."
+        )
+    for card in cards if part != "all" else ():
+        for taught in sorted(_learned_from(card)):
+            if origin := shared_origin(manifest.name, taught):
+                raise DatasetError(
+                    f"{manifest.name}: its films are {origin} films under other names, and the {card.name} "
+                    f"weights learned from {taught}, so nobody can tell which of them the network has not "
+                    "seen; give films of another source, or --part all to use them all the same."
+                )
 
 
 def _learned_from(card: ModelCard) -> set[str]:
@@ -140,7 +168,7 @@ def calibrate(
     for calibrator in calibrators:
         result = calibrator.recalibrate(scored.films)
         path = out / f"{calibrator.stage}.json"
-        write_text(path, json.dumps(result.card, indent=2) + "\n")
+        write_text(path, json.dumps(_with_inputs(result.card, calibrator.stage, analyzer), indent=2) + "\n")
         paths.append(path)
         sections.append(_section(calibrator.stage, result.heads))
         summary[calibrator.stage] = [_as_json(head) for head in result.heads]
@@ -152,6 +180,13 @@ def calibrate(
     write_text(out / "films.csv", _films_csv(scored.films))
     write_text(out / "left_out.txt", "".join(f"{line}\n" for line in scored.left_out))
     return Outcome(tuple(paths), table, scored.left_out)
+
+
+def _with_inputs(card: Mapping[str, Any], name: str, analyzer: Analyzer) -> dict[str, Any]:
+    """The card with the weights that made the stage's inputs: for others the calibration does not hold."""
+    stage = next(stage for stage in analyzer.stages if stage.name == name)
+    account = {**card["recalibration"], "input_weights": analyzer.input_weights(stage)}
+    return {**card, "recalibration": account}
 
 
 def _with_gate(stages: Sequence[str]) -> list[str]:

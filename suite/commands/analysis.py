@@ -155,7 +155,21 @@ def table_of(
         cells = (_gate(report), _abnormal(report), _suggested(report))
         # brackets in a message are its own, not rich's markup
         table.add_row(report["study"]["id"], *map(escape, (*middle, *cells)))
+    table.caption = escape(_without_probability(reports)) or None
+    table.caption_justify = "left"
     return table
+
+
+def _without_probability(reports: Sequence[dict[str, Any]]) -> str:
+    """A line for each reason why findings have a score and no probability, and which they are."""
+    names: dict[str, list[str]] = {}
+    for report in reports:
+        for finding in report["findings"] or ():
+            if finding.get("no_probability"):
+                names.setdefault(finding["no_probability"], []).append(finding["name"])
+    return "\n".join(
+        f"No probability, {reason}: {', '.join(dict.fromkeys(own))}." for reason, own in names.items()
+    )
 
 
 def _gate(report: dict[str, Any]) -> str:

@@ -30,8 +30,17 @@ from suite.errors import DatasetError
 
 @dataclass(frozen=True, slots=True)
 class DatasetKind:
-    """A known data set: what it is called on the command line, its licence, its layout, its reader, and whom
-    to cite."""
+    """A known data set.
+
+    Attributes:
+        name: what it is called on the command line.
+        layout: what its folder holds.
+        read: its reader.
+        citation: whom to cite.
+        computed: no patient was in front of its detector.
+        origin: the collection its films were taken from, where other sets show films of it too, under other
+            names: which film of the one is which of the other cannot be told.
+    """
 
     name: str
     title: str
@@ -39,7 +48,11 @@ class DatasetKind:
     layout: str
     read: Callable[[Path], Manifest]
     citation: str
+    computed: bool = False
+    origin: str = ""
 
+
+CHESTXRAY14, JSRT = "ChestX-ray14", "JSRT"
 
 KINDS: tuple[DatasetKind, ...] = (
     DatasetKind(
@@ -49,6 +62,7 @@ KINDS: tuple[DatasetKind, ...] = (
         jsrt.LAYOUT,
         jsrt.read,
         "Shiraishi et al. 2000 (JSRT); van Ginneken et al. 2006 (SCR); Juhász et al. 2010 (BSE-JSRT)",
+        origin=JSRT,
     ),
     DatasetKind(
         "nih",
@@ -57,6 +71,7 @@ KINDS: tuple[DatasetKind, ...] = (
         chestxray14.LAYOUT,
         chestxray14.read,
         chestxray14.CITATION,
+        origin=CHESTXRAY14,
     ),
     DatasetKind(
         chexpert.NAME, "CheXpert", chexpert.LICENCE, chexpert.LAYOUT, chexpert.read, chexpert.CITATION
@@ -109,6 +124,7 @@ KINDS: tuple[DatasetKind, ...] = (
         phantom.LAYOUT,
         phantom.read,
         "this suite",
+        computed=True,
     ),
     DatasetKind(
         "scr",
@@ -117,6 +133,7 @@ KINDS: tuple[DatasetKind, ...] = (
         scr.LAYOUT,
         scr.read,
         "Shiraishi et al. 2000; van Ginneken et al. 2006",
+        origin=JSRT,
     ),
     DatasetKind(
         "montgomery",
@@ -141,6 +158,7 @@ KINDS: tuple[DatasetKind, ...] = (
         siim.LAYOUT,
         siim.read,
         "SIIM-ACR Pneumothorax Segmentation 2019; Wang et al. 2017 (films)",
+        origin=CHESTXRAY14,
     ),
     DatasetKind(
         painted_masks.NAME,
@@ -151,6 +169,18 @@ KINDS: tuple[DatasetKind, ...] = (
         "your own",
     ),
 )
+
+
+def is_computed(name: str) -> bool:
+    """Whether the films of a known data set are computed; an unknown one is taken for real."""
+    return any(kind.computed for kind in KINDS if kind.name == name)
+
+
+def shared_origin(name: str, other: str) -> str:
+    """The collection that two different sets took their films from; empty where they share none."""
+    origins = {kind.name: kind.origin for kind in KINDS}
+    shared = origins.get(name, "")
+    return shared if name != other and shared == origins.get(other) else ""
 
 
 def open_dataset(name: str, folder: Path) -> Manifest:

@@ -31,6 +31,8 @@ def structured_report(
 ) -> Dataset:
     """Triage, and findings suggested, uncertain or reviewed: probability, state, regions, algorithm.
 
+    A finding with a score and no probability is told only where a reader reviewed it.
+
     Args:
         report: ``report.json`` as a mapping.
         maker: source and provenance.
@@ -104,7 +106,8 @@ def _triage(report: Mapping[str, Any], maker: Maker) -> Iterator[_Group]:
 def _findings(report: Mapping[str, Any], maker: Maker, verdicts: Mapping[str, Review]) -> Iterator[_Group]:
     for finding in report.get("findings") or ():
         verdict = verdicts.get(finding["code"])
-        if finding["state"] not in _SHOWN_STATES and verdict is None:
+        is_told = finding["state"] in _SHOWN_STATES and finding.get("probability") is not None
+        if not is_told and verdict is None:
             continue
         evaluations = [sr.QualitativeEvaluation(codes.STATE, codes.state_code(finding["state"]))]
         if verdict is not None:

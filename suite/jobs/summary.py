@@ -16,10 +16,11 @@ def summarise(report: Mapping[str, Any]) -> dict[str, Any]:
         ``{"accepted": bool | None, "reasons": [...], "triage": {"state", "probability"} | None,
         "findings": [{"code", "name", "state", "probability"}, ...] | None, "suggested": int}``; findings are
         those suggested, then those uncertain, each by falling probability, and ``None`` when nobody looked.
+        One with a score and no probability is not among them: without an operating point it suggests nothing.
     """
     gate = report.get("gate") or {}
     triage = report.get("triage")
-    leading = [finding for finding in report.get("findings") or () if finding["state"] in _RANK]
+    leading = [finding for finding in report.get("findings") or () if _is_told(finding)]
     leading.sort(key=lambda finding: (_RANK[finding["state"]], -_number(finding)))
     return {
         "accepted": gate.get("accepted"),
@@ -36,6 +37,10 @@ def summarise(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _RANK = {"suggested": 0, "uncertain": 1}
+
+
+def _is_told(finding: Mapping[str, Any]) -> bool:
+    return finding["state"] in _RANK and finding.get("probability") is not None
 
 
 def _number(finding: Mapping[str, Any]) -> float:

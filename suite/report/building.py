@@ -215,6 +215,8 @@ def _finding(
         "interval": None if result.interval is None else [round(bound, 5) for bound in result.interval],
         "operating_point": _rounded(result.operating_point),
         "state": result.state,
+        "no_probability": result.no_probability,
+        "lateral_effect": _rounded(result.lateral_effect),
         "regions": regions,
         "heatmap": paths or None,
         "heatmap_method": next((heatmap.method for heatmap in heatmaps.values()), None),

@@ -82,7 +82,11 @@ class Heatmap:
 
 @dataclass(frozen=True, slots=True)
 class FindingResult:
-    """One finding. A head that its training data could not teach has ``None`` for every number."""
+    """One finding. A head that its training data could not teach has ``None`` for every number.
+
+    ``no_probability`` says why a score has no probability: a phrase without a capital or a full stop.
+    ``lateral_effect`` is what the lateral film added to the score, in logits; ``None`` where none was read.
+    """
 
     code: str
     state: str
@@ -91,6 +95,8 @@ class FindingResult:
     interval: tuple[float, float] | None = None
     operating_point: float | None = None
     heatmaps: Mapping[str, Heatmap] = field(default_factory=dict)
+    no_probability: str | None = None
+    lateral_effect: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,18 @@ class Explained(Protocol):
         """
 
 
+@runtime_checkable
+class Downstream(Protocol):
+    """A stage whose calibration holds only for inputs made with the weights it was fitted with."""
+
+    def made_with(self, weights: Mapping[str, str | None]) -> bool:
+        """Told, once it is built, the sha256 of the weights of each stage that makes an input, by its name.
+
+        Returns:
+            whether its calibration holds for them; if not, it gives no probabilities and its artifacts warn.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class StageRun:
     """Provenance of one stage's work on one study.

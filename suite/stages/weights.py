@@ -114,6 +114,13 @@ def shipped_card(package: str, name: str) -> ModelCard:
         return read_card(path)
 
 
+def weights_in_use(name: str) -> str | None:
+    """sha256 of the weights ``name`` that a stage built now would load; ``None`` where none are installed."""
+    if name in _IN_PLACE.get():
+        return read_card(_IN_PLACE.get()[name]).sha256
+    return next((card.sha256 for card in shipped_cards() if card.name == name), None)
+
+
 @lru_cache(maxsize=32)
 def _sha256(path: Path, modified_ns: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -42,6 +42,11 @@ def show(name: str) -> str:
     return render_template("research/card.html", card=card, plots=plots_of(metrics), rows=rows)
 
 
+_ERRORS = {"ece", "brier", "mae"}
+_LINES = {"slope", "intercept"}
+"""Parts of figures' names: the errors of probabilities, and what is honest at 1 or 0 and drawn nowhere."""
+
+
 def card_named(name: str) -> ModelCard:
     """The installed card of that name; 404 without one."""
     found = next((card for card in shipped_cards() if card.name == name), None)
@@ -54,8 +59,9 @@ def plots_of(metrics: Mapping[str, Any]) -> list[Plot]:
     """Areas under the curve with chance as the line, then all other shares; other units stay in the table."""
     shares = {key: figure for key, figure in metrics.items() if _is_share(figure)}
     areas = [key for key in shares if key == "auc" or key.startswith("auc_")]
-    errors = [key for key in shares if key.startswith(("ece", "brier", "mae"))]
-    others = [key for key in shares if key not in areas and key not in errors and "mean_auc" not in key]
+    errors = [key for key in shares if _ERRORS & set(key.split("_"))]
+    apart = {*areas, *errors, *(key for key in shares if "mean_auc" in key or _LINES & set(key.split("_")))}
+    others = [key for key in shares if key not in apart]
     parts = (
         ("Area under the ROC curve; dashed: chance", areas, 0.5),
         ("Shares and scores, of 1", others, None),

@@ -43,8 +43,9 @@ export class RibReview {
   }
 
   #say() {
-    const { label, stops, at } = this;
+    const { label, stops, at, viewer } = this;
     if (!stops.length) label.textContent = "No lung outline to walk along; move the film by hand.";
+    else if (this.isSuspected && viewer.data.reasons.fracture) label.textContent = `Place ${at + 1} of ${stops.length} of the fracture heatmap: ${stops[at]?.label}. No probability: ${viewer.data.reasons.fracture}.`;
     else if (this.isSuspected) label.textContent = `Suspected place ${at + 1} of ${stops.length}: ${stops[at]?.label}. From the fracture heatmap.`;
     else label.textContent = `Rib walk ${at + 1} of ${stops.length}: ${stops[at]?.label}. Along the lungs; nothing is suspected here.`;
   }

@@ -1,0 +1,152 @@
+"""What the heads' scores are worth, data set by data set: fitted on validation parts, measured on test parts.
+
+Films of one set say nothing of those of another: a calibration is fitted on the validation part of a set and
+judged on the test part of the same set. The one that the stage shows comes from the first real set that can
+give it. Computed films give none that holds for a real film, so a head whose positives were all computed is
+measured here and shown without a probability.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from classifiers.calibration import Calibration, fit_calibration
+from classifiers.diagnosis.predictions import Predictions
+from classifiers.reliability import BeforeAfter, plot_reliability
+from suite.datasets.registry import is_computed
+from suite.findings import CODES
+from suite.training.evaluation import Figure
+
+MIN_TRAINING_POSITIVES = 20
+"""A head with fewer positive films to learn from is not trained, and says so."""
+
+COMPUTED_ONLY = "learned from computed films only"
+UNCALIBRATED = "too few held-out films to calibrate it"
+
+_POOLED_DRAWS = 200
+"""Resamples for figures over all heads, which have 13 rows a film."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetCalibration:
+    """Heads of one data set.
+
+    Attributes:
+        name: of the set.
+        fitted: calibrations by code, of the heads that its validation part suffices for.
+        judged: of these, by code, the films of its test part whose label is known.
+    """
+
+    name: str
+    fitted: Mapping[str, Calibration]
+    judged: Mapping[str, BeforeAfter]
+
+    @classmethod
+    def of(cls, name: str, held: Predictions, measured: Predictions, codes: Sequence[str]) -> Self:
+        """Fit on the validation part ``held`` and judge on the test part ``measured``, head by head."""
+        source = f"{len(held.records)} held-out {name} films"
+        patients = np.array([record.patient_id for record in measured.records], dtype=np.str_)
+        fitted, judged = {}, {}
+        for code in codes:
+            index = CODES.index(code)
+            calibration = fit_calibration(held.truth[:, index], held.scores[:, index], source)
+            if calibration is None:
+                continue
+            fitted[code] = calibration
+            known = ~np.isnan(measured.truth[:, index])
+            if known.any():
+                truth, scores = measured.truth[known, index], measured.scores[known, index]
+                judged[code] = BeforeAfter.of(calibration, truth, scores, patients[known].tolist())
+        return cls(name, fitted, judged)
+
+    def figures(self, rng: np.random.Generator) -> dict[str, Figure]:
+        """``SET_ece`` of all heads' films together, ``SET_ece_CODE`` of each head's, and so on."""
+        found = {f"{self.name}_{key}": figure for key, figure in pooled_figures(self.judged, rng).items()}
+        for code, judged in self.judged.items():
+            found |= {f"{self.name}_{key}_{code}": figure for key, figure in judged.figures(rng).items()}
+        return found
+
+    def draw(self, path: Path) -> None:
+        """Reliability diagrams, one a head, into a PNG."""
+        plot_reliability({code: judged.named() for code, judged in self.judged.items()}, path)
+
+
+def pooled_figures(judged: Mapping[str, BeforeAfter], rng: np.random.Generator) -> dict[str, Figure]:
+    """Figures of the films of several heads together; a film counts once for each head that knows it."""
+    if not judged:
+        return {}
+    return BeforeAfter.joined(tuple(judged.values())).figures(rng, _POOLED_DRAWS)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadCalibrations:
+    """All heads of a network over the sets it learned from.
+
+    Attributes:
+        positives: training positives by code and set.
+        sets: real ones first.
+    """
+
+    positives: Mapping[str, Mapping[str, int]]
+    sets: Sequence[SetCalibration]
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Codes of the heads that had enough to learn from."""
+        return trained_heads(self.positives)
+
+    def heads(self) -> dict[str, Any]:
+        """The card's entry of each head: how it was taught, and the calibration that may be shown."""
+        return {code: self._head(code) for code in CODES}
+
+    def _head(self, code: str) -> dict[str, Any]:
+        by_set = dict(self.positives[code])
+        shown = self.shown(code)
+        reason = None if shown is not None else UNCALIBRATED
+        if shown is None and is_computed_only(by_set):
+            reason = COMPUTED_ONLY
+        return {
+            "trained": code in self.trained,
+            "training_positives": sum(by_set.values()),
+            "training_positives_by_set": by_set,
+            "calibration": None if shown is None else shown.fitted[code].as_json(),
+            "calibrated_on": None if shown is None else shown.name,
+            "no_probability": reason if code in self.trained else None,
+        }
+
+    def shown(self, code: str) -> SetCalibration | None:
+        """The first real set that can calibrate a trained head; computed films calibrate none."""
+        if code not in self.trained:
+            return None
+        return next((each for each in self.sets if code in each.fitted and not is_computed(each.name)), None)
+
+    def figures(self, rng: np.random.Generator) -> dict[str, Figure]:
+        """Those of each set, then ``ece`` and ``ece_CODE`` of the probabilities that are shown."""
+        found: dict[str, Figure] = {}
+        for each in self.sets:
+            found |= each.figures(rng)
+        by_code = {code: shown for code in CODES if (shown := self.shown(code)) is not None}
+        judged = {code: shown.judged[code] for code, shown in by_code.items() if code in shown.judged}
+        if judged:
+            found["ece"] = pooled_figures(judged, rng)["ece"]
+        return found | {f"ece_{code}": found[f"{by_code[code].name}_ece_{code}"] for code in judged}
+
+    def pictures(self) -> dict[str, Any]:
+        """Reliability diagrams by file name."""
+        return {f"reliability-{each.name}.png": each.draw for each in self.sets if each.judged}
+
+
+def trained_heads(positives: Mapping[str, Mapping[str, int]]) -> tuple[str, ...]:
+    """Codes of the heads with enough positive films, of whatever set."""
+    return tuple(code for code, by_set in positives.items() if sum(by_set.values()) >= MIN_TRAINING_POSITIVES)
+
+
+def is_computed_only(by_set: Mapping[str, int]) -> bool:
+    """Whether a head has positives and all of them are computed films."""
+    real = sum(count for name, count in by_set.items() if not is_computed(name))
+    return not real and sum(by_set.values()) > 0
