@@ -7,6 +7,7 @@ interrupted ablation goes on where it stopped, and its tables can be made of wha
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -235,8 +236,7 @@ def _open_folder(plan: Plan, recipe: Any, resume: bool, shown: Mapping[str, Any]
     Raises:
         InputError: it holds another one, or one that was not asked to go on.
     """
-    kept = {key: value for key, value in recipe.model_dump().items() if key not in OWN_KEYS}
-    state = {"recipe": kept, "data": {name: str(folder) for name, folder in sorted(plan.sources.items())}}
+    state = _identity(plan, recipe)
     path = plan.out / STATE_FILE
     if path.is_file():
         if not resume:
@@ -250,6 +250,35 @@ def _open_folder(plan: Plan, recipe: Any, resume: bool, shown: Mapping[str, Any]
     write_text(path, json.dumps({**state, **shown}, indent=2) + "\n")
 
 
+def _identity(plan: Plan, recipe: Any) -> dict[str, Any]:
+    """What makes two ablations one: the recipe, the content of its weights files, and the studies.
+
+    No folder is part of it: an ablation goes on where its data lie elsewhere.
+    """
+    kept = {key: value for key, value in recipe.model_dump().items() if key not in OWN_KEYS}
+    kept |= {key: _content(Path(kept[key])) for key in _files() if kept[key]}
+    studies = {
+        name: [record.id for record in manifest] for name, manifest in open_sources(plan.sources).items()
+    }
+    data = {
+        name: hashlib.sha256("\n".join(ids).encode()).hexdigest() for name, ids in sorted(studies.items())
+    }
+    return {"recipe": kept, "data": data}
+
+
+def _content(path: Path) -> str:
+    """SHA-256 of a weights file, which a recipe may name by its card."""
+    weights = path.with_suffix(".safetensors")
+    return hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else path.name
+
+
+def _files() -> tuple[str, ...]:
+    """Recipe keys that name weights files."""
+    from classifiers.diagnosis.training import DiagnosisTask
+
+    return (*DiagnosisTask.initial_weights, *DiagnosisTask.companion_weights)
+
+
 def _collect(out: Path, runs: Sequence[Run], subgroups: Sequence[str]) -> Statistics:
     found: dict[str, list[Any]] = {}
     for run in runs:
@@ -259,10 +288,8 @@ def _collect(out: Path, runs: Sequence[Run], subgroups: Sequence[str]) -> Statis
 
 def _head(plan: Plan, recipe: Any, studies: int) -> list[str]:
     """What was trained on what, for the top of the table; of weights their names, not their folders."""
-    from classifiers.diagnosis.training import DiagnosisTask
-
     names = ", ".join(sorted(plan.sources))
-    files = (*DiagnosisTask.initial_weights, *DiagnosisTask.companion_weights)
+    files = _files()
     shown = {k: Path(v).name if k in files else v for k, v in sorted(plan.settings.items())}
     settings = " ".join(f"{key}={value}" for key, value in shown.items()) or "the defaults"
     return [

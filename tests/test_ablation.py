@@ -244,6 +244,19 @@ def test_what_is_finished_is_not_trained_again(
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("predictions.csv")} == before
 
 
+def test_an_ablation_goes_on_where_its_films_lie_elsewhere(
+    finished: Path,
+    cohort_folder: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moved = Path(shutil.copytree(finished, tmp_path / "moved"))
+    films = Path(shutil.copytree(cohort_folder, tmp_path / "films"))
+    assert str(cohort_folder) not in (moved / "ablation.json").read_text()
+    monkeypatch.setattr(ablation_runs, "train_one", lambda *_: pytest.fail("a network was trained"))
+    assert ablate(films, moved, "--resume").exit_code == 0
+
+
 def test_tables_can_be_made_of_what_there_is_without_the_films(finished: Path, tmp_path: Path) -> None:
     part = Path(shutil.copytree(finished, tmp_path / "part"))
     words = ["ablate", "--out", str(part), "--tables-only"]
