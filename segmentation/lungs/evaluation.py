@@ -25,7 +25,7 @@ from suite.study import Mask
 from suite.training.bank import Bank
 from suite.training.cross_table import figures_by_dataset
 from suite.training.evaluation import Evaluation, Figure
-from suite.training.films import load_film
+from suite.training.films import check_aspect, load_film
 from suite.training.gallery import GalleryFilm, Overlay
 from suite.training.intervals import mean_figure
 
@@ -127,13 +127,16 @@ def _telling(row: Mapping[str, Any]) -> float:
     return float(row["right"] if "left_whole" in row else row["dice"])
 
 
-def _predict(model: nn.Module, size: int, record: Record) -> Lungs:
-    return read_lungs(model, load_film(record.frontal), size, next(model.parameters()).device)
+def _predict(model: nn.Module, size: int, record: Record, truth: Mask) -> Lungs:
+    film = load_film(record.frontal)
+    check_aspect(truth, film.shape, record)
+    return read_lungs(model, film, size, next(model.parameters()).device)
 
 
 def _sided_row(model: nn.Module, size: int, record: Record) -> dict[str, Any]:
     """What is measured on a film whose sides are told apart."""
-    truth, lungs = lung_planes(record), _predict(model, size, record)
+    truth = lung_planes(record)
+    lungs = _predict(model, size, record, truth)
     rows, columns = truth.shape[:2]
     visible = at_shape(lungs.visible, (rows, columns))
     row: dict[str, Any] = {
@@ -179,7 +182,8 @@ def _parted_row(model: nn.Module, size: int, record: Record) -> dict[str, Any]:
 
     The midline is halfway between the two lungs of the human outline.
     """
-    truth, lungs = _union(record), _predict(model, size, record)
+    truth = _union(record)
+    lungs = _predict(model, size, record, truth)
     shape = (truth.shape[0], truth.shape[1])
     visible = (at_shape(lungs.visible, shape) > 0).astype(np.uint8)
     middle = _midline(truth)
@@ -228,4 +232,4 @@ def at_shape(mask: Mask, shape: tuple[int, int]) -> Mask:
 
 def _overlay(model: nn.Module, size: int, record: Record) -> Overlay:
     truth = lung_planes(record)[..., :2] if has_sides(record) else _union(record)
-    return Overlay(load_film(record.frontal), truth, _predict(model, size, record).visible)
+    return Overlay(load_film(record.frontal), truth, _predict(model, size, record, truth).visible)

@@ -116,15 +116,29 @@ class FilmSet(Dataset[Mapping[str, Tensor]]):
         return plain
 
 
-def planes_on_film(planes: Mask, shape: tuple[int, ...], record: Record) -> Mask:
-    """Planes at the film's shape; outlines drawn on another matrix of the same film are resized."""
-    planes = planes if planes.ndim == 3 else planes[..., None]
+def check_aspect(planes: Mask, shape: tuple[int, ...], record: Record) -> None:
+    """That planes (H, W) or (H, W, M) can be of the film of ``shape``: drawn on its matrix, or a finer one.
+
+    Raises:
+        DatasetError: their aspect ratio is another.
+    """
     rows, columns = shape
     if abs(planes.shape[0] / planes.shape[1] - rows / columns) > 0.02:
         raise DatasetError(
             f"{record.id}: its mask of {planes.shape[:2]} pixels has another aspect ratio than the film of "
             f"{shape}; check that they belong together."
         )
+
+
+def planes_on_film(planes: Mask, shape: tuple[int, ...], record: Record) -> Mask:
+    """Planes at the film's shape; outlines drawn on another matrix of the same film are resized.
+
+    Raises:
+        DatasetError: as for ``check_aspect``.
+    """
+    planes = planes if planes.ndim == 3 else planes[..., None]
+    check_aspect(planes, shape, record)
+    rows, columns = shape
     if planes.shape[:2] == (rows, columns):
         return planes
     resized = np.asarray(cv2.resize(planes, (columns, rows), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
