@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from segmentation.lungs import training
 from segmentation.lungs.agreement import agreement_loss, ramp, told
 from segmentation.lungs.appearance import COMPLETE, placed, published
 from segmentation.lungs.evaluation import measured_on
@@ -23,7 +24,7 @@ from suite.datasets.registry import open_dataset
 from suite.errors import RecipeError, WeightsError
 from suite.findings import CODES
 from suite.phantom.cohort import CohortSettings, write_cohort
-from suite.training import command
+from suite.training import command, loop
 from suite.training.batch_augment import Geometry, warp
 from tests import made_datasets, made_lung_sets, untrained_weights
 from tests.made_films import artifact, chest, write_16_bit, write_png
@@ -127,12 +128,50 @@ def test_the_loss_vanishes_where_everything_is_right() -> None:
 def test_published_films_stay_films_and_repeat_with_the_seed() -> None:
     film = torch.rand(24, 1, 64, 64, generator=torch.Generator().manual_seed(1))
     torch.manual_seed(5)
-    first = published(film)
+    first, seen = published(film)
     torch.manual_seed(5)
-    assert torch.equal(first, published(film))
+    again = published(film)
+    assert torch.equal(first, again[0])
+    assert torch.equal(seen, again[1])
     assert 0.0 <= float(first.min()) <= float(first.max()) <= 1.0
     same = (first == film).flatten(1).all(1)
     assert 0 < int(same.sum()) < 2.5 * COMPLETE * len(film)
+
+
+def test_what_frames_and_collimators_cover_is_not_outlined() -> None:
+    """A film and its negative differ wherever they are seen, and nowhere else."""
+    film = torch.rand(64, 1, 64, 64, generator=torch.Generator().manual_seed(1))
+    torch.manual_seed(5)
+    first, seen = published(film)
+    torch.manual_seed(5)
+    differs = (published(1 - film)[0] - first).abs() > 1e-6
+    assert set(seen.unique().tolist()) == {0.0, 1.0}
+    assert 0.02 < float((seen == 0).float().mean()) < 0.2
+    assert float(differs[seen > 0].float().mean()) > 0.9  # but for clipped greys and lettering
+    assert not bool(differs[seen == 0].any())
+
+
+def test_an_outline_ends_where_a_film_is_covered(
+    jsrt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned: list[Tensor] = []
+
+    def covered(film: Tensor) -> tuple[Tensor, Tensor]:
+        seen = torch.ones_like(film)
+        seen[..., 32:] = 0
+        return film * seen, seen
+
+    def loss(logits: Tensor, planes: Tensor, known: Tensor) -> Tensor:
+        learned.append(planes)
+        return logits.sum()
+
+    monkeypatch.setattr(training, "published", covered)
+    monkeypatch.setattr(training, "lung_loss", loss)
+    task = command.prepare("lungs", {"jsrt": jsrt}, (*TINY, "learn_from=jsrt", "epochs=1"))
+    loop.fit(task, tmp_path, device="cpu")
+    planes = torch.cat(learned)
+    assert bool(planes[..., :32].any())
+    assert not bool(planes[..., 32:].any())
 
 
 def test_lungs_are_never_exchanged() -> None:
@@ -168,6 +207,15 @@ def test_what_lies_outside_a_film_is_not_learned_from() -> None:
     logits = torch.full((1, 1, 8, 8), -9.0)
     logits[..., 2:6, 2:6] = 9.0
     assert float(agreement_loss(logits, said, away.grid(said))) < 1e-3
+
+
+def test_what_a_frame_covers_is_not_learned_from() -> None:
+    still = Geometry(degrees=0, shift=0, scale=(1.0, 1.0))
+    said, logits = torch.full((1, 1, 4, 4), 0.99), torch.full((1, 1, 4, 4), 9.0)
+    seen = torch.ones(1, 1, 4, 4)
+    logits[..., 0], seen[..., 0] = -9.0, 0.0
+    grid = still.grid(said)
+    assert float(agreement_loss(logits, said, grid, seen)) < 1e-3 < float(agreement_loss(logits, said, grid))
 
 
 def test_agreement_counts_when_the_network_knows_lungs() -> None:

@@ -185,9 +185,9 @@ class LungsTask(Task):
     ) -> dict[str, float]:
         shown = self._bank("train").to(fabric.device).gather(batch["index"])
         grid = placed(shown["film"])
-        film = published(warp(shown["film"], grid)).contiguous(memory_format=torch.channels_last)
-        planes = warp(shown["mask"], grid, nearest=True)
-        logits = wrapped["model"](film)
+        film, seen = published(warp(shown["film"], grid))
+        planes = warp(shown["mask"], grid, nearest=True) * seen
+        logits = wrapped["model"](film.contiguous(memory_format=torch.channels_last))
         kept = logits.shape[1]
         loss = lung_loss(logits, planes[:, :kept], shown["known"][:, :kept])
         weight = self.recipe.agreement * ramp(self._progress)
@@ -204,8 +204,9 @@ class LungsTask(Task):
         drawn = torch.randint(len(bank), (max(2, count),), device=device)
         plain = bank.to(device).gather(drawn)["film"].contiguous(memory_format=torch.channels_last)
         grid = placed(plain)
-        film = published(warp(plain, grid)).contiguous(memory_format=torch.channels_last)
-        return agreement_loss(model(film), told(model, plain), grid)
+        film, seen = published(warp(plain, grid))
+        logits = model(film.contiguous(memory_format=torch.channels_last))
+        return agreement_loss(logits, told(model, plain), grid, seen)
 
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
         """Validation: Dice on the network's own grid. Test: every set at its films' own resolution."""
