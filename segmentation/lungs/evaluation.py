@@ -45,7 +45,8 @@ NOTES = (
     "Dice per film at the outlines' own resolution, hd95 the 95th-percentile Hausdorff distance in mm at "
     "the detector; intervals by bootstrap over patients.",
     "covid_lungs: sides are parted at the midline between the lungs; its left outlines include the lung "
-    "behind the heart, so that right lungs are compared; left_whole is the left one with its hidden part.",
+    "behind the heart, so that right lungs are compared; left_whole is the left one with its hidden part; "
+    "right_missed_medially: share of what is missed of right lungs that lies between outline and midline.",
     "found_*: share of the visible field under a finding that the visible outline has, whole_*: of the whole "
     "lung under it that the whole outline has; found_hidden: share of the lung behind heart and diaphragm "
     "that the whole outline has. All on computed films.",
@@ -193,12 +194,23 @@ def _parted_row(model: nn.Module, size: int, record: Record) -> dict[str, Any]:
         "dice": dice(visible, truth),
         "right": dice(visible[:, :middle], truth[:, :middle]),
         "left": dice(visible[:, middle:], truth[:, middle:]),
+        "right_missed_medially": _missed_medially(visible[:, :middle], truth[:, :middle]),
         "left_whole": math.nan,
     }
     if lungs.whole is not None:
         whole = (at_shape(lungs.whole, shape) > 0).astype(np.uint8)
         row["left_whole"] = dice(whole[:, middle:], truth[:, middle:])
     return row
+
+
+def _missed_medially(found: Mask, drawn: Mask) -> float:
+    """Share of a missed right lung (H, W up to the midline) that lies between the outline and the midline.
+
+    Rows in which nothing was found do not count as such; NaN where nothing is missed.
+    """
+    missed = (drawn > 0) & (found == 0)
+    beyond = np.cumsum(found[:, ::-1], axis=1)[:, ::-1] == 0
+    return _share(found.any(axis=1, keepdims=True) & beyond, missed)
 
 
 def _union(record: Record) -> Mask:
