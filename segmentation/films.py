@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from suite.datasets.manifest import Record
+from suite.datasets.manifest import Record, SplitName
+from suite.errors import DatasetError
 from suite.framing import frame
-from suite.study import Mask
+from suite.study import FloatImage, Mask
 from suite.training.bank import Bank, Planes
 from suite.training.films import load_film, planes_on_film
 
@@ -26,20 +28,61 @@ BATCH = 16
 """Films a network sees at a time when it is measured on its own grid."""
 
 
-def framed_planes(record: Record, size: int, masks: Callable[[Record], Mask]) -> Planes:
+Masks = Callable[[Record], Mask]
+"""Reads a film's outlines (H, W, M) or (H, W), any small numbers."""
+
+
+def film_and_planes(record: Record, masks: Masks) -> tuple[FloatImage, Mask]:
+    """The film (H, W) in [0, 1] and its outlines (H, W, M) at the film's shape.
+
+    Raises:
+        DatasetError: outlines and film are not of one picture.
+    """
+    pixels = load_film(record.frontal)
+    return pixels, planes_on_film(masks(record), pixels.shape, record)
+
+
+def check_measured(parts: Mapping[SplitName, tuple[Record, ...]], sets: Iterable[str], masks: Masks) -> None:
+    """Say before a run starts what would end it: a part to measure on is empty, or cannot be read.
+
+    Args:
+        parts: the films that are measured, by part; each is read once.
+        sets: names of the data sets they come from, for the message.
+        masks: reads their outlines.
+
+    Raises:
+        DatasetError: a part has no film, or outlines and film are not of one picture.
+        InputError: a film cannot be read.
+    """
+    for name, records in parts.items():
+        filled(records, name, sets)
+    over_films(lambda record: film_and_planes(record, masks)[0].shape, [*chain(*parts.values())])
+
+
+def filled(records: tuple[Record, ...], part: SplitName, sets: Iterable[str]) -> tuple[Record, ...]:
+    """``records``, the films of a part.
+
+    Raises:
+        DatasetError: there is none.
+    """
+    if not records:
+        raise DatasetError(f"the {part} part of {', '.join(sets)} has no film; give more patients.")
+    return records
+
+
+def framed_planes(record: Record, size: int, masks: Masks) -> Planes:
     """The film and its masks on a network's input.
 
     Args:
         record: a study with outlines.
         size: side of the input.
-        masks: reads the outlines (H, W, M) or (H, W), any small numbers.
+        masks: reads the outlines.
 
     Returns:
         ``film`` float32 (1, size, size) in [0, 1]; ``mask`` uint8 (M, size, size), as read.
     """
-    pixels = load_film(record.frontal)
+    pixels, planes = film_and_planes(record, masks)
     framed = frame(pixels, size)
-    planes = planes_on_film(masks(record), pixels.shape, record)
     on_input = [framed.grid.apply(planes[..., index], "nearest") for index in range(planes.shape[-1])]
     return {"film": framed.pixels[None], "mask": np.stack(on_input)}
 

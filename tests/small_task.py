@@ -10,10 +10,9 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 from torch.utils.data import Dataset
-from torchvision import tv_tensors
 
 from suite.datasets.manifest import SplitName
-from suite.training import augment
+from suite.training.batch_augment import light_appearance
 from suite.training.evaluation import Evaluation, Figure
 from suite.training.recipe import Recipe
 from suite.training.task import Batch, Task
@@ -28,14 +27,12 @@ class Spots(Dataset[Batch]):
         self.targets = torch.rand(count, generator=generator)
         for film, target in zip(self.films, self.targets, strict=True):
             film[:, 5:11, 5:11] = target
-        self.transform = augment.light()
 
     def __len__(self) -> int:
         return len(self.films)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        film = self.transform(tv_tensors.Image(self.films[index]))
-        return {"film": film.as_subclass(Tensor), "target": self.targets[index]}
+        return {"film": light_appearance(self.films[index][None])[0], "target": self.targets[index]}
 
 
 class SmallTask(Task):

@@ -10,8 +10,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from segmentation.lungs.agreement import agreement_loss, ramp, told
-from segmentation.lungs.appearance import COMPLETE, placed, published
 from segmentation.lungs.evaluation import measured_on
 from segmentation.lungs.loss import lung_loss
 from segmentation.lungs.network import PLANES, VGG16UNet
@@ -24,7 +22,6 @@ from suite.errors import RecipeError, WeightsError
 from suite.findings import CODES
 from suite.phantom.cohort import CohortSettings, write_cohort
 from suite.training import command
-from suite.training.batch_augment import Geometry, warp
 from tests import made_datasets, made_lung_sets, untrained_weights
 from tests.made_films import artifact, chest, write_16_bit, write_png
 
@@ -121,68 +118,6 @@ def test_the_loss_vanishes_where_everything_is_right() -> None:
     assert float(lung_loss(60 * planes - 30, planes, torch.ones(2, 4))) < 1e-6
 
 
-# appearance
-
-
-def test_published_films_stay_films_and_repeat_with_the_seed() -> None:
-    film = torch.rand(24, 1, 64, 64, generator=torch.Generator().manual_seed(1))
-    torch.manual_seed(5)
-    first = published(film)
-    torch.manual_seed(5)
-    assert torch.equal(first, published(film))
-    assert 0.0 <= float(first.min()) <= float(first.max()) <= 1.0
-    same = (first == film).flatten(1).all(1)
-    assert 0 < int(same.sum()) < 2.5 * COMPLETE * len(film)
-
-
-def test_lungs_are_never_exchanged() -> None:
-    torch.manual_seed(0)
-    lungs = torch.zeros(32, 2, 64, 64)
-    lungs[:, 0, 12:50, 12:26] = lungs[:, 1, 12:50, 38:52] = 1.0
-    moved = warp(lungs, placed(lungs), nearest=True)
-    columns = torch.arange(64.0)
-    right, left = ((moved[:, side].sum(1) * columns).sum(1) / moved[:, side].sum((1, 2)) for side in (0, 1))
-    assert bool((right < left).all())
-
-
-# films without outlines
-
-
-def test_only_what_was_surely_said_of_a_plain_film_is_learned_from() -> None:
-    still = Geometry(degrees=0, shift=0, scale=(1.0, 1.0))
-    said = torch.full((1, 1, 4, 4), 0.5)
-    said[..., 0], said[..., 3] = 0.99, 0.01
-    logits = torch.zeros(1, 1, 4, 4, requires_grad=True)
-    loss = agreement_loss(logits, said, still.grid(said))
-    assert float(loss.detach()) == pytest.approx(np.log(2))
-    loss.backward()
-    assert logits.grad is not None
-    slope = logits.grad[0, 0, 0]
-    assert slope[0] < 0 < slope[3]
-    assert slope[1] == slope[2] == 0
-
-
-def test_what_lies_outside_a_film_is_not_learned_from() -> None:
-    away = Geometry(degrees=0, shift=0, scale=(0.5, 0.5))  # the film fills the middle quarter
-    said = torch.full((1, 1, 8, 8), 0.99)
-    logits = torch.full((1, 1, 8, 8), -9.0)
-    logits[..., 2:6, 2:6] = 9.0
-    assert float(agreement_loss(logits, said, away.grid(said))) < 1e-3
-
-
-def test_agreement_counts_when_the_network_knows_lungs() -> None:
-    assert [ramp(progress) for progress in (0.0, 0.2, 0.3, 0.4, 1.0)] == pytest.approx([0, 0, 0.5, 1, 1])
-
-
-def test_a_network_goes_on_learning_after_it_was_asked() -> None:
-    network = nn.Sequential(nn.BatchNorm2d(1)).train()
-    before = network[0].running_mean.clone()  # type: ignore[union-attr, operator]
-    probability = told(network, torch.rand(2, 1, 4, 4) + 3)
-    assert network.training
-    assert not probability.requires_grad
-    assert torch.equal(network[0].running_mean, before)  # type: ignore[arg-type]
-
-
 # the stage
 
 
@@ -267,6 +202,23 @@ def test_films_without_sides_are_parted_between_their_lungs(tmp_path: Path) -> N
     assert found["covid_lungs_right"] == 1.0
     assert found["covid_lungs_left"] < 0.9
     assert found["covid_lungs_left_whole"] == 1.0
+    assert np.isnan(found.get("covid_lungs_right_missed_medially", np.nan))  # nothing is missed
+
+
+def test_what_is_missed_beside_the_spine_is_counted_by_hand(tmp_path: Path) -> None:
+    films = open_dataset("covid-lungs", made_datasets.covid_lungs(tmp_path)).records
+    truth = (made_datasets.organs() & 1) > 0
+    rows, columns = np.flatnonzero(truth.any(1)), np.flatnonzero(truth.any(0))
+    claimed = truth.copy()
+    claimed[:, columns[-3] :] = 0  # three columns towards the spine,
+    claimed[:, columns[0]] = 0  # one at the wall
+    claimed[rows[0]] = 0  # and a whole row
+    padded = np.zeros((2, SIDE, SIDE))
+    padded[0, :, 4:60] = claimed
+    figures = measured_on(Told(padded), SIDE, {"covid-lungs": films}, 0).figures
+    medial, lateral, row = 3 * (len(rows) - 1), len(rows) - 1, len(columns)
+    expected = medial / (medial + lateral + row)
+    assert figures["covid_lungs_right_missed_medially"].value == pytest.approx(expected)
 
 
 # training

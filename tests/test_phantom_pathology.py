@@ -56,7 +56,7 @@ from suite.phantom.projection import Paths, trace
 from suite.phantom.scene import Scene
 from suite.phantom.spectra import beam
 from suite.phantom.study import frontal_view, lateral_view
-from suite.phantom.truth import finding_masks
+from suite.phantom.truth import finding_masks, frontal_masks
 
 PATIENT = replace(Patient(seed=11), tilt=3.0, roll=-1.5, rotation=4.0, scoliosis=6.0, kyphosis=5.0)
 SIZE = 128
@@ -203,6 +203,25 @@ def test_no_vessels_beyond_the_pleural_line() -> None:
     # A ray that only grazes the lung may meet nothing of it but a vessel.
     assert (vessels & beyond).sum() < 0.002 * beyond.sum()
     assert vessels[paths.mask("lung_left") > 0].mean() > 0.2
+
+
+def test_gas_is_outlined_in_the_visible_lung_field_as_readers_do() -> None:
+    paths = _paths_with([Pneumothorax(-1, 70.0, 35.0)])
+    there = finding_masks(paths)["finding_pneumothorax"] > 0
+    masks = frontal_masks(paths)
+    field = (masks["lung_right"] | masks["lung_left"]) > 0
+    assert (there & ~field).sum() > 0.1 * there.sum()  # beside the spine it lies behind the mediastinum
+    np.testing.assert_array_equal(masks["finding_pneumothorax"] > 0, there & field)
+
+
+def test_a_dense_lung_beside_gas_is_not_taken_for_gas() -> None:
+    gas = Pneumothorax(-1, 40.0, 20.0)
+    clear, dense = (
+        finding_masks(_paths_with(findings))["finding_pneumothorax"] > 0
+        for findings in ([gas], [gas, Consolidation((Focus("right_upper", 140.0, 0.9, 0.9),))])
+    )
+    assert (dense & ~clear).sum() <= 0.02 * clear.sum()
+    assert (dense & clear).sum() > 0.9 * clear.sum()
 
 
 def test_tension_pushes_the_heart_away() -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from segmentation.films import framed_planes
 from segmentation.lungs.training import LungsTask
 from suite.datasets.outlines import lung_sides
 from suite.datasets.registry import open_dataset
@@ -19,7 +20,7 @@ from suite.framing import frame
 from suite.levels import Levels, auto_levels
 from suite.stages.weights import read_card
 from suite.training import command
-from suite.training.films import FilmSet, FramedFilms, load_film, read_mask
+from suite.training.films import load_film, read_mask
 from tests import made_datasets
 from tests.made_films import chest_pixels, write_png
 
@@ -70,20 +71,15 @@ def test_the_letterbox_is_black_and_does_not_darken_the_film() -> None:
     assert framed.history()[-1].startswith("levels 0.")
 
 
-def test_items_are_films_masks_and_labels(tmp_path: Path) -> None:
-    records = open_dataset("jsrt", made_datasets.jsrt(tmp_path)).records
-    films = FilmSet(records, 48, masks=lung_sides, labels=lambda record: record.labels)
-    item = films[0]
-    assert {name: tuple(value.shape) for name, value in item.items()} == {
-        "film": (1, 48, 48),
-        "mask": (2, 48, 48),
-        "labels": (13,),
+def test_a_film_and_its_masks_are_framed_alike(tmp_path: Path) -> None:
+    record = open_dataset("jsrt", made_datasets.jsrt(tmp_path)).records[0]
+    planes = framed_planes(record, 48, lung_sides)
+    assert {name: (values.shape, values.dtype.name) for name, values in planes.items()} == {
+        "film": ((1, 48, 48), "float32"),
+        "mask": ((2, 48, 48), "uint8"),
     }
-    assert all(type(value) is torch.Tensor and value.dtype == torch.float32 for value in item.values())
-    assert set(item["mask"].unique().tolist()) == {0.0, 1.0}
-    assert int(item["labels"].isnan().sum()) == 12
-    expected = frame(load_film(records[0].frontal), 48).pixels
-    assert float((item["film"][0] - torch.from_numpy(expected)).abs().max()) < 1e-5
+    assert set(np.unique(planes["mask"])) == {0, 1}
+    np.testing.assert_array_equal(planes["film"][0], frame(load_film(record.frontal), 48).pixels)
 
 
 def test_the_patients_right_lung_is_on_the_pictures_left(tmp_path: Path) -> None:
@@ -94,12 +90,11 @@ def test_the_patients_right_lung_is_on_the_pictures_left(tmp_path: Path) -> None
 
 def test_an_outline_on_a_finer_matrix_is_brought_to_the_film(tmp_path: Path) -> None:
     folder = made_datasets.jsrt(tmp_path)
-    records = open_dataset("jsrt", folder).records
-    plain = FilmSet(records[:1], 48, masks=lung_sides)[0]["mask"]
+    record = open_dataset("jsrt", folder).records[0]
+    plain = framed_planes(record, 48, lung_sides)["mask"]
     fine = made_datasets.organs().repeat(2, axis=0).repeat(2, axis=1)
     write_png(folder / "organs" / "JPCLN000.png", fine)
-    finer = FilmSet(records[:1], 48, masks=lung_sides)[0]["mask"]
-    assert torch.equal(plain, finer)
+    np.testing.assert_array_equal(framed_planes(record, 48, lung_sides)["mask"], plain)
 
 
 @pytest.mark.parametrize("shape", [(56, 64), (64, 64), (30, 56)])
@@ -109,7 +104,7 @@ def test_a_mask_of_another_film_is_refused(shape: tuple[int, int], tmp_path: Pat
     with pytest.raises(
         DatasetError, match=r"^JPCLN001: its mask of .* another aspect ratio than the film of"
     ) as caught:
-        FilmSet(open_dataset("jsrt", folder).records, 48, masks=lung_sides)
+        framed_planes(open_dataset("jsrt", folder).records[1], 48, lung_sides)
     assert "\n" not in str(caught.value)
 
 
@@ -119,14 +114,6 @@ def test_a_mask_that_is_no_label_picture_is_refused(tmp_path: Path) -> None:
     for path in (colour, tmp_path / "text.png", tmp_path / "none.png"):
         with pytest.raises(DatasetError, match="is not a label picture with one channel"):
             read_mask(path)
-
-
-def test_a_film_is_read_from_disk_once(tmp_path: Path) -> None:
-    record = open_dataset("nih", made_datasets.nih(tmp_path)).records[0]
-    films = FramedFilms(32)
-    first = films(record)
-    record.frontal.unlink()
-    np.testing.assert_array_equal(films(record), first)
 
 
 # the commands

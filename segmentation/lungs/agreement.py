@@ -34,15 +34,18 @@ def told(network: nn.Module, film: Tensor) -> Tensor:
     return probability
 
 
-def agreement_loss(logits: Tensor, probability: Tensor, grid: Tensor) -> Tensor:
+def agreement_loss(logits: Tensor, probability: Tensor, grid: Tensor, seen: Tensor | None = None) -> Tensor:
     """Cross-entropy of the changed films' logits against what was surely said of the plain ones.
 
     Shape:
         - **logits** - (B, M, H, W) of films that were moved by ``grid`` and changed
         - **probability** - (B, M, H, W) of the plain films
         - **grid** - (B, H, W, 2); what it brings in from outside the film is not learned from
+        - **seen** - (B, 1, H, W); neither is what lies where this is 0, beneath frames and collimators
     """
     there = warp(torch.ones_like(probability[:, :1]), grid, nearest=True)
+    if seen is not None:
+        there = there * seen
     moved = warp(probability, grid)
     sure = ((moved > SURE) | (moved < 1 - SURE)).to(moved.dtype) * there
     each = binary_cross_entropy_with_logits(logits.float(), (moved > 0.5).to(moved.dtype), reduction="none")

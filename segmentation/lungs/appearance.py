@@ -13,8 +13,8 @@ from torch.nn.functional import avg_pool2d, interpolate
 from suite.training.batch_augment import (
     Geometry,
     blur,
-    borders,
     chance,
+    exposed,
     haze,
     level_adjustment,
     local_contrast,
@@ -39,17 +39,26 @@ def placed(like: Tensor) -> Tensor:
     return GEOMETRY.grid(like) * factors.sqrt()
 
 
-def published(film: Tensor) -> Tensor:
-    """Films as other machines, other processing and other people's papers show them."""
+def published(film: Tensor) -> tuple[Tensor, Tensor]:
+    """Films as other machines, other processing and other people's papers show them.
+
+    Returns:
+        the films, and (B, 1, H, W) where they are still to be seen: 1, and 0 beneath collimators and frames,
+        where an outline ends as it does at the edge of a film.
+    """
     changed = haze(film, p=0.3)
     changed = local_contrast(changed, share=0.7, p=0.5)
     changed = level_adjustment(changed, shift=0.2, gamma=1.9)
     changed = grain(resampled(blur(changed)))
     changed = leads(changed)
     changed = flat(changed)
-    changed = frames(lettering(borders(changed, share=0.15, p=0.25)))
+    seen = exposed(changed, share=0.15, p=0.25)
+    changed, free = frames(lettering(changed * seen))
     untouched = chance(film, COMPLETE)
-    return untouched * film + (1 - untouched) * changed
+    return (
+        untouched * film + (1 - untouched) * changed,
+        untouched + (1 - untouched) * seen * free,
+    )
 
 
 def grain(film: Tensor) -> Tensor:
@@ -111,17 +120,22 @@ def lettering(film: Tensor, p: float = 0.4, most: int = 3) -> Tensor:
     return film
 
 
-def frames(film: Tensor, p: float = 0.3) -> Tensor:
-    """What lies beside a film on a page or a scanner: bands and tilted edges, black, white or grey."""
+def frames(film: Tensor, p: float = 0.3) -> tuple[Tensor, Tensor]:
+    """What lies beside a film on a page or a scanner: bands and tilted edges, black, white or grey.
+
+    Returns:
+        the films, and (B, 1, H, W) what of them is free of bands: 1, else 0.
+    """
     rows, columns = _axes(film)
-    active = chance(film, p)
+    active, free = chance(film, p), torch.ones_like(film)
     for axis in (rows, -rows, columns, -columns):
         across = columns if axis is rows else rows
         edge = axis * torch.ones_like(across) + uniform(film, -0.15, 0.15) * chance(film, 0.5) * across
         shown = active * chance(film, 0.4)
         grey = torch.where(chance(film, 0.4) > 0, uniform(film, 0.0, 1.0), chance(film, 0.5))
-        film = _over(film, grey, shown * (edge > uniform(film, 0.72, 1.1)))
-    return film
+        band = shown * (edge > uniform(film, 0.72, 1.1))
+        film, free = _over(film, grey, band), free * (1 - band)
+    return film, free
 
 
 def _over(film: Tensor, grey: Tensor, opacity: Tensor) -> Tensor:

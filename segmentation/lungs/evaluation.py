@@ -25,7 +25,7 @@ from suite.study import Mask
 from suite.training.bank import Bank
 from suite.training.cross_table import figures_by_dataset
 from suite.training.evaluation import Evaluation, Figure
-from suite.training.films import load_film
+from suite.training.films import check_aspect, load_film
 from suite.training.gallery import GalleryFilm, Overlay
 from suite.training.intervals import mean_figure
 
@@ -45,7 +45,8 @@ NOTES = (
     "Dice per film at the outlines' own resolution, hd95 the 95th-percentile Hausdorff distance in mm at "
     "the detector; intervals by bootstrap over patients.",
     "covid_lungs: sides are parted at the midline between the lungs; its left outlines include the lung "
-    "behind the heart, so that right lungs are compared; left_whole is the left one with its hidden part.",
+    "behind the heart, so that right lungs are compared; left_whole is the left one with its hidden part; "
+    "right_missed_medially: share of what is missed of right lungs that lies between outline and midline.",
     "found_*: share of the visible field under a finding that the visible outline has, whole_*: of the whole "
     "lung under it that the whole outline has; found_hidden: share of the lung behind heart and diaphragm "
     "that the whole outline has. All on computed films.",
@@ -127,13 +128,16 @@ def _telling(row: Mapping[str, Any]) -> float:
     return float(row["right"] if "left_whole" in row else row["dice"])
 
 
-def _predict(model: nn.Module, size: int, record: Record) -> Lungs:
-    return read_lungs(model, load_film(record.frontal), size, next(model.parameters()).device)
+def _predict(model: nn.Module, size: int, record: Record, truth: Mask) -> Lungs:
+    film = load_film(record.frontal)
+    check_aspect(truth, film.shape, record)
+    return read_lungs(model, film, size, next(model.parameters()).device)
 
 
 def _sided_row(model: nn.Module, size: int, record: Record) -> dict[str, Any]:
     """What is measured on a film whose sides are told apart."""
-    truth, lungs = lung_planes(record), _predict(model, size, record)
+    truth = lung_planes(record)
+    lungs = _predict(model, size, record, truth)
     rows, columns = truth.shape[:2]
     visible = at_shape(lungs.visible, (rows, columns))
     row: dict[str, Any] = {
@@ -179,7 +183,8 @@ def _parted_row(model: nn.Module, size: int, record: Record) -> dict[str, Any]:
 
     The midline is halfway between the two lungs of the human outline.
     """
-    truth, lungs = _union(record), _predict(model, size, record)
+    truth = _union(record)
+    lungs = _predict(model, size, record, truth)
     shape = (truth.shape[0], truth.shape[1])
     visible = (at_shape(lungs.visible, shape) > 0).astype(np.uint8)
     middle = _midline(truth)
@@ -189,12 +194,23 @@ def _parted_row(model: nn.Module, size: int, record: Record) -> dict[str, Any]:
         "dice": dice(visible, truth),
         "right": dice(visible[:, :middle], truth[:, :middle]),
         "left": dice(visible[:, middle:], truth[:, middle:]),
+        "right_missed_medially": _missed_medially(visible[:, :middle], truth[:, :middle]),
         "left_whole": math.nan,
     }
     if lungs.whole is not None:
         whole = (at_shape(lungs.whole, shape) > 0).astype(np.uint8)
         row["left_whole"] = dice(whole[:, middle:], truth[:, middle:])
     return row
+
+
+def _missed_medially(found: Mask, drawn: Mask) -> float:
+    """Share of a missed right lung (H, W up to the midline) that lies between the outline and the midline.
+
+    Rows in which nothing was found do not count as such; NaN where nothing is missed.
+    """
+    missed = (drawn > 0) & (found == 0)
+    beyond = np.cumsum(found[:, ::-1], axis=1)[:, ::-1] == 0
+    return _share(found.any(axis=1, keepdims=True) & beyond, missed)
 
 
 def _union(record: Record) -> Mask:
@@ -228,4 +244,4 @@ def at_shape(mask: Mask, shape: tuple[int, int]) -> Mask:
 
 def _overlay(model: nn.Module, size: int, record: Record) -> Overlay:
     truth = lung_planes(record)[..., :2] if has_sides(record) else _union(record)
-    return Overlay(load_film(record.frontal), truth, _predict(model, size, record).visible)
+    return Overlay(load_film(record.frontal), truth, _predict(model, size, record, truth).visible)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from torch.optim import AdamW, Optimizer
 from torch.utils.data import Dataset
 
 from segmentation.dealing import Dealt
+from segmentation.films import check_measured
 from segmentation.lungs.agreement import agreement_loss, ramp, told
 from segmentation.lungs.appearance import placed, published
 from segmentation.lungs.evaluation import measured_on, validated
@@ -21,7 +23,7 @@ from segmentation.lungs.loss import lung_loss
 from segmentation.lungs.network import PLANES, VISIBLE, VGG16UNet, load_imagenet_encoder, load_trained
 from segmentation.lungs.truth import film_bank, lung_bank
 from suite.datasets.manifest import Manifest, Record, SplitName
-from suite.datasets.outlines import has_lungs, with_sides
+from suite.datasets.outlines import has_lungs, lung_union, with_sides
 from suite.errors import RecipeError
 from suite.stages.weights import read_card
 from suite.training.bank import Bank
@@ -130,6 +132,8 @@ class LungsTask(Task):
     def training_set(self) -> Dataset[Batch]:
         records = self._learned("train")
         self._bank("train")
+        test = tuple(chain(*self._test_films().values()))
+        check_measured({"validation": self._learned("validation"), "test": test}, self.data, lung_union)
         computed = (
             {id(record) for record in self._part_of("phantom", "train")} if self._has_computed else set()
         )
@@ -181,9 +185,9 @@ class LungsTask(Task):
     ) -> dict[str, float]:
         shown = self._bank("train").to(fabric.device).gather(batch["index"])
         grid = placed(shown["film"])
-        film = published(warp(shown["film"], grid)).contiguous(memory_format=torch.channels_last)
-        planes = warp(shown["mask"], grid, nearest=True)
-        logits = wrapped["model"](film)
+        film, seen = published(warp(shown["film"], grid))
+        planes = warp(shown["mask"], grid, nearest=True) * seen
+        logits = wrapped["model"](film.contiguous(memory_format=torch.channels_last))
         kept = logits.shape[1]
         loss = lung_loss(logits, planes[:, :kept], shown["known"][:, :kept])
         weight = self.recipe.agreement * ramp(self._progress)
@@ -200,8 +204,9 @@ class LungsTask(Task):
         drawn = torch.randint(len(bank), (max(2, count),), device=device)
         plain = bank.to(device).gather(drawn)["film"].contiguous(memory_format=torch.channels_last)
         grid = placed(plain)
-        film = published(warp(plain, grid)).contiguous(memory_format=torch.channels_last)
-        return agreement_loss(model(film), told(model, plain), grid)
+        film, seen = published(warp(plain, grid))
+        logits = model(film.contiguous(memory_format=torch.channels_last))
+        return agreement_loss(logits, told(model, plain), grid, seen)
 
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
         """Validation: Dice on the network's own grid. Test: every set at its films' own resolution."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -16,7 +17,7 @@ from torch.optim import Adadelta, AdamW, Optimizer
 from torch.utils.data import Dataset
 
 from segmentation.dealing import Dealt
-from segmentation.films import framed_planes, over_films
+from segmentation.films import check_measured, framed_planes, over_films
 from segmentation.organs.augmentation import AUGMENTATIONS, Strength
 from segmentation.organs.evaluation import NOTES, OVERLAPS, agreement, film_row, overlap_figures, validated
 from segmentation.organs.loss import organ_loss
@@ -32,7 +33,7 @@ from suite.training.bank import Bank
 from suite.training.batch_augment import warp
 from suite.training.cross_table import figures_by_dataset
 from suite.training.evaluation import Evaluation, Figure
-from suite.training.films import load_film
+from suite.training.films import check_aspect, load_film
 from suite.training.gallery import GalleryFilm, Overlay
 from suite.training.recipe import Recipe
 from suite.training.task import Batch, Task
@@ -148,6 +149,8 @@ class OrgansTask(Task):
 
     def training_set(self) -> Dataset[Batch]:
         bank = self._bank("train")
+        test = tuple(chain(*self._test_films().values()))
+        check_measured({"validation": self._learned("validation"), "test": test}, self.data, organ_planes)
         self._dealt = Dealt([range(len(bank))], [1.0], self.recipe.films_per_epoch, self.recipe.seed)
         return self._dealt
 
@@ -162,6 +165,10 @@ class OrgansTask(Task):
         """The part of all sets that are learned from."""
         records = tuple(record for each in self.learned_from() for record in self._part_of(each, name))
         return records[: self.recipe.limit] if self.recipe.limit and name == "train" else records
+
+    def _test_films(self) -> dict[str, tuple[Record, ...]]:
+        """The test part of each data set that is given, learned from or not."""
+        return {name: self._part_of(name, "test") for name in SETS if name in self.data}
 
     def _part_of(self, dataset: str, name: SplitName) -> tuple[Record, ...]:
         if dataset not in self.data:
@@ -192,8 +199,7 @@ class OrgansTask(Task):
         figures: dict[str, Figure] = {}
         every: list[dict[str, Any]] = []
         gallery: list[GalleryFilm] = []
-        for dataset in (each for each in SETS if each in self.data):
-            records = self._part_of(dataset, split)
+        for dataset, records in self._test_films().items():
             measured = over_films(partial(self._row, model), records)
             rows = [{**each, "dataset": dataset} for each in measured]
             prefix = f"{dataset}_" if every else ""
@@ -222,8 +228,10 @@ class OrgansTask(Task):
         return outline(model, pixels, self.recipe.size, self.recipe.outputs, shape)[0]
 
     def _row(self, model: nn.Module, record: Record) -> dict[str, Any]:
-        truth = np.moveaxis(organ_planes(record), -1, 0)
-        return film_row(record, self._predict(model, load_film(record.frontal), truth), truth)
+        pixels, planes = load_film(record.frontal), organ_planes(record)
+        check_aspect(planes, pixels.shape, record)
+        truth = np.moveaxis(planes, -1, 0)
+        return film_row(record, self._predict(model, pixels, truth), truth)
 
     def _overlay(self, model: nn.Module, record: Record) -> Overlay:
         truth, pixels = organ_planes(record), load_film(record.frontal)

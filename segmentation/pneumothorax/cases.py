@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from pydantic import Field
 
-from segmentation.films import framed_planes
+from segmentation.films import check_measured, filled, framed_planes
 from segmentation.pneumothorax.augmentation import Appearance
 from suite.datasets import phantom, siim
 from suite.datasets.manifest import Manifest, Record, Split, SplitName
@@ -74,6 +74,25 @@ def part(data: Mapping[str, Manifest], recipe: PneumothoraxRecipe, name: SplitNa
         record for each in sets for record in _split(each, recipe)[name] if label(record) in (0.0, 1.0)
     )
     return records[: recipe.limit] if recipe.limit and name == "train" else records
+
+
+def measured(data: Mapping[str, Manifest], recipe: PneumothoraxRecipe, name: SplitName) -> tuple[Record, ...]:
+    """The films of a part that is measured on.
+
+    Raises:
+        DatasetError: there is none.
+    """
+    return filled(part(data, recipe, name), name, [each for each in OUTLINED if each in data])
+
+
+def check_parts(data: Mapping[str, Manifest], recipe: PneumothoraxRecipe) -> None:
+    """Say before a run starts that one of the parts it is measured on is empty, or cannot be read.
+
+    Raises:
+        DatasetError, InputError: as for ``check_measured``.
+    """
+    parts: tuple[SplitName, ...] = ("validation", "test")
+    check_measured({name: measured(data, recipe, name) for name in parts}, OUTLINED, outline)
 
 
 def _split(manifest: Manifest, recipe: PneumothoraxRecipe) -> Split:

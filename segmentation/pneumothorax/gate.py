@@ -22,7 +22,7 @@ from segmentation.losses.bce import bce_loss
 from segmentation.losses.soft_f1 import soft_f1_loss
 from segmentation.pneumothorax.augmentation import placed, shown
 from segmentation.pneumothorax.cascade import gate_probability
-from segmentation.pneumothorax.cases import PneumothoraxRecipe, cases, label, part
+from segmentation.pneumothorax.cases import PneumothoraxRecipe, cases, check_parts, label, measured, part
 from segmentation.pneumothorax.network import GATE_BACKBONES, PneumothoraxGate, load_backbone
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.errors import RecipeError
@@ -126,6 +126,7 @@ class GateTask(Task):
 
     def training_set(self) -> Dataset[Batch]:
         self._bank("train")
+        check_parts(self.data, self.recipe)
         truth = _truth(part(self.data, self.recipe, "train"))
         kinds = [np.flatnonzero(truth == kind).tolist() for kind in (1.0, 0.0)]
         share = self.recipe.positive_share or float(truth.mean())
@@ -179,12 +180,12 @@ class GateTask(Task):
         if split != "test":
             return _validated(model, self._bank(split))
         rng = np.random.default_rng(self.recipe.seed)
-        records = part(self.data, self.recipe, split)
+        records = measured(self.data, self.recipe, split)
         truth, owners = _truth(records), [record.patient_id for record in records]
         told = self._told(model, records)
         found = {"auc": auc_figure(truth, told, owners, rng)}
         rows = _rows(records, truth, told)
-        kept = part(self.data, self.recipe, "validation")
+        kept = measured(self.data, self.recipe, "validation")
         cut, extras = operating_point(_truth(kept), self._told(model, kept))
         found |= _decisions(truth, told >= cut, owners, rng)
         curves: dict[str, Curve] = {"pneumothorax": (truth, told)}

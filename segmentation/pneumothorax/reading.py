@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from segmentation.films import over_films
+from segmentation.films import film_and_planes, over_films
 from segmentation.pneumothorax.cascade import (
     gate_probabilities,
     gate_probability,
@@ -26,7 +26,6 @@ from suite.datasets.manifest import Record
 from suite.framing import frame
 from suite.stages.weights import read_card, rebuild
 from suite.study import FloatImage, Mask
-from suite.training.films import load_film
 
 WAYS = ("argmax", "threshold", "tta")
 HALF = 0.5
@@ -119,7 +118,8 @@ def read_films(system: System, records: Sequence[Record]) -> dict[str, Counted]:
 
 def _read(system: System, record: Record) -> dict[str, tuple[ThresholdCounts, float]]:
     """Counts and detection score of one film by way; nothing is claimed where the gate says no."""
-    pixels, truth = load_film(record.frontal), outline(record)
+    pixels, planes = film_and_planes(record, outline)
+    truth = planes[..., 0]
     told: tuple[float, float] | None = None
     if system.gate is not None:
         told = gate_probabilities(system.gate, frame(pixels, system.gate_size).pixels)

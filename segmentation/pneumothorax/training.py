@@ -23,7 +23,15 @@ from segmentation.films import answers, plane_dice
 from segmentation.losses.bce import bce_loss
 from segmentation.losses.jaccard import jaccard_loss
 from segmentation.pneumothorax.augmentation import placed, shown
-from segmentation.pneumothorax.cases import PneumothoraxRecipe, cases, label, outline, part
+from segmentation.pneumothorax.cases import (
+    PneumothoraxRecipe,
+    cases,
+    check_parts,
+    label,
+    measured,
+    outline,
+    part,
+)
 from segmentation.pneumothorax.comparison import dices, figures, rows_of
 from segmentation.pneumothorax.network import (
     DECODER,
@@ -34,7 +42,7 @@ from segmentation.pneumothorax.network import (
 )
 from segmentation.pneumothorax.reading import System
 from suite.datasets.manifest import Manifest, Record, SplitName
-from suite.errors import RecipeError
+from suite.errors import DatasetError, RecipeError
 from suite.training.bank import Bank
 from suite.training.batch_augment import warp
 from suite.training.evaluation import Evaluation, Figure
@@ -103,11 +111,14 @@ class MaskTask(Task):
             if file and not Path(file).is_file():
                 raise RecipeError(f"{key}: there is no file {file}; train that network first.")
 
-    def _part(self, name: SplitName, *, every: bool | None = None) -> tuple[Record, ...]:
-        """The films learned from, or ``every`` film."""
+    def _part(self, name: SplitName) -> tuple[Record, ...]:
+        """The films of a part that are of a kind that is learned from."""
         records = part(self.data, self.recipe, name)
-        whole = self.recipe.learn_from == "all" if every is None else every
-        return records if whole else tuple(record for record in records if label(record) == 1.0)
+        return (
+            records
+            if self.recipe.learn_from == "all"
+            else tuple(record for record in records if label(record) == 1.0)
+        )
 
     def build(self) -> None:
         network = PneumothoraxUNet(**self.architecture())
@@ -158,8 +169,23 @@ class MaskTask(Task):
 
     def training_set(self) -> Dataset[Batch]:
         rows = range(len(self._bank("train")))
+        check_parts(self.data, self.recipe)
+        self._chosen_by()
         self._dealt = Dealt([rows], [1.0], self.recipe.films_per_epoch, self.recipe.seed)
         return self._dealt
+
+    def _chosen_by(self) -> tuple[Record, ...]:
+        """The validation films, with gas and without, on which epoch and thresholds are chosen.
+
+        Raises:
+            DatasetError: none of them has gas, so that the best mask would be none at all.
+        """
+        records = measured(self.data, self.recipe, "validation")
+        if not any(label(record) == 1.0 for record in records):
+            raise DatasetError(
+                "the validation part has no film with a pneumothorax to choose by; give more patients."
+            )
+        return records
 
     def _bank(self, name: SplitName) -> Bank:
         """The films of a part that are learned from, decoded once."""
@@ -189,8 +215,8 @@ class MaskTask(Task):
             return self._validated(model, self._bank(split))
         own = System(model, self.recipe.size)
         systems = self._systems(own)
-        test = self._part("test", every=True)
-        rows, chosen = rows_of(systems, self._part("validation", every=True), test)
+        test = measured(self.data, self.recipe, "test")
+        rows, chosen = rows_of(systems, self._chosen_by(), test)
         found = figures(rows, np.random.default_rng(self.recipe.seed))
         name, system = next(iter(systems.items()))
         scores = dices(rows, f"{name}_tta")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import cross_entropy as mean_cross_entropy
 
-from segmentation.films import answers, over_films
+from segmentation.films import answers, film_and_planes, over_films
 from segmentation.tissues import calibration
 from segmentation.tissues.network import CLASSES
 from segmentation.tissues.parts import part_of
@@ -98,8 +98,9 @@ def measure(
     thresholds = soft_thresholds or {}
 
     def count(record: Record) -> tuple[PixelCounts, float, Counts]:
-        probabilities, _ = tissue_probabilities(network, load_film(record.frontal), size)
-        truth = tissue_classes(record)
+        film, planes = film_and_planes(record, tissue_classes)
+        truth = planes[..., 0]
+        probabilities, _ = tissue_probabilities(network, film, size)
         counts = PixelCounts.of(probabilities, truth)
         calls = called(probabilities, thresholds.get(part_of(record), 0.0))
         controlled = confusion_of(truth, calls) if thresholds else counts.confusion

@@ -17,7 +17,7 @@ from torch.optim import Adam, Optimizer
 from torch.utils.data import Dataset
 
 from segmentation.dealing import Dealt
-from segmentation.films import framed_planes
+from segmentation.films import check_measured, framed_planes
 from segmentation.tissues import calibration, plots
 from segmentation.tissues.augmentation import placed, processed
 from segmentation.tissues.evaluation import (
@@ -155,6 +155,8 @@ class TissuesTask(Task):
 
     def training_set(self) -> Dataset[Batch]:
         self._bank("train")
+        measured: tuple[SplitName, ...] = ("validation", "test")
+        check_measured({name: self._part(name) for name in measured}, self.data, tissue_classes)
         records = self._part("train")
         parts = sorted({part_of(record) for record in records})
         groups = [[row for row, each in enumerate(records) if part_of(each) == part] for part in parts]

@@ -23,11 +23,15 @@ PARENTS = {
 """CheXpert's hierarchy (Irvin 2019, figure 1): a child makes its parent true."""
 
 _FINDING = "finding:"
+_GAS = "finding_pneumothorax"
 _SHOWN_MM = {
     "consolidation": 6.0, "pneumonia": 5.0, "edema": 6.0, "lung_opacity": 5.0, "atelectasis": 5.0,
     "pleural_effusion": 5.0, "pneumothorax": 6.0,
 }  # fmt: skip
 """Millimetres of a finding's own material from which it counts as shown; 3 for all others."""
+
+_IN_LUNG = ("consolidation", "pneumonia", "edema", "lung_opacity", "atelectasis", "lung_lesion")
+"""Findings whose material stands where the lung's own would be."""
 
 _PATCHY = ("consolidation", "pneumonia", "edema", "lung_opacity")
 """Findings made of many spots; their masks follow the patch, as readers outline it, not every spot."""
@@ -53,6 +57,8 @@ def frontal_masks(paths: Paths) -> dict[str, Mask]:
     for name in paths.labels:
         if name.startswith("rib_"):
             masks[name] = paths.mask(name)
+    if _GAS in masks:  # readers do not outline it behind the shadows of heart, mediastinum and diaphragm
+        masks[_GAS] *= masks["lung_right"] | masks["lung_left"]
     return masks
 
 
@@ -102,8 +108,19 @@ def _thick(paths: Paths, code: str, length: npt.NDArray[np.float32]) -> npt.NDAr
     enough = length > _SHOWN_MM.get(code, 3.0)
     if code == "pneumothorax":
         # Gas before and behind a lung that still reaches there is not what readers outline.
-        enough &= length > 1.2 * paths.length("lung")
+        enough &= length > 1.2 * _lung(paths)
     return np.asarray(enough)
+
+
+def _lung(paths: Paths) -> npt.NDArray[np.float32]:
+    """Millimetres of lung on each ray (H, W), whatever it is filled with."""
+    filled = [
+        material.name
+        for material in paths.materials
+        if material.name.startswith(_FINDING)
+        and not set(_IN_LUNG).isdisjoint(material.name.removeprefix(_FINDING).split("+"))
+    ]
+    return paths.length("lung", *filled)
 
 
 def _inner_clavicle(clavicle: Mask, lung: Mask, side: str) -> Mask:

@@ -119,13 +119,18 @@ def haze(film: Tensor, strength: float = 0.6, p: float = 0.4, most: int = 3) -> 
 
 def borders(film: Tensor, share: float = 0.12, p: float = 0.2) -> Tensor:
     """Collimator edges: up to ``share`` of each side turns black, each side by chance."""
-    rows = torch.linspace(0, 1, film.shape[-2], device=film.device).view(1, 1, -1, 1)
-    columns = torch.linspace(0, 1, film.shape[-1], device=film.device).view(1, 1, 1, -1)
-    active = chance(film, p)
+    return film * exposed(film, share, p)
+
+
+def exposed(like: Tensor, share: float = 0.12, p: float = 0.2) -> Tensor:
+    """What collimators leave of films ``like``, (B, 1, H, W): 1, and 0 beyond their edges."""
+    rows = torch.linspace(0, 1, like.shape[-2], device=like.device).view(1, 1, -1, 1)
+    columns = torch.linspace(0, 1, like.shape[-1], device=like.device).view(1, 1, 1, -1)
+    active, left = chance(like, p), torch.ones_like(like[:, :1])
     for axis in (rows, 1 - rows, columns, 1 - columns):
-        edge = uniform(film, 0.0, share) * active * chance(film, 0.5)
-        film = film * (axis >= edge).to(film.dtype)
-    return film
+        edge = uniform(like, 0.0, share) * active * chance(like, 0.5)
+        left = left * (axis >= edge).to(like.dtype)
+    return left
 
 
 def light_appearance(film: Tensor) -> Tensor:
