@@ -16,6 +16,7 @@ from gan.breaks import break_scores, breaks_of, healed_by_kind, unbroken_pair
 from gan.contact import ContactFilm, draw_contact_sheet, sample_grid
 from gan.hardware import hardware_scores
 from gan.pairs import AS_TRUE, CONVENTIONS, BonePair, is_fractured, kept_pair
+from gan.perceptual import Distance
 from gan.recipe import BoneRecipe
 from gan.residual import Limits, residual_energy
 from gan.scores import edge_residual, lesion_scores, psnr, suppression_scores
@@ -70,10 +71,14 @@ def measured_on_validation(model: nn.Module, parts: Parts, recipe: BoneRecipe) -
     return Evaluation(figures, rows, samples=samples)
 
 
-def measured_on_test(model: nn.Module, parts: Parts, validation: Parts, recipe: BoneRecipe) -> Evaluation:
+def measured_on_test(
+    model: nn.Module, parts: Parts, validation: Parts, recipe: BoneRecipe, lpips: Distance | None = None
+) -> Evaluation:
     """All figures of every set in ``parts``, at the films' own resolution.
 
-    ``validation`` gives the limits of the residual that the stage warns beyond.
+    Args:
+        validation: gives the limits of the residual that the stage warns beyond.
+        lpips: measured too where it is given.
     """
     rng = np.random.default_rng(recipe.seed)
     figures: dict[str, Figure] = {}
@@ -82,7 +87,7 @@ def measured_on_test(model: nn.Module, parts: Parts, validation: Parts, recipe: 
     pictures: dict[str, Callable[[Path], None]] = {}
     for dataset, records in parts.items():
         shown = records[: recipe.test_films or None]
-        own = list(_rows(model, shown, dataset, recipe))
+        own = list(_rows(model, shown, dataset, recipe, lpips))
         if dataset == "phantom":
             _add_breaks(model, shown, own, recipe)
         by_dataset[dataset] = _figures(own, rng)
@@ -117,7 +122,13 @@ def _prefix(dataset: str, parts: Parts) -> str:
     return "" if dataset == MAIN or len(parts) == 1 else f"{dataset}_"
 
 
-def _rows(model: nn.Module, records: Sequence[Record], dataset: str, recipe: BoneRecipe) -> Iterator[Row]:
+def _rows(
+    model: nn.Module,
+    records: Sequence[Record],
+    dataset: str,
+    recipe: BoneRecipe,
+    lpips: Distance | None,
+) -> Iterator[Row]:
     """One row a film: predicted one after another, scored side by side."""
 
     def predicted() -> Iterator[tuple[Record, BonePair, FloatImage]]:
@@ -126,18 +137,24 @@ def _rows(model: nn.Module, records: Sequence[Record], dataset: str, recipe: Bon
             yield record, pair, predicted_layer(model, pair, recipe)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        waiting = [pool.submit(row_of, record, dataset, pair, layer) for record, pair, layer in predicted()]
+        waiting = [
+            pool.submit(row_of, record, dataset, pair, layer, lpips) for record, pair, layer in predicted()
+        ]
         for each in waiting:
             yield each.result()
 
 
-def row_of(record: Record, dataset: str, pair: BonePair, layer: FloatImage) -> Row:
-    """All scores of one film, those of doing nothing beside them."""
+def row_of(
+    record: Record, dataset: str, pair: BonePair, layer: FloatImage, lpips: Distance | None = None
+) -> Row:
+    """All scores of one film, those of doing nothing beside them, and LPIPS where it is given."""
     truth = np.clip(pair.film - pair.bone, 0.0, 1.0)
     row: Row = {"film": record.id, "patient": record.patient_id, "dataset": dataset}
     for prefix, soft in (("", pair.film - layer), ("identity_", pair.film)):
         scores = suppression_scores(pair.film, truth, soft, pair.lungs)
         row |= {prefix + key: value for key, value in scores.items()}
+        if lpips is not None:
+            row[f"{prefix}lpips"] = lpips(truth, soft)
     row["psnr_gain"] = row["psnr"] - row["identity_psnr"]
     row["edge_residual"] = edge_residual(pair.bone, layer, pair.lungs)
     if dataset == "phantom":

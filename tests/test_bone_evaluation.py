@@ -10,9 +10,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import torchvision
+from safetensors.torch import save_file
 from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+from torchmetrics.functional.image.lpips import _LPIPS
 
 from gan.breaks import Breaks, break_scores, breaks_of, healed_by_kind, unbroken_pair
 from gan.contact import ContactFilm, draw_contact_sheet, panels
@@ -20,12 +23,14 @@ from gan.evaluation import measured_on_test, measured_on_validation
 from gan.hardware import hardware_scores, hardware_soft, heart_border, subtracted
 from gan.motion import LIMIT, motion_of
 from gan.pairs import AS_TRUE, BonePair, phantom_pair
+from gan.perceptual import load_lpips
 from gan.recipe import BoneRecipe
 from gan.residual import Limits, ResidualEnergy, residual_energy
 from gan.scores import border_error, contrast, edge_residual, lesion_scores, ms_ssim, ssim_map
+from gan.training import BoneTask
 from suite.datasets import phantom
 from suite.datasets.manifest import Record
-from suite.errors import DatasetError
+from suite.errors import DatasetError, WeightsError
 from suite.phantom.cohort import CohortSettings, write_cohort
 from suite.study import FloatImage
 from tests.made_films import chest_pixels
@@ -300,3 +305,68 @@ def test_a_contact_sheet_shows_what_is_known(tmp_path: Path) -> None:
     assert cv2.imread(str(tmp_path / "sheet.png")) is not None
     draw_contact_sheet([], tmp_path / "empty.png")
     assert not (tmp_path / "empty.png").exists()
+
+
+# LPIPS
+
+
+def photograph_network(path: Path, name: str = "alexnet") -> dict[str, Tensor]:
+    """torchvision's network with numbers at random, as a file."""
+    torch.manual_seed(0)
+    state = dict(getattr(torchvision.models, name)().state_dict())
+    save_file(state, path)
+    return state
+
+
+@pytest.mark.parametrize(("name", "kind"), [("alexnet", "alex"), ("vgg16", "vgg")])
+def test_lpips_is_that_of_the_given_network(tmp_path: Path, name: str, kind: str) -> None:
+    state = photograph_network(tmp_path / "network.safetensors", name)
+    first, second = chest_pixels(96, 80, 1), chest_pixels(96, 80, 2)
+    before = torch.random.get_rng_state()
+    distance = load_lpips(tmp_path / "network.safetensors")
+    assert torch.equal(before, torch.random.get_rng_state()), "training must not depend on a measurement"
+    reference = _LPIPS(net=kind, pnet_rand=True).eval()
+    trunk = getattr(torchvision.models, name)()
+    trunk.load_state_dict(state)
+    wanted = [parameter for part in trunk.features for parameter in part.parameters()]
+    with torch.no_grad():
+        for own, given in zip(reference.net.parameters(), wanted, strict=True):
+            own.copy_(given)
+    tensors = [torch.from_numpy(image).expand(1, 3, -1, -1) * 2 - 1 for image in (first, second)]
+    assert distance(first, second) == pytest.approx(float(reference(*tensors)), rel=1e-4)
+    assert distance(first, first) == 0.0 < distance(first, second)
+    assert np.isnan(distance(first[:40], second[:40]))
+
+
+def test_lpips_is_in_the_figures_only_where_its_network_is_given(still: list[Record], tmp_path: Path) -> None:
+    recipe = BoneRecipe.from_settings(["learn_from=phantom", "size=256", "depth=5", "break_films=0"])
+    knowing = Oracle([phantom_pair(record) for record in still], 1.0, 256)
+    photograph_network(tmp_path / "network.safetensors")
+    parts = {"phantom": still}
+    without = measured_on_test(knowing, parts, parts, recipe).figures
+    assert not any("lpips" in name for name in without)
+    figures = measured_on_test(
+        knowing, parts, parts, recipe, load_lpips(tmp_path / "network.safetensors")
+    ).figures
+    assert 0 < figures["lpips"].value < figures["identity_lpips"].value
+    assert figures["lpips"].n == 3
+
+
+def test_a_file_that_is_no_photograph_network_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "network.safetensors"
+    with pytest.raises(WeightsError, match=r"is no readable safetensors file .* give torchvision's alexnet"):
+        load_lpips(path)
+    save_file({"weight": torch.zeros(3)}, path)
+    with pytest.raises(WeightsError, match="holds neither torchvision's alexnet nor its vgg16"):
+        load_lpips(path)
+    state = photograph_network(path)
+    save_file({key: value for key, value in state.items() if key != "features.10.bias"}, path)
+    with pytest.raises(WeightsError, match=r"lacks features.10.bias; give the whole network"):
+        load_lpips(path)
+    save_file(state | {"features.10.bias": torch.zeros(3)}, path)
+    with pytest.raises(WeightsError, match="is not torchvision's alex whole") as caught:
+        load_lpips(path)
+    assert "\n" not in str(caught.value)
+    task = BoneTask(BoneRecipe.from_settings([f"lpips_weights={path}"]), {})
+    with pytest.raises(WeightsError):
+        task.build()
