@@ -18,12 +18,12 @@ from gan.hardware import hardware_scores
 from gan.pairs import AS_TRUE, CONVENTIONS, BonePair, is_fractured, kept_pair
 from gan.perceptual import Distance
 from gan.recipe import BoneRecipe
-from gan.residual import Limits, residual_energy
+from gan.residual import Limits, ResidualEnergy, residual_energy
 from gan.scores import edge_residual, lesion_scores, psnr, suppression_scores
 from gan.suppression import bone_layer
 from suite.datasets import phantom
 from suite.datasets.manifest import Record
-from suite.study import FloatImage
+from suite.study import FloatImage, Mask
 from suite.training.evaluation import Evaluation, Figure
 from suite.training.intervals import mean_figure
 
@@ -81,6 +81,7 @@ def measured_on_test(
         lpips: measured too where it is given.
     """
     rng = np.random.default_rng(recipe.seed)
+    limits = limits_of(model, validation, recipe)
     figures: dict[str, Figure] = {}
     rows: list[Row] = []
     by_dataset: dict[str, Mapping[str, Figure]] = {}
@@ -88,6 +89,7 @@ def measured_on_test(
     for dataset, records in parts.items():
         shown = records[: recipe.test_films or None]
         own = list(_rows(model, shown, dataset, recipe, lpips))
+        _add_suppressed(model, shown, own, limits, recipe)
         if dataset == "phantom":
             _add_breaks(model, shown, own, recipe)
         by_dataset[dataset] = _figures(own, rng)
@@ -97,12 +99,6 @@ def measured_on_test(
     notes = (
         "Bone-suppressed image against the true one, peak 1, inside the lungs unless the name says whole; "
         "identity: the film itself. edge_residual: what is left of bone edges, 1 in the film itself.",
-    )
-    kept = [record for records in validation.values() for record in records[: recipe.validation_films]]
-    limits = Limits.of(
-        residual_energy(predicted_layer(model, pair, recipe), pair.film, pair.lungs)
-        for pair in map(kept_pair, kept)
-        if pair.convention == recipe.conventions[0]  # the one the stage asks for
     )
     return Evaluation(
         figures,
@@ -116,6 +112,45 @@ def measured_on_test(
         pictures=pictures,
         by_dataset=by_dataset,
     )
+
+
+def as_stage_measures(model: nn.Module, film: FloatImage, lungs: Mask, recipe: BoneRecipe) -> ResidualEnergy:
+    """What the stage would measure of a film (H, W): the first convention, near the lungs alone."""
+    device = next(model.parameters()).device
+    return residual_energy(bone_layer(model, film, recipe.size, device, lungs)[0], film, lungs)
+
+
+def without_bone(pair: BonePair) -> FloatImage:
+    """The true bone-suppressed image (H, W) of a pair."""
+    return np.clip(pair.film - pair.bone, 0.0, 1.0)
+
+
+def limits_of(model: nn.Module, validation: Parts, recipe: BoneRecipe) -> Limits:
+    """What the stage warns beyond, by films of the validation part.
+
+    Structure has its limit from the films of the convention that the stage asks for; a film that is
+    bone-suppressed already is told by all of them and by their true bone-suppressed images.
+    """
+    kept = [record for records in validation.values() for record in records[: recipe.validation_films]]
+    usual, films, suppressed = [], [], []
+    for pair in map(kept_pair, kept):
+        films.append(as_stage_measures(model, pair.film, pair.lungs, recipe))
+        suppressed.append(as_stage_measures(model, without_bone(pair), pair.lungs, recipe))
+        if pair.convention == recipe.conventions[0]:
+            usual.append(films[-1])
+    return Limits.of(usual, films, suppressed)
+
+
+def _add_suppressed(
+    model: nn.Module, records: Sequence[Record], rows: Sequence[Row], limits: Limits, recipe: BoneRecipe
+) -> None:
+    """Complete the rows: is the film, is its true bone-suppressed image taken for suppressed already?"""
+    for record, row in zip(records, rows, strict=True):
+        pair = kept_pair(record)
+        for name, film in (("suppressed_false_alarm", pair.film), ("suppressed_found", without_bone(pair))):
+            share = as_stage_measures(model, film, pair.lungs, recipe).explained
+            if np.isfinite(share) and np.isfinite(limits.least_explained):
+                row[name] = float(share < limits.least_explained)
 
 
 def _prefix(dataset: str, parts: Parts) -> str:
@@ -148,7 +183,7 @@ def row_of(
     record: Record, dataset: str, pair: BonePair, layer: FloatImage, lpips: Distance | None = None
 ) -> Row:
     """All scores of one film, those of doing nothing beside them, and LPIPS where it is given."""
-    truth = np.clip(pair.film - pair.bone, 0.0, 1.0)
+    truth = without_bone(pair)
     row: Row = {"film": record.id, "patient": record.patient_id, "dataset": dataset}
     for prefix, soft in (("", pair.film - layer), ("identity_", pair.film)):
         scores = suppression_scores(pair.film, truth, soft, pair.lungs)

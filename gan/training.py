@@ -238,5 +238,10 @@ class BoneTask(Task):
             parts = {name: self.part_of(name, split) for name in self.recipe.sources}
             return measured_on_validation(model, parts, self.recipe)
         parts = {name: self._measured_part(name) for name in self.data}
-        kept = {name: self.part_of(name, "validation") for name in self.data if name in self.recipe.sources}
+        held_out = self.recipe.held_out.split(",")
+        kept = {
+            name: self.part_of(name, "validation")
+            for name in self.data
+            if name in self.recipe.sources and name not in held_out
+        }
         return measured_on_test(model, parts, kept, self.recipe, self._lpips)
