@@ -25,11 +25,11 @@ from gan.stage import BoneStage
 from suite.datasets.registry import open_dataset
 from suite.grid import Grid
 from suite.intake import read_film
+from suite.records.agreement import Share
 from suite.stages.contract import Artifact, Outputs
 from suite.stages.plugins import load_stage
 from suite.stages.weights import in_place_of_shipped
 from suite.study import FloatImage, Projection, Radiograph
-from suite.training.intervals import mean_figure
 
 SAID = "bone-suppressed already"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm")
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def _print_set(name: str, images: Iterator[Images], lungs: object, bone: BoneStage) -> None:
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[bool]] = {}
     for film, soft in images:
         outputs = _read(film, lungs, bone)
         found.setdefault("films", []).append(_is_doubted(outputs))
@@ -69,9 +69,9 @@ def _print_set(name: str, images: Iterator[Images], lungs: object, bone: BoneSta
         left = outputs["bone_suppressed"].value
         found.setdefault("the stage's soft-tissue images", []).append(_is_doubted(_read(left, lungs, bone)))
     for kind, values in found.items():
-        owners = [str(row) for row in range(len(values))]
-        figure = mean_figure(np.array(values), owners, np.random.default_rng(0))
-        print(f"| {name} | {kind} | {figure} | {figure.n} |", flush=True)
+        share = Share(sum(values), len(values))
+        low, high = share.interval
+        print(f"| {name} | {kind} | {share.value:.1%} ({low:.1%} - {high:.1%}) | {share.n} |", flush=True)
 
 
 def _images(name: str, folder: Path, most: int) -> Iterator[Images]:
@@ -94,8 +94,8 @@ def _read(pixels: FloatImage, lungs: object, bone: BoneStage) -> Outputs:
     return bone.run([{**study, "lung_mask": mask}])[0]
 
 
-def _is_doubted(outputs: Outputs) -> float:
-    return float(any(SAID in sentence for sentence in outputs["bone_subtracted"].warnings))
+def _is_doubted(outputs: Outputs) -> bool:
+    return any(SAID in sentence for sentence in outputs["bone_subtracted"].warnings)
 
 
 if __name__ == "__main__":
