@@ -15,7 +15,7 @@ CLIPPED_SHARE = 0.02
 VIEW_CHECKS = frozenset({"chest", "view", "whole_chest", "projection", "body_part"})
 """The gate's tests that say what a film shows."""
 
-OVER, UNDER = 1.25, 0.5
+OVER = 1.25
 """How far beyond the validation films' own range something has to lie: they are few."""
 
 
@@ -35,6 +35,7 @@ def doubts_about(
         doubts.append(
             "This does not look like a whole frontal chest; bone was learned from frontal chests only."
         )
+    doubtful_view = bool(doubts)
     if not (lungs > 0).any():
         return (*doubts, "No lungs were found, so no bone was taken from the film.")
     if clipped_share(film.pixels, lungs) > CLIPPED_SHARE:
@@ -46,7 +47,7 @@ def doubts_about(
             "More was taken from the lungs than from any validation film; "
             "compare the bone image with the film."
         )
-    elif taken.structure < UNDER * limits.least_structure:
+    elif not doubtful_view and taken.explained < limits.least_explained:
         doubts.append("Hardly any bone was found inside the lungs: the film may be bone-suppressed already.")
     return tuple(doubts)
 
@@ -65,5 +66,6 @@ def measured(taken: ResidualEnergy) -> Measured:
         {
             "bone_residual_energy": round(taken.energy, 5) if known else None,
             "bone_residual_structure": round(taken.structure, 5) if known else None,
+            "bone_residual_explained": round(taken.explained, 5) if known else None,
         }
     )

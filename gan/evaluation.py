@@ -17,13 +17,14 @@ from gan.breaks import Breaks, break_scores, breaks_of, healed_by_kind, unbroken
 from gan.contact import ContactFilm, draw_contact_sheet, sample_grid
 from gan.hardware import hardware_scores
 from gan.pairs import AS_TRUE, CONVENTIONS, BonePair, is_fractured, kept_pair
+from gan.perceptual import Distance
 from gan.recipe import BoneRecipe
-from gan.residual import Limits, residual_energy
+from gan.residual import Limits, ResidualEnergy, residual_energy
 from gan.scores import edge_residual, lesion_scores, psnr, suppression_scores
 from gan.suppression import bone_layer
 from suite.datasets import phantom
 from suite.datasets.manifest import Record
-from suite.study import FloatImage
+from suite.study import FloatImage, Mask
 from suite.training.evaluation import Evaluation, Figure
 from suite.training.intervals import mean_figure
 
@@ -71,19 +72,25 @@ def measured_on_validation(model: nn.Module, parts: Parts, recipe: BoneRecipe) -
     return Evaluation(figures, rows, samples=samples)
 
 
-def measured_on_test(model: nn.Module, parts: Parts, validation: Parts, recipe: BoneRecipe) -> Evaluation:
+def measured_on_test(
+    model: nn.Module, parts: Parts, validation: Parts, recipe: BoneRecipe, lpips: Distance | None = None
+) -> Evaluation:
     """All figures of every set in ``parts``, at the films' own resolution.
 
-    ``validation`` gives the limits of the residual that the stage warns beyond.
+    Args:
+        validation: gives the limits of the residual that the stage warns beyond.
+        lpips: measured too where it is given.
     """
     rng = np.random.default_rng(recipe.seed)
+    limits = limits_of(model, validation, recipe)
     figures: dict[str, Figure] = {}
     rows: list[Row] = []
     by_dataset: dict[str, Mapping[str, Figure]] = {}
     pictures: dict[str, Callable[[Path], None]] = {}
     for dataset, records in parts.items():
         shown = records[: recipe.test_films or None]
-        own = list(_rows(model, shown, dataset, recipe))
+        own = list(_rows(model, shown, dataset, recipe, lpips))
+        _add_suppressed(model, shown, own, limits, recipe)
         if dataset == "phantom":
             _add_breaks(model, shown, own, recipe)
         by_dataset[dataset] = _figures(own, rng)
@@ -93,12 +100,6 @@ def measured_on_test(model: nn.Module, parts: Parts, validation: Parts, recipe: 
     notes = (
         "Bone-suppressed image against the true one, peak 1, inside the lungs unless the name says whole; "
         "identity: the film itself. edge_residual: what is left of bone edges, 1 in the film itself.",
-    )
-    kept = [record for records in validation.values() for record in records[: recipe.validation_films]]
-    limits = Limits.of(
-        residual_energy(predicted_layer(model, pair, recipe), pair.film, pair.lungs)
-        for pair in map(kept_pair, kept)
-        if pair.convention == recipe.conventions[0]  # the one the stage asks for
     )
     return Evaluation(
         figures,
@@ -114,11 +115,56 @@ def measured_on_test(model: nn.Module, parts: Parts, validation: Parts, recipe: 
     )
 
 
+def as_stage_measures(model: nn.Module, film: FloatImage, lungs: Mask, recipe: BoneRecipe) -> ResidualEnergy:
+    """What the stage would measure of a film (H, W): the first convention, near the lungs alone."""
+    device = next(model.parameters()).device
+    return residual_energy(bone_layer(model, film, recipe.size, device, lungs)[0], film, lungs)
+
+
+def without_bone(pair: BonePair) -> FloatImage:
+    """The true bone-suppressed image (H, W) of a pair."""
+    return np.clip(pair.film - pair.bone, 0.0, 1.0)
+
+
+def limits_of(model: nn.Module, validation: Parts, recipe: BoneRecipe) -> Limits:
+    """What the stage warns beyond, by films of the validation part.
+
+    Structure has its limit from the films of the convention that the stage asks for; a film that is
+    bone-suppressed already is told by all of them and by their true bone-suppressed images.
+    """
+    kept = [record for records in validation.values() for record in records[: recipe.validation_films]]
+    usual, films, suppressed = [], [], []
+    for pair in map(kept_pair, kept):
+        films.append(as_stage_measures(model, pair.film, pair.lungs, recipe))
+        suppressed.append(as_stage_measures(model, without_bone(pair), pair.lungs, recipe))
+        if pair.convention == recipe.conventions[0]:
+            usual.append(films[-1])
+    return Limits.of(usual, films, suppressed)
+
+
+def _add_suppressed(
+    model: nn.Module, records: Sequence[Record], rows: Sequence[Row], limits: Limits, recipe: BoneRecipe
+) -> None:
+    """Complete the rows: is the film, is its true bone-suppressed image taken for suppressed already?"""
+    for record, row in zip(records, rows, strict=True):
+        pair = kept_pair(record)
+        for name, film in (("suppressed_false_alarm", pair.film), ("suppressed_found", without_bone(pair))):
+            share = as_stage_measures(model, film, pair.lungs, recipe).explained
+            if np.isfinite(share) and np.isfinite(limits.least_explained):
+                row[name] = float(share < limits.least_explained)
+
+
 def _prefix(dataset: str, parts: Parts) -> str:
     return "" if dataset == MAIN or len(parts) == 1 else f"{dataset}_"
 
 
-def _rows(model: nn.Module, records: Sequence[Record], dataset: str, recipe: BoneRecipe) -> Iterator[Row]:
+def _rows(
+    model: nn.Module,
+    records: Sequence[Record],
+    dataset: str,
+    recipe: BoneRecipe,
+    lpips: Distance | None,
+) -> Iterator[Row]:
     """One row a film: predicted one after another, scored side by side."""
 
     def predicted() -> Iterator[tuple[Record, BonePair, FloatImage]]:
@@ -127,18 +173,24 @@ def _rows(model: nn.Module, records: Sequence[Record], dataset: str, recipe: Bon
             yield record, pair, predicted_layer(model, pair, recipe)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        waiting = [pool.submit(row_of, record, dataset, pair, layer) for record, pair, layer in predicted()]
+        waiting = [
+            pool.submit(row_of, record, dataset, pair, layer, lpips) for record, pair, layer in predicted()
+        ]
         for each in waiting:
             yield each.result()
 
 
-def row_of(record: Record, dataset: str, pair: BonePair, layer: FloatImage) -> Row:
-    """All scores of one film, those of doing nothing beside them."""
-    truth = np.clip(pair.film - pair.bone, 0.0, 1.0)
+def row_of(
+    record: Record, dataset: str, pair: BonePair, layer: FloatImage, lpips: Distance | None = None
+) -> Row:
+    """All scores of one film, those of doing nothing beside them, and LPIPS where it is given."""
+    truth = without_bone(pair)
     row: Row = {"film": record.id, "patient": record.patient_id, "dataset": dataset}
     for prefix, soft in (("", pair.film - layer), ("identity_", pair.film)):
         scores = suppression_scores(pair.film, truth, soft, pair.lungs)
         row |= {prefix + key: value for key, value in scores.items()}
+        if lpips is not None:
+            row[f"{prefix}lpips"] = lpips(truth, soft)
     row["psnr_gain"] = row["psnr"] - row["identity_psnr"]
     row["edge_residual"] = edge_residual(pair.bone, layer, pair.lungs)
     if dataset == "phantom":

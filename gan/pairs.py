@@ -17,9 +17,10 @@ from suite.datasets import phantom
 from suite.datasets.dual_energy import read_triple
 from suite.datasets.jsrt import BONE_OFFSET, BONE_WHITE, ORGAN_BITS
 from suite.datasets.manifest import Record
+from suite.errors import InputError
 from suite.framing import frame
 from suite.phantom.encoding import WHITE, read_png
-from suite.study import FloatImage, Mask
+from suite.study import FloatImage, Mask, check_size
 from suite.training.bank import Bank, Planes
 from suite.training.films import read_mask
 
@@ -54,8 +55,12 @@ class BonePair:
 
 
 def jsrt_pair(record: Record) -> BonePair:
-    """The pair of a JSRT record with 12 bits; the film on the layer's scale, whatever part of it it uses."""
-    film = read_mask(record.frontal).astype(np.float32) / np.float32(BONE_WHITE)
+    """The pair of a JSRT record with 12 bits; the film on the layer's scale, whatever part of it it uses.
+
+    Raises:
+        InputError: the film is too small, or every pixel has the same value.
+    """
+    film = _seen(read_mask(record.frontal).astype(np.float32) / np.float32(BONE_WHITE), record)
     stored = read_mask(record.targets["bone"]).astype(np.float32)
     bone = (stored - BONE_OFFSET) / np.float32(BONE_WHITE)
     lungs = (read_mask(record.targets["organs"]) & (ORGAN_BITS["right_lung"] | ORGAN_BITS["left_lung"])) > 0
@@ -75,6 +80,14 @@ def phantom_pair(record: Record) -> BonePair:
     bone = phantom.bone_layer(record)
     floor = haze(bone, read_mask(record.targets["bone_mask"]) > 0)
     return BonePair(film, bone - floor, lungs, AS_TRUE, phantom.finding_mask(record, "fracture"))
+
+
+def _seen(film: FloatImage, record: Record) -> FloatImage:
+    """``film`` (H, W), once it is known that there is something to see."""
+    check_size(film.shape[0], film.shape[1], str(record.frontal))
+    if film.min() == film.max():
+        raise InputError(f"{record.frontal}: every pixel has the same value; leave the film out.")
+    return film
 
 
 def is_fractured(record: Record) -> bool:

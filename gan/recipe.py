@@ -44,6 +44,9 @@ class BoneRecipe(Recipe):
     test_films: int = Field(0, ge=0, description="most films of a set to test on; 0: all")
     held_out: str = Field("", description="names of sets to measure on whole: nothing was learned from them")
     break_films: int = Field(16, ge=0, description="fractured chests to measure breaks on; 0: none")
+    lpips_weights: str = Field(
+        "", description="torchvision's alexnet or vgg16 as a safetensors file, to measure LPIPS with"
+    )
     learn_from: str = Field(
         "jsrt",
         pattern=r"^(both|(jsrt|phantom|dual-energy)(,(jsrt|phantom|dual-energy))*)$",

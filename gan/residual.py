@@ -1,4 +1,4 @@
-"""What was taken from a film, as numbers: its energy inside the lungs, and how much of it is structure."""
+"""What was taken from a film, as numbers: how much, how much of it is structure, how much of it edges."""
 
 from __future__ import annotations
 
@@ -21,18 +21,27 @@ SMOOTH = 8.0
 """Standard deviation in pixels at ``SIDE`` of what does not count as structure."""
 
 
+FINE_SIDE, FINE = 512, (1.5, 4.5)
+"""Edges of ribs lie between these two standard deviations, in pixels at ``FINE_SIDE``."""
+
+
 @dataclass(frozen=True, slots=True)
 class ResidualEnergy:
     """What was taken inside the lungs; NaN without lungs.
+
+    Little is taken from a film that is bone-suppressed already, but from one with little contrast too. What
+    tells them apart is the share of the film's own fine structure.
 
     Attributes:
         energy: root mean square, on the scale of the film's used levels.
         structure: root mean square without the smooth part, as a share of the film's own: whatever contrast
             a display gives bones, it gives the rest too.
+        explained: share of the film's fine structure (1 to 3 mm) that lies in the layer, by regression.
     """
 
     energy: float
     structure: float
+    explained: float
 
 
 def residual_energy(layer: FloatImage, film: FloatImage, lungs: Mask) -> ResidualEnergy:
@@ -40,12 +49,25 @@ def residual_energy(layer: FloatImage, film: FloatImage, lungs: Mask) -> Residua
     grid = Grid.of(film.shape).square().resize(SIDE)
     inside = grid.apply((lungs > 0).astype(np.uint8), "nearest") > 0
     if not inside.any():
-        return ResidualEnergy(float("nan"), float("nan"))
+        return ResidualEnergy(float("nan"), float("nan"), float("nan"))
     width = np.float32(auto_levels(film).width)
     taken, shown = (grid.apply(plane) / width for plane in (layer, film))
     energy = float(np.sqrt(np.square(taken[inside]).mean()))
     own, whole = (_structure(plane, inside) for plane in (taken, shown))
-    return ResidualEnergy(energy, own / max(whole, 1e-6))
+    return ResidualEnergy(energy, own / max(whole, 1e-6), _explained(layer, film, lungs))
+
+
+def _explained(layer: FloatImage, film: FloatImage, lungs: Mask) -> float:
+    """How much of the film's band between two Gaussians the layer's own accounts for, inside the lungs."""
+    grid = Grid.of(film.shape).square().resize(FINE_SIDE)
+    inside = grid.apply((lungs > 0).astype(np.uint8), "nearest") > 0
+    taken, shown = (_band(grid.apply(plane))[inside] for plane in (layer, film))
+    return float((taken * shown).sum() / max(float(np.square(shown).sum()), 1e-9))
+
+
+def _band(plane: FloatImage) -> FloatImage:
+    fine, coarse = (cv2.GaussianBlur(plane, (0, 0), sigma) for sigma in FINE)
+    return np.asarray(fine - coarse)
 
 
 def _structure(plane: NDArray[Any], inside: NDArray[np.bool_]) -> float:
@@ -59,20 +81,36 @@ def _structure(plane: NDArray[Any], inside: NDArray[np.bool_]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The least and the most that was seen on validation films; what lies outside is worth a warning."""
+    """What lies outside is worth a warning.
 
-    least_structure: float
+    Attributes:
+        most_structure: the most that was seen on a validation film.
+        least_explained: less is explained in a film that is bone-suppressed already.
+    """
+
     most_structure: float
+    least_explained: float
 
     @classmethod
-    def of(cls, measured: Iterable[ResidualEnergy]) -> Limits:
-        """The limits of films that are as they should be."""
-        kept = [each.structure for each in measured if np.isfinite(each.structure)]
-        return cls(min(kept), max(kept)) if kept else cls(0.0, float("inf"))
+    def of(
+        cls,
+        usual: Iterable[ResidualEnergy],
+        films: Iterable[ResidualEnergy] = (),
+        suppressed: Iterable[ResidualEnergy] = (),
+    ) -> Limits:
+        """The limits of validation films.
+
+        Args:
+            usual: of films whose layers are as they should be.
+            films, suppressed: of films, and of their true bone-suppressed images read as if they were films.
+        """
+        structures = [each.structure for each in usual if np.isfinite(each.structure)]
+        shares = [_known_shares(measured) for measured in (films, suppressed)]
+        return cls(max(structures, default=float("inf")), between(*shares))
 
     def as_json(self) -> dict[str, Any]:
         """Plain numbers, infinity as null."""
-        values = {name: getattr(self, name) for name in ("least_structure", "most_structure")}
+        values = {"most_structure": self.most_structure, "least_explained": self.least_explained}
         return {name: round(value, 6) if np.isfinite(value) else None for name, value in values.items()}
 
     @classmethod
@@ -83,4 +121,28 @@ class Limits:
             value = content.get(name)
             return otherwise if value is None else float(value)
 
-        return cls(number("least_structure", 0.0), number("most_structure", np.inf))
+        return cls(number("most_structure", np.inf), number("least_explained", -np.inf))
+
+
+def _known_shares(measured: Iterable[ResidualEnergy]) -> NDArray[np.float64]:
+    shares = np.array([each.explained for each in measured], dtype=np.float64)
+    return shares[np.isfinite(shares)]
+
+
+def between(films: NDArray[np.float64], suppressed: NDArray[np.float64]) -> float:
+    """The limit below which most of ``suppressed`` and fewest of ``films`` lie (Youden's J); none: -infinity.
+
+    Of equally good limits the middle of the widest gap, so that two groups that do not touch are told apart
+    half way.
+    """
+    if not films.size or not suppressed.size:
+        return float("-inf")
+    values = np.unique(np.concatenate((films, suppressed)))
+    if len(values) < 2:
+        return float("-inf")
+    middles, gaps = (values[1:] + values[:-1]) / 2, np.diff(values)
+    gain = (suppressed < middles[:, None]).mean(1) - (films < middles[:, None]).mean(1)
+    if gain.max() <= 0:
+        return float("-inf")  # the network tells nothing apart
+    best = np.flatnonzero(gain >= gain.max() - 1e-12)
+    return float(middles[best[gaps[best].argmax()]])

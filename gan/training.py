@@ -18,6 +18,7 @@ from gan.losses import BoneL1, discriminator_loss, generator_loss
 from gan.motion import without_motion
 from gan.networks import build_generator
 from gan.pairs import AS_BSE, AS_TRUE, OUTSIDE_TRUST, MixedPairs, is_fractured, kept_bank
+from gan.perceptual import load_lpips
 from gan.recipe import BoneRecipe
 from gan.variation import Variation, at_scale, blended
 from suite.datasets.manifest import Record, SplitName
@@ -44,6 +45,7 @@ class BoneTask(Task):
     datasets = ("jsrt", "phantom", "dual-energy")
     initial_weights = ("start_from",)
     monitor = ("psnr", "max")
+    companion_weights = ("lpips_weights",)
     recipe: BoneRecipe
 
     def build(self) -> None:
@@ -57,6 +59,8 @@ class BoneTask(Task):
             self.modules["discriminator"] = GradientDiscriminator(
                 recipe.discriminator_base, recipe.gradients, recipe.attention, recipe.spectral_norm
             )
+        # read now: a wrong file must not show after hours of training
+        self._lpips = load_lpips(Path(recipe.lpips_weights)) if recipe.lpips_weights else None
         self._l1 = BoneL1(recipe.edge_weight)
         self._epoch, self._steps = 0, 0
         self._losses: dict[str, float] = {}
@@ -255,5 +259,10 @@ class BoneTask(Task):
             parts = {name: self.part_of(name, split) for name in self.recipe.sources}
             return measured_on_validation(model, parts, self.recipe)
         parts = {name: self._measured_part(name) for name in self.data}
-        kept = {name: self.part_of(name, "validation") for name in self.data if name in self.recipe.sources}
-        return measured_on_test(model, parts, kept, self.recipe)
+        held_out = self.recipe.held_out.split(",")
+        kept = {
+            name: self.part_of(name, "validation")
+            for name in self.data
+            if name in self.recipe.sources and name not in held_out
+        }
+        return measured_on_test(model, parts, kept, self.recipe, self._lpips)

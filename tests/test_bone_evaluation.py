@@ -10,22 +10,27 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import torchvision
+from safetensors.torch import save_file
 from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+from torchmetrics.functional.image.lpips import _LPIPS
 
 from gan.breaks import Breaks, break_scores, breaks_of, healed_by_kind, unbroken_pair
 from gan.contact import ContactFilm, draw_contact_sheet, panels
-from gan.evaluation import measured_on_test, measured_on_validation
+from gan.evaluation import measured_on_test, measured_on_validation, without_bone
 from gan.hardware import hardware_scores, hardware_soft, heart_border, subtracted
 from gan.motion import LIMIT, motion_of
 from gan.pairs import AS_TRUE, BonePair, phantom_pair
+from gan.perceptual import load_lpips
 from gan.recipe import BoneRecipe
-from gan.residual import Limits, ResidualEnergy, residual_energy
+from gan.residual import Limits, ResidualEnergy, between, residual_energy
 from gan.scores import border_error, contrast, edge_residual, lesion_scores, ms_ssim, ssim_map
+from gan.training import BoneTask
 from suite.datasets import phantom
 from suite.datasets.manifest import Record
-from suite.errors import DatasetError
+from suite.errors import DatasetError, WeightsError
 from suite.phantom.cohort import CohortSettings, write_cohort
 from suite.study import FloatImage
 from tests.made_films import chest_pixels
@@ -218,14 +223,52 @@ def test_the_energy_of_what_was_taken() -> None:
     assert np.isnan(residual_energy(striped, film, np.zeros_like(lungs)).energy)
 
 
-def test_limits_are_the_range_of_the_films_and_survive_their_card() -> None:
-    limits = Limits.of(
-        [ResidualEnergy(0.02, 0.01), ResidualEnergy(0.03, 0.008), ResidualEnergy(np.nan, np.nan)]
+def test_the_share_of_a_films_edges_that_was_taken() -> None:
+    """Two fine patterns that have nothing to do with each other, one of them taken by half."""
+    rng = np.random.default_rng(0)
+    first, second = (
+        cv2.GaussianBlur(rng.normal(0, 1, (512, 512)).astype(np.float32), (0, 0), 2) for _ in "ab"
     )
-    assert limits == Limits(0.008, 0.01)
-    assert Limits.from_json(limits.as_json()) == limits
+    second *= float(first.std() / second.std())
+    lungs = np.zeros((512, 512), np.uint8)
+    lungs[100:400, 60:450] = 128
+    film = 0.5 + 0.2 * (first + second)
+    taken = 0.1 * first + np.linspace(0, 0.2, 512, dtype=np.float32)
+    assert residual_energy(taken, film, lungs).explained == pytest.approx(0.25, abs=0.02)
+    assert residual_energy(np.full_like(film, 0.1), film, lungs).explained == pytest.approx(0.0, abs=1e-3)
+    assert np.isnan(residual_energy(taken, film, np.zeros_like(lungs)).explained)
+
+
+def energies(*shares: float) -> list[ResidualEnergy]:
+    return [ResidualEnergy(0.02, 0.01, share) for share in shares]
+
+
+def test_limits_are_those_of_the_validation_films_and_survive_their_card() -> None:
+    usual = [ResidualEnergy(0.02, 0.01, 0.2), ResidualEnergy(0.03, 0.008, 0.3), ResidualEnergy(*[np.nan] * 3)]
+    limits = Limits.of(usual, usual, energies(0.1, 0.04, np.nan))
+    assert limits == Limits(most_structure=0.01, least_explained=pytest.approx(0.15))
+    read = Limits.from_json(limits.as_json())
+    assert read == Limits(most_structure=0.01, least_explained=0.15)
     nothing = Limits.of([])
     assert Limits.from_json({}) == Limits.from_json(nothing.as_json()) == nothing
+
+
+@pytest.mark.parametrize(
+    ("films", "suppressed", "limit"),
+    [
+        ((0.2, 0.3, 0.4), (0.02, 0.06, 0.1), 0.15),
+        ((0.08, 0.2, 0.3, 0.4), (0.02, 0.06, 0.1), 0.15),  # all found for one false alarm, or 2 of 3 for none
+        ((0.2, 0.3, 0.4), (0.02, 0.06, 0.25), 0.13),  # one is missed
+        ((0.1, 0.2), (0.3, 0.4), -np.inf),
+        ((0.2, 0.2), (0.2, 0.2), -np.inf),
+        ((), (0.1,), -np.inf),
+        ((0.1,), (), -np.inf),
+    ],
+)
+def test_a_limit_lies_between_films_and_suppressed_ones(
+    films: tuple[float, ...], suppressed: tuple[float, ...], limit: float
+) -> None:
+    assert between(np.array(films), np.array(suppressed)) == pytest.approx(limit)
 
 
 # the whole
@@ -277,6 +320,21 @@ def test_a_network_that_knows_the_truth_scores_so(still: list[Record], tmp_path:
     assert cv2.imread(str(tmp_path / "films_phantom.png")) is not None
 
 
+def test_images_that_are_suppressed_already_are_counted(still: list[Record]) -> None:
+    recipe = BoneRecipe.from_settings(["learn_from=phantom", "size=256", "depth=5", "break_films=0"])
+    pairs = [phantom_pair(record) for record in still]
+    softs = [replace(pair, film=without_bone(pair), bone=np.zeros_like(pair.bone)) for pair in pairs]
+    parts = {"phantom": still}
+    telling = measured_on_test(Oracle([*pairs, *softs], 1.0, 256), parts, parts, recipe)
+    assert telling.extras["residual"]["least_explained"] > 0.01
+    assert telling.figures["suppressed_found"].value == 1.0
+    assert telling.figures["suppressed_false_alarm"].value == 0.0
+    # the same network, told nothing of validation films, has no limit to measure with
+    blind = measured_on_test(Oracle([*pairs, *softs], 1.0, 256), parts, {}, recipe)
+    assert blind.extras["residual"] == {"most_structure": None, "least_explained": None}
+    assert not any(name.startswith("suppressed") for name in blind.figures)
+
+
 def test_validation_is_a_part_of_the_same_figures(still: list[Record]) -> None:
     recipe = BoneRecipe.from_settings(["learn_from=phantom", "size=256", "depth=5", "validation_films=2"])
     knowing = Oracle([phantom_pair(record) for record in still], 1.0, 256)
@@ -300,3 +358,68 @@ def test_a_contact_sheet_shows_what_is_known(tmp_path: Path) -> None:
     assert cv2.imread(str(tmp_path / "sheet.png")) is not None
     draw_contact_sheet([], tmp_path / "empty.png")
     assert not (tmp_path / "empty.png").exists()
+
+
+# LPIPS
+
+
+def photograph_network(path: Path, name: str = "alexnet") -> dict[str, Tensor]:
+    """torchvision's network with numbers at random, as a file."""
+    torch.manual_seed(0)
+    state = dict(getattr(torchvision.models, name)().state_dict())
+    save_file(state, path)
+    return state
+
+
+@pytest.mark.parametrize(("name", "kind"), [("alexnet", "alex"), ("vgg16", "vgg")])
+def test_lpips_is_that_of_the_given_network(tmp_path: Path, name: str, kind: str) -> None:
+    state = photograph_network(tmp_path / "network.safetensors", name)
+    first, second = chest_pixels(96, 80, 1), chest_pixels(96, 80, 2)
+    before = torch.random.get_rng_state()
+    distance = load_lpips(tmp_path / "network.safetensors")
+    assert torch.equal(before, torch.random.get_rng_state()), "training must not depend on a measurement"
+    reference = _LPIPS(net=kind, pnet_rand=True).eval()
+    trunk = getattr(torchvision.models, name)()
+    trunk.load_state_dict(state)
+    wanted = [parameter for part in trunk.features for parameter in part.parameters()]
+    with torch.no_grad():
+        for own, given in zip(reference.net.parameters(), wanted, strict=True):
+            own.copy_(given)
+    tensors = [torch.from_numpy(image).expand(1, 3, -1, -1) * 2 - 1 for image in (first, second)]
+    assert distance(first, second) == pytest.approx(float(reference(*tensors)), rel=1e-4)
+    assert distance(first, first) == 0.0 < distance(first, second)
+    assert np.isnan(distance(first[:40], second[:40]))
+
+
+def test_lpips_is_in_the_figures_only_where_its_network_is_given(still: list[Record], tmp_path: Path) -> None:
+    recipe = BoneRecipe.from_settings(["learn_from=phantom", "size=256", "depth=5", "break_films=0"])
+    knowing = Oracle([phantom_pair(record) for record in still], 1.0, 256)
+    photograph_network(tmp_path / "network.safetensors")
+    parts = {"phantom": still}
+    without = measured_on_test(knowing, parts, parts, recipe).figures
+    assert not any("lpips" in name for name in without)
+    figures = measured_on_test(
+        knowing, parts, parts, recipe, load_lpips(tmp_path / "network.safetensors")
+    ).figures
+    assert 0 < figures["lpips"].value < figures["identity_lpips"].value
+    assert figures["lpips"].n == 3
+
+
+def test_a_file_that_is_no_photograph_network_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "network.safetensors"
+    with pytest.raises(WeightsError, match=r"is no readable safetensors file .* give torchvision's alexnet"):
+        load_lpips(path)
+    save_file({"weight": torch.zeros(3)}, path)
+    with pytest.raises(WeightsError, match="holds neither torchvision's alexnet nor its vgg16"):
+        load_lpips(path)
+    state = photograph_network(path)
+    save_file({key: value for key, value in state.items() if key != "features.10.bias"}, path)
+    with pytest.raises(WeightsError, match=r"lacks features.10.bias; give the whole network"):
+        load_lpips(path)
+    save_file(state | {"features.10.bias": torch.zeros(3)}, path)
+    with pytest.raises(WeightsError, match="is not torchvision's alex whole") as caught:
+        load_lpips(path)
+    assert "\n" not in str(caught.value)
+    task = BoneTask(BoneRecipe.from_settings([f"lpips_weights={path}"]), {})
+    with pytest.raises(WeightsError):
+        task.build()

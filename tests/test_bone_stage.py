@@ -23,8 +23,8 @@ from suite.stages.artifacts import Check, GateResult
 from suite.study import Projection
 from tests.made_films import chest, chest_pixels, write_16_bit
 
-LIMITS = Limits(least_structure=0.2, most_structure=0.5)
-USUAL = ResidualEnergy(energy=0.03, structure=0.3)
+LIMITS = Limits(most_structure=0.5, least_explained=0.1)
+USUAL = ResidualEnergy(energy=0.03, structure=0.3, explained=0.2)
 
 
 def lungs_of(shape: tuple[int, ...]) -> np.ndarray:
@@ -74,8 +74,8 @@ def test_plain_white_in_the_chest_is_lost_and_that_is_said() -> None:
 @pytest.mark.parametrize(
     ("taken", "words"),
     [
-        (ResidualEnergy(0.03, 0.7), "More was taken"),
-        (ResidualEnergy(0.03, 0.05), "bone-suppressed already"),
+        (ResidualEnergy(0.03, 0.7, 0.2), "More was taken"),
+        (ResidualEnergy(0.03, 0.3, 0.05), "bone-suppressed already"),
     ],
 )
 def test_what_no_validation_film_showed_is_said(taken: ResidualEnergy, words: str) -> None:
@@ -85,12 +85,16 @@ def test_what_no_validation_film_showed_is_said(taken: ResidualEnergy, words: st
 
 def test_without_lungs_nothing_is_measured() -> None:
     nothing = np.zeros((120, 100), np.uint8)
-    unknown = ResidualEnergy(float("nan"), float("nan"))
+    unknown = ResidualEnergy(float("nan"), float("nan"), float("nan"))
     assert doubts(taken=unknown, lungs=nothing) == (
         "No lungs were found, so no bone was taken from the film.",
     )
     assert set(measured(unknown).values.values()) == {None}
-    assert measured(USUAL).values == {"bone_residual_energy": 0.03, "bone_residual_structure": 0.3}
+    assert measured(USUAL).values == {
+        "bone_residual_energy": 0.03,
+        "bone_residual_structure": 0.3,
+        "bone_residual_explained": 0.2,
+    }
 
 
 class FirstOfTwo(nn.Module):
