@@ -16,11 +16,13 @@ from classifiers.diagnosis.head_calibration import (
     HeadCalibrations,
     SetCalibration,
     is_computed_only,
+    unlearned_heads,
 )
 from classifiers.diagnosis.predictions import Predictions
 from classifiers.reliability import BeforeAfter, ece_width
 from suite.datasets.manifest import Record
 from suite.findings import CODES
+from suite.training.evaluation import Figure
 
 EDEMA, FRACTURE = CODES.index("edema"), CODES.index("fracture")
 CURVES = {"nih": (0.5, -1.5), "phantom": (2.0, 1.0)}
@@ -143,3 +145,19 @@ def test_every_set_has_its_reliability_diagram(both: HeadCalibrations, tmp_path:
     for name, draw in pictures.items():
         draw(tmp_path / name)
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("low", "films", "gone"),
+    [(0.46, 1500, True), (0.58, 1500, False), (0.46, 25, False), (math.nan, 1500, True)],
+)
+def test_a_head_that_tells_nothing_of_enough_films_is_not_trained(low: float, films: int, gone: bool) -> None:
+    """Fractures: an interval that holds 0.5 says that the head has not learned; few films say nothing."""
+    measured = {"phantom": predictions("phantom", films, 2)}
+    areas = {"phantom": {f"auc_{code}": Figure(0.6, low, 0.7) for code in CODES}}
+    found = unlearned_heads(measured, areas)
+    assert ("fracture" in found) is gone
+    assert "pneumonia" not in found  # nobody knows it here
+    heads = HeadCalibrations(counts(fracture={"nih": 0, "phantom": 500}), [], found).heads()
+    assert heads["fracture"]["trained"] is not gone
+    assert heads["fracture"]["training_positives"] == 500

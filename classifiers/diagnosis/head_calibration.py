@@ -25,6 +25,9 @@ from suite.training.evaluation import Figure
 MIN_TRAINING_POSITIVES = 20
 """A head with fewer positive films to learn from is not trained, and says so."""
 
+MIN_TELLING_POSITIVES = 20
+"""A head that cannot tell so many positive held-out films from the others has not learned its finding."""
+
 COMPUTED_ONLY = "learned from computed films only"
 UNCALIBRATED = "too few held-out films to calibrate it"
 
@@ -90,15 +93,17 @@ class HeadCalibrations:
     Attributes:
         positives: training positives by code and set.
         sets: real ones first.
+        unlearned: heads that had enough to learn from and did not, see ``unlearned_heads``.
     """
 
     positives: Mapping[str, Mapping[str, int]]
     sets: Sequence[SetCalibration]
+    unlearned: frozenset[str] = frozenset()
 
     @property
     def trained(self) -> tuple[str, ...]:
-        """Codes of the heads that had enough to learn from."""
-        return trained_heads(self.positives)
+        """Codes of the heads that had enough to learn from, and learned."""
+        return tuple(code for code in trained_heads(self.positives) if code not in self.unlearned)
 
     def heads(self) -> dict[str, Any]:
         """The card's entry of each head: how it was taught, and the calibration that may be shown."""
@@ -144,6 +149,28 @@ class HeadCalibrations:
 def trained_heads(positives: Mapping[str, Mapping[str, int]]) -> tuple[str, ...]:
     """Codes of the heads with enough positive films, of whatever set."""
     return tuple(code for code, by_set in positives.items() if sum(by_set.values()) >= MIN_TRAINING_POSITIVES)
+
+
+def unlearned_heads(
+    measured: Mapping[str, Predictions], areas: Mapping[str, Mapping[str, Figure]]
+) -> frozenset[str]:
+    """Codes of the heads that tell nothing: on no set does the interval of their area lie above 0.5.
+
+    Said only of a head that some set has ``MIN_TELLING_POSITIVES`` positive test films for; fewer may miss a
+    head that learned.
+
+    Args:
+        measured: predictions on the test part of each set.
+        areas: ``auc_CODE`` with its interval, by set.
+    """
+    found = set()
+    for index, code in enumerate(CODES):
+        positives = [int((own.truth[:, index] == 1.0).sum()) for own in measured.values()]
+        lows = [areas[name][f"auc_{code}"].low for name in measured]
+        telling = any(low > 0.5 for low in lows)  # not where an interval is unknown, NaN
+        if max(positives, default=0) >= MIN_TELLING_POSITIVES and not telling:
+            found.add(code)
+    return frozenset(found)
 
 
 def is_computed_only(by_set: Mapping[str, int]) -> bool:

@@ -27,6 +27,7 @@ from classifiers.diagnosis.head_calibration import (
     SetCalibration,
     is_computed_only,
     trained_heads,
+    unlearned_heads,
 )
 from classifiers.diagnosis.losses import (
     class_weights,
@@ -376,7 +377,8 @@ class DiagnosisTask(Task):
         for name, own in by_dataset.items():
             prefix = f"{name}_" if len(by_dataset) > 1 else ""
             figures |= {f"{prefix}{key}": figure for key, figure in own.items()}
-        calibrations = self._calibrations(model, predictions)
+        unlearned = unlearned_heads(predictions, by_dataset)
+        calibrations = replace(self._calibrations(model, predictions), unlearned=unlearned)
         whole = _joined(list(predictions.values()))
         rows = [
             {
@@ -387,7 +389,10 @@ class DiagnosisTask(Task):
             for record, row in zip(whole.records, whole.scores, strict=True)
         ]
         curves = {code: (whole.truth[:, i], whole.scores[:, i]) for i, code in enumerate(CODES)}
-        notes = ("Held-out patients; scores are logits.",)
+        notes = ["Held-out patients; scores are logits."]
+        if unlearned:
+            names = ", ".join(sorted(unlearned))
+            notes.append(f"Not learned, though there was enough to learn from, and not shown: {names}.")
         return Evaluation(
             {**figures, **calibrations.figures(rng)},
             rows,
