@@ -1,4 +1,4 @@
-"""What makes the data of two trainings the same: studies with their labels, and the weights of their inputs."""
+"""What makes the data of two trainings the same: labelled studies, and the weights that make their inputs."""
 
 from __future__ import annotations
 

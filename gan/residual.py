@@ -140,8 +140,8 @@ def between(films: NDArray[np.float64], suppressed: NDArray[np.float64]) -> floa
     """The limit below which most of ``suppressed`` and fewest of ``films`` lie (Youden's J); none: -infinity.
 
     There is none either where the best J is below ``LEAST_GAIN``: among two dozen films a small one arises by
-    chance, of a network that tells nothing apart. Of equally good limits the middle of the widest gap, so that two groups that do not touch are told apart
-    half way.
+    chance, of a network that tells nothing apart. Of equally good limits the middle of the widest gap, so
+    that two groups that do not touch are told apart half way.
     """
     if not films.size or not suppressed.size:
         return float("-inf")
