@@ -30,6 +30,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, interpolate, max_pool2d
 
+from classifiers.ablation_identity import cohort_settings, data_digest
 from classifiers.ablation_statistics import Values, patient_weights, weighted_areas
 from gan.hardware import subtracted
 from gan.networks import build_generator
@@ -39,7 +40,7 @@ from gan.suppression import LARGEST_BONE
 from suite.datasets.manifest import Record
 from suite.datasets.registry import open_dataset
 from suite.devices import resolve_device
-from suite.errors import InputError
+from suite.errors import InputError, SuiteError
 from suite.framing import frame
 from suite.stages.weights import ModelCard, read_card, rebuild
 from suite.storage import make_folder, write_text
@@ -65,6 +66,9 @@ READ_TOO = {"true layer": "network's layer", "film + true layer": "film + networ
 BASELINE = "film"
 GEOMETRY = Geometry(degrees=8.0, shift=0.04, scale=(0.9, 1.15))
 BATCH, CHUNK = 16, 8
+STRIDE = 32
+"""The U-Net halves its input five times."""
+
 BREAK_WEIGHT = 20.0
 """How much more a broken pixel counts in the loss: there are few."""
 
@@ -265,6 +269,24 @@ def scores(network: nn.Module, bank: Bank, kind: str) -> Values:
 # results
 
 
+def check_numbers(size: int, budget: Budget, seeds: int) -> None:
+    """Fail unless a U-Net can be shown films and squares of these sides, and something is trained.
+
+    Raises:
+        InputError: a side that ``STRIDE`` does not divide, squares larger than the films, or no training.
+    """
+    if size < STRIDE or size % STRIDE:
+        raise InputError(f"--size {size} is no side that halves five times; give 128, 256 or 512.")
+    if budget.patch and (budget.patch % STRIDE or not STRIDE <= budget.patch <= size):
+        raise InputError(
+            f"--patch {budget.patch} is no side of squares of films of {size}; give 0, or a multiple of "
+            f"{STRIDE} up to {size}."
+        )
+    for name, value in (("epochs", budget.epochs), ("seeds", seeds)):
+        if value < 1:
+            raise InputError(f"--{name} {value} trains nothing; give 1 or more.")
+
+
 def remember(out: Path, state: Mapping[str, object]) -> None:
     """Write down what the scores in ``out`` are of.
 
@@ -286,7 +308,7 @@ def table(
     """Markdown: mean area over seeds, and how far it lies from the film's, with 95 % intervals.
 
     Intervals are by bootstrap over patients; for a difference the seeds are drawn too, those of both
-    detectors together.
+    detectors together. Of one seed there is no difference: its interval would lack the luck of training.
 
     Args:
         finished: scores (N,) of each seed by (learned from, read from).
@@ -305,11 +327,13 @@ def table(
     for name in finished:
         area = _figure(float(points[name].mean()), drawn[name].mean(0), len(labels))
         less = "-"
-        if film in finished and name != film:
+        if film in finished and name != film and min(len(points[name]), len(points[film])) > 1:
             less = str(_difference(points[name], points[film], drawn[name], drawn[film]))
         lines.append(f"| {name[0]} | {name[1]} | {len(points[name])} | {area} | {less} |")
-    positives = int(labels.sum())
-    return "\n".join([*lines, "", f"{len(labels)} test studies, a fracture shows on {positives}."]) + "\n"
+    said = f"{len(labels)} test studies, a fracture shows on {int(labels.sum())}."
+    if min(map(len, points.values()), default=0) == 1:
+        said += " The interval of one seed does not hold the luck of training, so it has no difference."
+    return "\n".join([*lines, "", said]) + "\n"
 
 
 def _difference(first: Values, second: Values, drawn: Values, other: Values) -> Figure:
@@ -354,15 +378,33 @@ def main() -> None:
     parser.add_argument("--phantom", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--size", type=int, default=512, help="side of the films, a multiple of 32 (512)")
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument(
-        "--patch", type=int, default=0, help="learn from squares of this side; 0: whole films"
+        "--patch",
+        type=int,
+        default=0,
+        help="learn from squares of this side, a multiple of 32; 0: whole films",
     )
-    parser.add_argument("--seeds", type=int, default=1, help="detectors of each kind (1)")
+    parser.add_argument(
+        "--seeds", type=int, default=1, help="detectors of each kind (1); differences need two or more"
+    )
     parser.add_argument("--kinds", default=",".join(KINDS), help="of input, comma between them")
     parser.add_argument("--device", default="auto")
-    options = parser.parse_args()
+    try:
+        compare(parser.parse_args())
+    except SuiteError as error:
+        sys.exit(f"error: {error}")
+
+
+def compare(options: argparse.Namespace) -> None:
+    """The whole comparison for parsed options.
+
+    Raises:
+        SuiteError: options, cohort, weights or folder that cannot be used.
+    """
+    kinds, budget = _known(options.kinds), Budget(options.epochs, options.patch)
+    check_numbers(options.size, budget, options.seeds)
     device = torch.device(resolve_device(options.device))
     card = read_card(options.weights.with_suffix(".json"))
     chests = open_dataset("phantom", options.phantom).with_target("bone").with_target("low")
@@ -370,11 +412,8 @@ def main() -> None:
     parts = {"train": split["train"], "test": (*split["validation"], *split["test"])}
     labels = np.array([float(is_fractured(record)) for record in parts["test"]])
     patients = [record.patient_id for record in parts["test"]]
-    studies = {name: [record.id for record in records] for name, records in parts.items()}
-    budget = Budget(options.epochs, options.patch)
-    state = {"weights": card.sha256, "size": options.size, **asdict(budget), "studies": studies}
-    remember(options.out, state)
-    kinds = _known(options.kinds)
+    data = data_digest(chests, cohort_settings(options.phantom))
+    remember(options.out, {"weights": card.sha256, "size": options.size, **asdict(budget), "data": data})
     detectors = [Detector(kind, seed) for seed in range(options.seeds) for kind in kinds]
     waiting = [detector for detector in detectors if not detector.path(options.out).is_file()]
     start = time.perf_counter()

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import statistics
 import sys
 import time
@@ -28,15 +29,17 @@ import numpy as np
 import torch
 from torch import nn
 
+from classifiers.ablation_identity import data_digests
 from segmentation.organs.evaluation import OVERLAPS
 from segmentation.organs.network import FORMS, OrganNetwork
 from segmentation.organs.training import OrgansRecipe
+from suite.datasets.outlines import with_organs
 from suite.datasets.registry import parse_sources
 from suite.devices import resolve_device
 from suite.errors import DatasetError, InputError, SuiteError
 from suite.stages.weights import ModelCard, read_card, rebuild
 from suite.storage import make_folder, write_text
-from suite.training.command import train
+from suite.training.command import prepare, train
 from suite.training.evaluation import Figure
 from suite.training.intervals import mean_figure
 
@@ -49,6 +52,9 @@ REAL = ("jsrt", "scr")
 """Two copies of the same films; their test part is what is measured."""
 
 COLUMNS = (*OVERLAPS, "ratio_error")
+
+DATA_FILE = "data.json"
+"""Digests of the sets that a run rests on, in its folder."""
 
 Films = Mapping[str, Mapping[str, str]]
 """The row of each test film by its name, as ``films.csv`` has it."""
@@ -69,17 +75,39 @@ def trained(sources: Mapping[str, Path], settings: list[str], folder: Path, devi
     """The card of one network's finished run, which is trained or continued unless it is there.
 
     Raises:
-        InputError: the folder holds a run with other settings.
+        InputError: the folder holds a run with other settings, or of other films.
     """
     card = folder / "organs.json"
     if not (card.is_file() and (folder / "films.csv").is_file()):
+        remember_films(sources, settings, folder)
         return train("organs", sources, settings, folder, device=device, resume=True)
     found = read_card(card)
     elsewhere = {"precision", "workers", "start_from"}  # what another machine may have of its own
     for key, value in OrgansRecipe.from_settings(settings).model_dump(exclude=elsewhere).items():
         if (kept := found.content["recipe"].get(key)) != value:
             raise InputError(f"{folder}: holds a run with {key}={kept}, not {value}; give another --out.")
+    remember_films(sources, settings, folder)
     return found
+
+
+def remember_films(sources: Mapping[str, Path], settings: list[str], folder: Path) -> None:
+    """Keep in ``folder`` which films its run learns from and is measured on, or compare with what is kept.
+
+    Raises:
+        InputError: its run is of other films, or does not say of which.
+    """
+    task = prepare("organs", sources, settings)
+    names = {*task.learned_from(), *(name for name in REAL if name in task.data)}
+    outlined = {name: with_organs(task.data[name]) for name in names if name in task.data}
+    films = data_digests(sources, outlined)
+    path = folder / DATA_FILE
+    if path.is_file():
+        if json.loads(path.read_text()) != films:
+            raise InputError(f"{folder}: holds a run of other films; give the same --data or another --out.")
+    elif any((folder / name).is_file() for name in ("organs.json", "last.safetensors")):
+        raise InputError(f"{folder}: has no {DATA_FILE} to say which films its run saw; give another --out.")
+    make_folder(folder)
+    write_text(path, json.dumps(films, indent=2) + "\n")
 
 
 def jsrt_films(folder: Path) -> dict[str, dict[str, str]]:

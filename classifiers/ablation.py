@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from classifiers.ablation_identity import data_digests, film_weights
 from classifiers.ablation_plan import LEAVE_ONE_OUT, VARIANTS, Variant, choose
 from classifiers.ablation_runs import (
     ATTRIBUTES,
@@ -251,19 +252,21 @@ def _open_folder(plan: Plan, recipe: Any, resume: bool, shown: Mapping[str, Any]
 
 
 def _identity(plan: Plan, recipe: Any) -> dict[str, Any]:
-    """What makes two ablations one: the recipe, the content of its weights files, and the studies.
+    """What makes two ablations one: the recipe, the content of all weights files, and the studies.
 
-    No folder is part of it: an ablation goes on where its data lie elsewhere.
+    No folder is part of it: an ablation goes on where its data lie elsewhere. The weights that make the
+    films count whatever is trained now, because further configurations may be added.
     """
+    from classifiers.diagnosis.films import FilmSettings
+
     kept = {key: value for key, value in recipe.model_dump().items() if key not in OWN_KEYS}
     kept |= {key: _content(Path(kept[key])) for key in _files() if kept[key]}
-    studies = {
-        name: [record.id for record in manifest] for name, manifest in open_sources(plan.sources).items()
+    films = FilmSettings(recipe.size, ("gan",), recipe.lung_source, recipe.bone_weights)
+    return {
+        "recipe": kept,
+        "films_made_with": film_weights(films),
+        "data": data_digests(plan.sources, open_sources(plan.sources)),
     }
-    data = {
-        name: hashlib.sha256("\n".join(ids).encode()).hexdigest() for name, ids in sorted(studies.items())
-    }
-    return {"recipe": kept, "data": data}
 
 
 def _content(path: Path) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from classifiers.ablation_identity import data_digests, film_weights
 from classifiers.ablation_plan import Variant
 from suite.datasets.manifest import Manifest, Record
 from suite.datasets.registry import open_dataset
@@ -122,20 +123,20 @@ def film_settings(plan: Plan, variants: Sequence[Variant]) -> Any:
 
 
 def films_key(plan: Plan, variants: Sequence[Variant]) -> str:
-    """What the films file depends on, as one word."""
+    """What the films file depends on, as one word: the studies, their files, the content of all weights."""
     settings = film_settings(plan, variants)
     split_seed = plan.recipe(variants[0], 0).split_seed
-    records = [_said_of(record) for record in all_records(open_sources(plan.sources))]
-    text = json.dumps(
-        [settings.size, settings.bones, settings.lungs, settings.bone_weights, split_seed, records]
-    )
+    manifests = open_sources(plan.sources)
+    made_of = [data_digests(plan.sources, manifests), film_weights(settings)]
+    files = [_files_of(record) for record in all_records(manifests)]
+    text = json.dumps([settings.size, settings.bones, settings.lungs, made_of, split_seed, files])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _said_of(record: Record) -> list[Any]:
-    """All that the films file holds of a record, or is made from."""
+def _files_of(record: Record) -> list[Any]:
+    """All files that the films of a record are made from."""
     targets = sorted((name, str(path)) for name, path in record.targets.items())
-    return [str(record.frontal), str(record.lateral), repr(record.labels), repr(record.uncertain), targets]
+    return [str(record.frontal), str(record.lateral), targets]
 
 
 def _taught(plan: Plan, variants: Sequence[Variant]) -> tuple[Record, ...]:

@@ -24,6 +24,12 @@ SMOOTH = 8.0
 FINE_SIDE, FINE = 512, (1.5, 4.5)
 """Edges of ribs lie between these two standard deviations, in pixels at ``FINE_SIDE``."""
 
+LEAST_GAIN = 0.5
+"""Youden's J (sensitivity + specificity - 1) that a limit must reach on validation films to be one."""
+
+ROUNDING = 1e-12
+"""Differences of J that are none."""
+
 
 @dataclass(frozen=True, slots=True)
 class ResidualEnergy:
@@ -85,7 +91,8 @@ class Limits:
 
     Attributes:
         most_structure: the most that was seen on a validation film.
-        least_explained: less is explained in a film that is bone-suppressed already.
+        least_explained: less is explained in a film that is bone-suppressed already; -infinity where the
+            network does not tell the two apart.
     """
 
     most_structure: float
@@ -132,8 +139,9 @@ def _known_shares(measured: Iterable[ResidualEnergy]) -> NDArray[np.float64]:
 def between(films: NDArray[np.float64], suppressed: NDArray[np.float64]) -> float:
     """The limit below which most of ``suppressed`` and fewest of ``films`` lie (Youden's J); none: -infinity.
 
-    Of equally good limits the middle of the widest gap, so that two groups that do not touch are told apart
-    half way.
+    There is none either where the best J is below ``LEAST_GAIN``: among two dozen films a small one arises by
+    chance, of a network that tells nothing apart. Of equally good limits the middle of the widest gap, so
+    that two groups that do not touch are told apart half way.
     """
     if not films.size or not suppressed.size:
         return float("-inf")
@@ -142,7 +150,7 @@ def between(films: NDArray[np.float64], suppressed: NDArray[np.float64]) -> floa
         return float("-inf")
     middles, gaps = (values[1:] + values[:-1]) / 2, np.diff(values)
     gain = (suppressed < middles[:, None]).mean(1) - (films < middles[:, None]).mean(1)
-    if gain.max() <= 0:
-        return float("-inf")  # the network tells nothing apart
-    best = np.flatnonzero(gain >= gain.max() - 1e-12)
+    if gain.max() < LEAST_GAIN - ROUNDING:
+        return float("-inf")
+    best = np.flatnonzero(gain >= gain.max() - ROUNDING)
     return float(middles[best[gaps[best].argmax()]])

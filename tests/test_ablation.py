@@ -6,23 +6,30 @@ import csv
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from classifiers import ablation_runs
+from classifiers import ablation, ablation_runs
+from classifiers.ablation_identity import data_digest
 from classifiers.ablation_plan import FULL, VARIANTS, choose
-from classifiers.ablation_runs import Scored
+from classifiers.ablation_runs import Plan, Scored, films_key
 from classifiers.ablation_statistics import ALL, FREQUENT, patient_weights, summarise, weighted_areas
 from classifiers.ablation_tables import markdown, write_all
 from suite.cli import main
+from suite.datasets import phantom
 from suite.datasets.manifest import Manifest, Record
 from suite.errors import InputError, StorageError
 from suite.findings import CODES
+from suite.phantom.cohort import CohortSettings, parse_prevalence, write_cohort
+from suite.stages.weights import FORMAT as CARD_FORMAT
+from suite.stages.weights import REQUIRED, in_place_of_shipped
 from suite.training.delong import placements
-from tests.made_cohort import cohort, cohort_folder  # noqa: F401 - fixtures
+from tests.made_cohort import STUDIES, cohort, cohort_folder  # noqa: F401 - fixtures
 
 COUNT = 120
 FRACTURE = CODES.index("fracture")
@@ -255,6 +262,108 @@ def test_an_ablation_goes_on_where_its_films_lie_elsewhere(
     assert str(cohort_folder) not in (moved / "ablation.json").read_text()
     monkeypatch.setattr(ablation_runs, "train_one", lambda *_: pytest.fail("a network was trained"))
     assert ablate(films, moved, "--resume").exit_code == 0
+
+
+# what makes two ablations one
+
+
+def test_two_cohorts_of_one_seed_are_not_one_ablation(
+    finished: Path,
+    cohort: Manifest,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """Of the same ids, one has other prevalence, the other other films only."""
+    for folder, size, prevalence in (("sick", 64, "edema=0.9"), ("large", 96, "fracture=0.5")):
+        settings = CohortSettings(seed=5, size=size, prevalence=parse_prevalence((prevalence,)))
+        write_cohort(settings, STUDIES, tmp_path / folder)
+        assert [record.id for record in phantom.read(tmp_path / folder)] == [each.id for each in cohort]
+        result = ablate(tmp_path / folder, finished, "--resume")
+        assert result.exit_code == 2
+        assert "is an ablation with other data or settings" in result.stderr
+
+
+def two_records() -> Manifest:
+    labels = (1.0, 0.0, *(math.nan,) * (len(CODES) - 2))
+    records = (Record(name, f"patient {name}", Path(f"{name}.png"), labels=labels) for name in "ab")
+    return Manifest("phantom", tuple(records))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "c"},
+        {"patient_id": "c"},
+        {"labels": (math.nan, *(0.0,) * (len(CODES) - 1))},
+        {"labels": (0.0, 1.0, *(math.nan,) * (len(CODES) - 2))},
+        {"uncertain": (*(False,) * (len(CODES) - 1), True)},
+    ],
+)
+def test_data_are_known_by_ids_patients_labels_and_flags(change: dict[str, Any]) -> None:
+    whole = two_records()
+    first, second = whole.records
+    other = Manifest("phantom", (first, replace(second, **change)))
+    assert data_digest(other) != data_digest(whole)
+    moved = Manifest("phantom", (replace(first, frontal=Path("elsewhere.png")), second))
+    assert data_digest(moved) == data_digest(two_records())
+
+
+def test_data_are_known_by_their_order_and_by_the_cohorts_settings() -> None:
+    whole = two_records()
+    turned = Manifest("phantom", whole.records[::-1])
+    digests = {data_digest(whole), data_digest(turned), *(data_digest(whole, text) for text in (b"", b"{}"))}
+    assert len(digests) == 4
+
+
+def stand_in_card(folder: Path, sha256: str) -> Path:
+    """A model card whose weights are not looked at."""
+    content = dict.fromkeys(REQUIRED, "") | {"format": CARD_FORMAT, "sha256": sha256}
+    folder.mkdir(exist_ok=True)
+    path = folder / "bone.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_decoded_films_are_known_by_labels_and_the_cohorts_settings(
+    cohort_folder: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """The folder stays the same; one cohort is written where another was."""
+    folder = Path(shutil.copytree(cohort_folder, tmp_path / "films"))
+    plan = Plan({"phantom": folder}, {"lung_source": "true"}, tmp_path, "cpu", tmp_path)
+    before = films_key(plan, VARIANTS)
+    assert films_key(plan, VARIANTS) == before
+    settings = json.loads((folder / "cohort.json").read_text())
+    (folder / "cohort.json").write_text(json.dumps({**settings, "size": 96}))
+    other_size = films_key(plan, VARIANTS)
+    table = folder / "manifest.csv"
+    head, first, *rest = table.read_text().splitlines()
+    cells = dict(zip(head.split(","), first.split(","), strict=True))
+    cells["edema"] = "0" if cells["edema"] == "1" else "1"
+    table.write_text("\n".join([head, ",".join(cells.values()), *rest]) + "\n")
+    assert len({before, other_size, films_key(plan, VARIANTS)}) == 3
+
+
+def test_films_and_ablation_are_known_by_the_weights_that_made_the_films(
+    cohort_folder: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    def known(weights: str = "") -> tuple[str, str]:
+        values = {"bone_weights": weights} if weights else {}
+        plan = Plan({"phantom": cohort_folder}, values, tmp_path, "cpu", tmp_path)
+        identity = ablation._identity(plan, plan.recipe(VARIANTS[0], 0))
+        return films_key(plan, VARIANTS), json.dumps(identity["films_made_with"])
+
+    shipped = known()
+    first, second = stand_in_card(tmp_path / "first", "1" * 64), stand_in_card(tmp_path / "second", "2" * 64)
+    for name in ("lungs", "bone"):
+        with in_place_of_shipped(name, first):
+            other = known()
+        assert other[0] != shipped[0]
+        assert other[1] != shipped[1]
+    one, two = known(str(first)), known(str(second))
+    assert one[0] != two[0]
+    assert one[1] != two[1]
+    assert known(str(stand_in_card(tmp_path / "moved", "1" * 64))) == one, "a card lies in another folder"
 
 
 def test_tables_can_be_made_of_what_there_is_without_the_films(finished: Path, tmp_path: Path) -> None:

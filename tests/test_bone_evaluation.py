@@ -259,6 +259,8 @@ def test_limits_are_those_of_the_validation_films_and_survive_their_card() -> No
         ((0.2, 0.3, 0.4), (0.02, 0.06, 0.1), 0.15),
         ((0.08, 0.2, 0.3, 0.4), (0.02, 0.06, 0.1), 0.15),  # all found for one false alarm, or 2 of 3 for none
         ((0.2, 0.3, 0.4), (0.02, 0.06, 0.25), 0.13),  # one is missed
+        ((0.1, 0.2, 0.3, 0.5), (0.05, 0.15, 0.25, 0.35), -np.inf),  # J is 0.25: chance
+        ((0.1, 0.3, 0.4, 0.5), (0.02, 0.06, 0.35, 0.45), 0.08),  # J is 0.5, just enough
         ((0.1, 0.2), (0.3, 0.4), -np.inf),
         ((0.2, 0.2), (0.2, 0.2), -np.inf),
         ((), (0.1,), -np.inf),

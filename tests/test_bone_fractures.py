@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from benchmarks import bone_fractures
 from benchmarks.bone_fractures import (
     BATCH,
+    Budget,
     Detector,
     Squares,
     collected,
@@ -53,6 +54,15 @@ def test_the_table_has_the_mean_over_seeds_and_the_difference_to_the_film() -> N
     assert cells(text, 1)[2:4] == ["2", "1 (1 - 1)"]
     assert cells(text, 1)[4] == "0.5 (0 - 1)", "the film's seeds lie at 1 and 0, and are drawn too"
     assert "40 test studies, a fracture shows on 20" in text
+
+
+def test_one_seed_has_no_difference_and_that_is_said() -> None:
+    perfect, opposite = LABELS + 0.01 * np.arange(40), -LABELS
+    text = table({FILM: [opposite, opposite], LAYER: [perfect]}, LABELS, PATIENTS)
+    assert cells(text, 1)[2:] == ["1", "1 (1 - 1)", "-"]
+    luck = "does not hold the luck of training"
+    assert luck in text.splitlines()[-1]
+    assert luck not in table({FILM: [opposite] * 2, LAYER: [perfect] * 2}, LABELS, PATIENTS)
 
 
 def test_an_interval_narrows_with_seeds_but_not_to_nothing() -> None:
@@ -118,6 +128,65 @@ def test_finished_detectors_are_not_trained_again(
     assert json.loads(Detector("film", 0).path(tmp_path).read_text()) == first
     assert cells((tmp_path / "fractures.md").read_text(), 0)[2] == "2"
     assert len(collected(tmp_path, trained)[FILM]) == 1
+
+
+def given(cohort: Path, out: Path, *more: str) -> list[str]:
+    weights = str(shipped_card("gan", "bone").weights_path)
+    words = ["x", "--phantom", str(cohort), "--weights", weights, "--out", str(out), "--device", "cpu"]
+    return [*words, *more]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--size", "128", "--patch", "160"), "--patch 160 is no side of squares of films of 128; give 0"),
+        (("--size", "128", "--patch", "48"), "--patch 48 is no side"),
+        (("--size", "128", "--patch", "16"), "--patch 16 is no side"),
+        (("--size", "128", "--patch", "-32"), "--patch -32 is no side"),
+        (("--size", "100"), "--size 100 is no side"),
+        (("--size", "0"), "--size 0 is no side"),
+        (("--epochs", "0"), "--epochs 0 trains nothing"),
+        (("--seeds", "0"), "--seeds 0 trains nothing"),
+        (("--kinds", "sound"), "--kinds names 'sound'"),
+        (("--weights", "nowhere.safetensors"), "nowhere.json: is no readable model card"),
+    ],
+)
+def test_bad_options_get_one_sentence_and_leave_nothing(
+    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...], words: str
+) -> None:
+    monkeypatch.setattr(bone_fractures, "learn", lambda *_: pytest.fail("a detector was trained"))
+    monkeypatch.setattr(sys, "argv", given(cohort, tmp_path / "out", *more))
+    with pytest.raises(SystemExit, match=words) as ended:
+        bone_fractures.main()
+    assert "\n" not in str(ended.value)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("patch", [0, 32, 128])
+def test_sides_that_the_network_takes_are_taken(patch: int) -> None:
+    bone_fractures.check_numbers(128, Budget(1, patch), 1)
+
+
+def test_scores_of_a_cohort_with_other_fractures_are_not_taken_for_this_ones(
+    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both cohorts have the same ids; no detector is trained, the network's answer is made up."""
+    other = tmp_path / "other"
+    write_cohort(CohortSettings(seed=8, size=128, lateral=False, prevalence={"fracture": 0.9}), 12, other)
+    ids = [[record.id for record in phantom.read(folder)] for folder in (cohort, other)]
+    assert ids[0] == ids[1]
+    monkeypatch.setattr(bone_fractures, "banks_of", lambda *_: {"train": Bank({}), "test": Bank({})})
+    monkeypatch.setattr(bone_fractures, "learn", lambda *_: nn.Identity())
+    tested = phantom.read(cohort).split(0)
+    count = len(tested["validation"]) + len(tested["test"])
+    monkeypatch.setattr(bone_fractures, "scores", lambda *_: np.arange(count, dtype=np.float64))
+    for folder in (cohort, cohort, other):
+        monkeypatch.setattr(sys, "argv", given(folder, tmp_path / "out", "--size", "128", "--kinds", "film"))
+        if folder == other:
+            with pytest.raises(SystemExit, match="holds detectors of another cohort"):
+                bone_fractures.main()
+        else:
+            bone_fractures.main()
 
 
 def test_half_of_the_squares_lie_around_a_break_and_all_planes_are_cut_alike() -> None:

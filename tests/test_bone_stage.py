@@ -15,11 +15,13 @@ from gan.doubts import clipped_share, doubts_about, measured
 from gan.motion import without_motion
 from gan.pairs import AS_TRUE, bony_part, dual_energy_pair, fitted, pair_of
 from gan.residual import Limits, ResidualEnergy
+from gan.stage import BoneStage
 from gan.suppression import bone_layer
 from suite.datasets.dual_energy import read_triple, shift_between
 from suite.datasets.registry import open_dataset
 from suite.errors import DatasetError
 from suite.stages.artifacts import Check, GateResult
+from suite.stages.weights import shipped_card
 from suite.study import Projection
 from tests.made_films import chest, chest_pixels, write_16_bit
 
@@ -43,6 +45,16 @@ def doubts(film: Any = None, taken: ResidualEnergy = USUAL, **options: Any) -> t
 def test_an_ordinary_film_gives_no_doubt() -> None:
     passed = GateResult((Check("view", True, 0.01, "It looks like a frontal view."),))
     assert doubts() == doubts(gate=passed) == ()
+
+
+def test_the_shipped_weights_have_limits_to_doubt_by() -> None:
+    """A card without them leaves the stage silent about films with too much taken, or suppressed already."""
+    card = shipped_card("gan", "bone")
+    assert np.isfinite(card.content["residual"]["least_explained"])
+    limits = BoneStage()._limits
+    assert np.isfinite(limits.most_structure)
+    assert np.isfinite(limits.least_explained)
+    assert 0.0 < limits.least_explained < 1.0
 
 
 def test_a_lateral_by_its_headers_is_said_to_be_one() -> None:

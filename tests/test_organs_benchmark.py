@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -65,6 +66,24 @@ def test_a_finished_run_with_other_settings_is_not_taken_for_this_one(
     run(monkeypatch, tmp_path / "runs", "--networks", "report")
     with pytest.raises(SystemExit, match="holds a run with epochs=1, not 2"):
         run(monkeypatch, tmp_path / "runs", "--networks", "report", epochs=2)
+
+
+def test_a_run_of_other_films_is_not_taken_for_this_one_finished_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "runs"
+    run(monkeypatch, out, "--networks", "report")
+    kept = (out / "report" / "data.json").read_bytes()
+    shutil.rmtree(tmp_path / "jsrt")
+    made_datasets.jsrt(tmp_path / "jsrt", 14)
+    for _ in ("finished", "interrupted"):
+        with pytest.raises(SystemExit, match="holds a run of other films"):
+            run(monkeypatch, out, "--networks", "report")
+        (out / "report" / "organs.json").unlink(missing_ok=True)
+    assert (out / "report" / "data.json").read_bytes() == kept
+    (out / "report" / "data.json").unlink()
+    with pytest.raises(SystemExit, match=r"no data\.json to say which films"):
+        run(monkeypatch, out, "--networks", "report")
 
 
 def test_data_without_jsrt_and_settings_that_would_tell_runs_apart_are_refused_in_a_sentence(

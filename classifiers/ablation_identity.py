@@ -1,0 +1,71 @@
+"""What makes the data of two trainings the same: labelled studies, and the weights that make their inputs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.datasets.manifest import Manifest, Record
+from suite.errors import StorageError
+
+if TYPE_CHECKING:
+    from classifiers.diagnosis.films import FilmSettings
+
+COHORT_FILE = "cohort.json"
+"""Settings of a computed cohort, in its folder: two cohorts of one seed have the same ids."""
+
+
+def data_digest(manifest: Manifest, cohort_json: bytes | None = None) -> str:
+    """SHA-256 of a data set as far as it decides what is learned; neither folders nor files are part of it.
+
+    Args:
+        manifest: its records in their order; of each the id, the patient, labels and uncertain flags count.
+        cohort_json: content of a cohort's ``cohort.json``; ``None`` where the set has none.
+    """
+    content = [_said_of(record) for record in manifest]
+    settings = None if cohort_json is None else hashlib.sha256(cohort_json).hexdigest()
+    return hashlib.sha256(json.dumps([content, settings]).encode()).hexdigest()
+
+
+def _said_of(record: Record) -> list[object]:
+    labels = ["" if math.isnan(label) else f"{label:g}" for label in record.labels]
+    return [record.id, record.patient_id, labels, [int(flag) for flag in record.uncertain]]
+
+
+def cohort_settings(folder: Path) -> bytes | None:
+    """Content of the ``cohort.json`` in ``folder``, if there is one.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    path = folder / COHORT_FILE
+    if not path.is_file():
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read ({error}); check its permissions.") from error
+
+
+def data_digests(sources: Mapping[str, Path], manifests: Mapping[str, Manifest]) -> dict[str, str]:
+    """``data_digest`` of each set by name: ``manifests`` are what the folders ``sources`` hold."""
+    return {name: data_digest(manifests[name], cohort_settings(sources[name])) for name in sorted(manifests)}
+
+
+def film_weights(settings: FilmSettings) -> dict[str, str | None]:
+    """SHA-256 of the weights that the films of ``settings`` are made with, by stage.
+
+    ``None``: the set's own lungs, or no such weights are installed. Without the layer of the bone stage its
+    weights are left out.
+
+    Raises:
+        WeightsError: the card that ``settings`` name cannot be read.
+    """
+    from classifiers.diagnosis.films import input_weights
+
+    planes = ("lung-segmented", *(("bone-subtracted",) if "gan" in settings.bones else ()))
+    return input_weights(settings, planes)
