@@ -216,6 +216,21 @@ def test_certainty_at_the_ends_is_counted_and_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "diagram.png").stat().st_size > 2000
 
 
+@pytest.mark.parametrize("kind", [0.0, 1.0])
+def test_films_with_one_kind_of_label_have_no_line_but_every_other_figure(kind: float) -> None:
+    """A test part may hold none with the finding, or none without it."""
+    probability = np.full(20, 0.25)
+    judged = Judged(np.full(20, kind), probability, probability > 0.5, [str(n) for n in range(20)])
+    figures = judged.figures(rng(), draws=50)
+    assert math.isnan(figures["slope"].value)
+    assert math.isnan(figures["slope"].low)
+    assert math.isnan(figures["intercept"].high)
+    assert figures["brier"].value == pytest.approx((0.25 - kind) ** 2)
+    assert figures["ece_width"].low == pytest.approx(abs(0.25 - kind))
+    missing = "sensitivity" if kind == 0.0 else "specificity"
+    assert math.isnan(figures[missing].value)
+
+
 # the networks' calibrators
 
 
