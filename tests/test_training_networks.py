@@ -14,7 +14,9 @@ import torch
 from safetensors.torch import load_file
 
 from classifiers.diagnosis import head_calibration
+from classifiers.triage.training import TriageRecipe, TriageTask
 from gan.training import BoneTask
+from suite.datasets.manifest import Manifest, Record
 from suite.datasets.registry import open_dataset
 from suite.errors import DatasetError, RecipeError
 from suite.findings import CODES
@@ -96,6 +98,18 @@ def test_triage_learns_and_calibrates_on_films_it_did_not_learn_from(nih: Path, 
     films = (tmp_path / "films.csv").read_text().splitlines()
     assert films[0] == "film,patient,abnormal,score"
     assert {line.split(",")[0] for line in films[1:]} == {record.id for record in split["test"]}
+
+
+@pytest.mark.parametrize(
+    ("sets", "computed_only"), [(("phantom",), True), (("nih",), False), (("nih", "phantom"), False)]
+)
+def test_triage_calibrated_on_computed_films_says_where_its_probabilities_hold(
+    sets: tuple[str, ...], computed_only: bool
+) -> None:
+    films = tuple(Record(f"f{n}", f"p{n}", Path("a.png"), abnormal=float(n % 2)) for n in range(40))
+    task = TriageTask(TriageRecipe(), {name: Manifest(name, films) for name in sets})
+    said = "its probabilities and operating point hold for such films only" in task.describe()["limits"]
+    assert said == computed_only
 
 
 def test_too_few_patients_to_measure_on_are_said_before_triage_learns(
