@@ -202,7 +202,9 @@ def test_the_findings_list_of_the_page_shows_why_there_is_no_probability(house: 
             "fracture": "learned from computed films only"
         }
     page = house.client.get("/studies/now").text
-    row = page.split('<li class="finding-row uncertain" data-code="fracture"')[1].split("</button>")[0]
+    row = page.split('<li class="finding-row scored" data-code="fracture"')[1].split("</button>")[0]
+    assert '<button class="finding scored"' in row
+    assert '<button class="finding uncertain"' in page  # an equivocal one
     assert "score 1.20" in row
     assert 'no probability<span class="reason">learned from computed films only</span>' in row
     assert page.count("learned from computed films only") >= 2  # in the list, and where it is opened
