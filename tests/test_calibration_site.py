@@ -442,6 +442,19 @@ def test_a_site_calibrates_puts_in_force_and_withdraws(
 
 
 @pytest.mark.usefixtures("house")
+@pytest.mark.parametrize(
+    ("planes", "stated"), [({"lungs": None}, {"lungs"}), ({}, set()), (None, {"lungs", "bone"})]
+)
+def test_only_the_inputs_that_the_scores_depend_on_are_stated(
+    planes: dict[str, None] | None, stated: set[str]
+) -> None:
+    """A network may read fewer planes than its stage is given; a card of before says nothing of them."""
+    card = {"recalibration": {"source": "ours"}} | ({} if planes is None else {"input_weights": planes})
+    account = calibration_command._with_inputs(card, "diagnosis", Analyzer(device="cpu"))["recalibration"]
+    assert account == {"source": "ours", "input_weights": dict.fromkeys(stated, fake_stages.SHA256)}
+
+
+@pytest.mark.usefixtures("house")
 def test_other_options_of_the_command(site: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = radsuite("calibrate", "--films", site.parent, "--out", out, "--stage", "triage", "--limit", "30")
