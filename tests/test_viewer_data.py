@@ -170,7 +170,9 @@ def test_a_finding_without_a_probability_says_why_and_is_no_suggestion() -> None
     assert row.reason == "learned from computed films only"
     assert row.detail == "A score, not a probability: learned from computed films only."
     assert not row.is_suggested
-    assert "fracture" not in {each["code"] for each in summarise(report)["findings"]}
+    summary = summarise(report)
+    assert "fracture" not in {each["code"] for each in summary["findings"]}
+    assert (summary["with_probability"], summary["without_probability"]) == (3, 1)
     assert {row.reason for row in finding_rows(report) if row.code != "fracture"} == {""}
 
 
