@@ -114,7 +114,8 @@ class Judged:
         both = (weights @ positive > 0) & (weights @ negative > 0)
         lines = np.full((len(weights), 2), np.nan)
         few = np.flatnonzero(both)[:LINE_DRAWS]
-        lines[few] = fit_lines(_log_odds(self.probability), self.truth, weights[few])
+        if few.size:  # a part with one kind of label has no line in any draw
+            lines[few] = fit_lines(_log_odds(self.probability), self.truth, weights[few])
         with np.errstate(invalid="ignore"):
             return {
                 "ece_width": np.abs((weights * gap) @ member).sum(1) / total,

@@ -216,6 +216,21 @@ def test_certainty_at_the_ends_is_counted_and_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "diagram.png").stat().st_size > 2000
 
 
+@pytest.mark.parametrize("kind", [0.0, 1.0])
+def test_films_with_one_kind_of_label_have_no_line_but_every_other_figure(kind: float) -> None:
+    """A test part may hold none with the finding, or none without it."""
+    probability = np.full(20, 0.25)
+    judged = Judged(np.full(20, kind), probability, probability > 0.5, [str(n) for n in range(20)])
+    figures = judged.figures(rng(), draws=50)
+    assert math.isnan(figures["slope"].value)
+    assert math.isnan(figures["slope"].low)
+    assert math.isnan(figures["intercept"].high)
+    assert figures["brier"].value == pytest.approx((0.25 - kind) ** 2)
+    assert figures["ece_width"].low == pytest.approx(abs(0.25 - kind))
+    missing = "sensitivity" if kind == 0.0 else "specificity"
+    assert math.isnan(figures[missing].value)
+
+
 # the networks' calibrators
 
 
@@ -424,6 +439,19 @@ def test_a_site_calibrates_puts_in_force_and_withdraws(
     assert "no calibration is in force" in radsuite("calibrate", "--withdraw").stdout
     read = radsuite("analyze", film, "--out", tmp_path / "readings", "--json")
     assert all("calibration" not in stage for stage in json.loads(read.stdout)[0]["provenance"]["stages"])
+
+
+@pytest.mark.usefixtures("house")
+@pytest.mark.parametrize(
+    ("planes", "stated"), [({"lungs": None}, {"lungs"}), ({}, set()), (None, {"lungs", "bone"})]
+)
+def test_only_the_inputs_that_the_scores_depend_on_are_stated(
+    planes: dict[str, None] | None, stated: set[str]
+) -> None:
+    """A network may read fewer planes than its stage is given; a card of before says nothing of them."""
+    card = {"recalibration": {"source": "ours"}} | ({} if planes is None else {"input_weights": planes})
+    account = calibration_command._with_inputs(card, "diagnosis", Analyzer(device="cpu"))["recalibration"]
+    assert account == {"source": "ours", "input_weights": dict.fromkeys(stated, fake_stages.SHA256)}
 
 
 @pytest.mark.usefixtures("house")

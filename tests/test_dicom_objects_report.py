@@ -103,6 +103,27 @@ def test_a_finding_that_was_not_suggested_is_there_once_a_reader_spoke_of_it(tmp
     assert "Roe^" in after
 
 
+def test_what_has_no_probability_is_told_as_text_with_the_reason(tmp_path: Path) -> None:
+    report = made_report()
+    fracture = next(each for each in report["findings"] if each["code"] == "fracture")
+    fracture |= {
+        "state": "uncertain",
+        "score": 1.2,
+        "no_probability": "calibrated with other weights of lungs",
+    }
+    (tmp_path / "a").mkdir()
+    write_dicom(report, made_images(), made_source(tmp_path / "a"), tmp_path / "out")
+    groups = hd.sr.srread(tmp_path / "out" / "report.dcm").content.get_image_measurement_groups()
+
+    (told,) = (group for group in groups if group.tracking_identifier == "Findings without a probability")
+    texts = [item.TextValue for item in told[0].ContentSequence if item.name.meaning == "Comment"]
+    assert texts == ["No probability, calibrated with other weights of lungs: Fracture."]
+    assert not told.get_measurements()
+
+    (tmp_path / "b").mkdir()
+    assert "without a probability" not in _written(tmp_path / "b").to_json()
+
+
 def test_a_verdict_makes_a_new_report_and_leaves_the_pictures_as_they_are(tmp_path: Path) -> None:
     film = made_source(tmp_path)
 

@@ -16,6 +16,7 @@ from classifiers.diagnosis.head_calibration import (
     HeadCalibrations,
     SetCalibration,
     is_computed_only,
+    shown_figures,
     unlearned_heads,
 )
 from classifiers.diagnosis.predictions import Predictions
@@ -109,6 +110,28 @@ def test_the_shown_probability_is_the_real_sets_and_a_computed_head_has_none(bot
     assert figures["ece_edema"].value == figures["nih_ece_edema"].value
     assert figures["ece"].value == pytest.approx(figures["nih_ece_edema"].value)
     assert "ece_fracture" not in figures
+
+
+def test_a_card_is_judged_by_its_own_calibrations_whatever_the_set_would_give(both: HeadCalibrations) -> None:
+    """Readers of phantoms would see probabilities fitted to NIH, which are far off there."""
+    heads, measured = both.heads(), predictions("phantom", 1500, 2)
+    figures = shown_figures(heads, "phantom", measured, np.random.default_rng(0))
+    truth, said = (
+        measured.truth[:, EDEMA],
+        both.sets[0].fitted["edema"].probabilities(measured.scores[:, EDEMA]),
+    )
+    assert figures["phantom_shown_ece_edema"].value == pytest.approx(ece_width(truth, said))
+    assert figures["phantom_shown_brier_edema"].value == pytest.approx(((said - truth) ** 2).mean())
+    assert figures["phantom_shown_ece_edema"].value > 0.15
+    assert both.sets[1].judged["edema"].after.figures(np.random.default_rng(0))["ece_width"].value < 0.04
+    assert figures["phantom_shown_ece"].n == 1500  # fractures are known here, and have no probability
+    assert not [name for name in figures if "fracture" in name or "before" in name]
+    assert (
+        shown_figures(
+            {code: {"calibration": None} for code in CODES}, "phantom", measured, np.random.default_rng(0)
+        )
+        == {}
+    )
 
 
 def test_too_few_real_films_are_not_made_up_for_by_computed_ones() -> None:

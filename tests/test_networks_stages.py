@@ -273,15 +273,33 @@ def test_a_sites_calibration_holds_for_the_sites_lungs_and_kept_heads_for_the_ca
     heads = {code: {"calibration": untrained_weights.CALIBRATION.as_json()} for code in CODES}
     account = {"input_weights": {"lungs": OTHER, "bone": BONE}, "kept": {"pneumonia": "too few films"}}
     stage.recalibrate({"heads": heads, "recalibration": account})
-    assert stage.made_with({"lungs": OTHER, "bone": BONE}) is False
-    results, _ = read_once(stage)
+    assert stage.made_with({"lungs": OTHER, "bone": BONE}) is True  # the site's is in force for the others
+    results, (warning,) = read_once(stage)
     assert results["cardiomegaly"].probability is not None
     assert results["pneumonia"].no_probability == "calibrated with other weights of lungs"
+    assert warning.startswith("No probability for Pneumonia: calibrated with the weights lungs 11111111")
+    assert "Cardiomegaly" in warning.split("the probabilities of ")[1].split(" hold")[0]
+    assert "Pneumonia" not in warning.split("the probabilities of ")[1]
+
+
+def test_heads_withdrawn_for_different_weights_are_each_told(tmp_path: Path) -> None:
+    """The site's lungs and the card's may both have gone."""
+    stage = fitted_with(tmp_path, lungs=LUNGS, bone=BONE)
+    heads = {code: {"calibration": untrained_weights.CALIBRATION.as_json()} for code in CODES}
+    account = {"input_weights": {"lungs": OTHER, "bone": BONE}, "kept": {"pneumonia": "too few films"}}
+    stage.recalibrate({"heads": heads, "recalibration": account})
+    assert stage.made_with({"lungs": "4" * 64, "bone": BONE}) is False
+    _, (warning,) = read_once(stage)
+    assert "The findings have no probabilities" in warning
+    assert "lungs 111111111111 (444444444444 here)" in warning
+    assert "lungs 333333333333 (444444444444 here)" in warning
 
 
 def test_the_shipped_calibration_holds_for_the_shipped_lungs_and_bones() -> None:
-    stated = shipped_card("classifiers", "diagnosis").content.get("input_weights") or {}
-    assert stated == {name: weights_in_use(name) for name in stated}
+    card = shipped_card("classifiers", "diagnosis").content
+    assert {"lung-segmented", "bone-subtracted"} <= set(card["planes"])  # so that it reads both
+    assert weights_in_use("lungs") is not None
+    assert card["input_weights"] == {name: weights_in_use(name) for name in ("lungs", "bone")}
 
 
 class TestDiagnosisWithLateral(DiagnosisContract):

@@ -82,6 +82,33 @@ class TestPseudonyms:
         assert "No study fits" in ada.get("/?q=miller").text
 
 
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ({"with_probability": 0, "without_probability": 5}, "no probability for 5 findings"),
+        ({"with_probability": 9, "without_probability": 1}, "none suggested, no probability for 1 finding"),
+        ({"with_probability": 9, "without_probability": 0}, "none suggested"),
+        ({}, "none suggested"),  # a row of before
+    ],
+)
+def test_findings_without_a_probability_are_not_called_none_suggested(
+    house: House, ada: Person, name: str, counts: dict[str, int], words: str
+) -> None:
+    with house.services.database.write() as session:
+        (job,) = session.query(Job).all()
+        summary = dict(job.summary or {})
+        told = {"with_probability", "without_probability"}
+        rest = {key: value for key, value in summary.items() if key not in told}
+        job.summary = {**rest, "findings": [], **counts}
+    try:
+        rows = ada.get("/studies/rows?show=any").text
+    finally:
+        with house.services.database.write() as session:
+            session.query(Job).one().summary = summary
+    cell = rows.split('<td class="cell-findings">')[1].split("</td>")[0]
+    assert " ".join(re.sub("<[^>]+>", "", cell).split()) == words
+
+
 class TestOrder:
     """The database's order is the one of ``suite.jobs.priority.place``."""
 

@@ -156,8 +156,36 @@ def test_the_command_lines_table_says_why_findings_have_no_probability(
     printed = console.export_text()
     assert "No probability, learned from computed films only: Fracture." in printed
     assert printed.count("Fracture") == 1
-    without = [dict(read(monkeypatch, fake_stages.whole_house()).report)]
-    assert table_of(without).caption is None
+    without = dict(read(monkeypatch, fake_stages.whole_house()).report)
+    assert table_of([without]).caption == "No probability, not calibrated: Edema."
+    none = {**without, "findings": [each for each in without["findings"] if each["code"] != "edema"]}
+    assert table_of([none]).caption is None
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"fracture": None, "edema": None}, "no probability for 2 findings"),
+        ({"fracture": None, "edema": 0.02}, "none; no probability for 1 finding"),
+        ({"fracture": 0.01, "edema": 0.02}, "none"),
+        ({}, "none"),
+    ],
+)
+def test_the_table_says_none_only_of_findings_with_a_probability(
+    told: Mapping[str, float | None], words: str
+) -> None:
+    findings = [
+        {
+            "code": code,
+            "name": code,
+            "score": 0.1,
+            "probability": probability,
+            "state": "uncertain" if probability is None else "not_suggested",
+        }
+        for code, probability in told.items()
+    ]
+    report = {"study": {"id": "film"}, "gate": None, "triage": None, "findings": findings}
+    assert list(table_of([report]).columns[-1].cells) == [words]
 
 
 def test_a_refused_film_has_nothing_but_the_why(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,16 @@ import torch
 from safetensors.torch import load_file
 
 from classifiers.diagnosis import head_calibration
+from classifiers.triage.training import TriageRecipe, TriageTask
 from gan.training import BoneTask
+from suite.datasets.manifest import Manifest, Record
 from suite.datasets.registry import open_dataset
 from suite.errors import DatasetError, RecipeError
 from suite.findings import CODES
 from suite.stages.weights import shipped_card
 from suite.training import command
 from suite.training.loop import fit
-from tests import fake_stages, made_datasets
+from tests import fake_stages, made_datasets, untrained_weights
 from tests.made_cohort import cohort_folder  # noqa: F401 - a fixture
 
 BONE = (
@@ -98,6 +101,18 @@ def test_triage_learns_and_calibrates_on_films_it_did_not_learn_from(nih: Path, 
     assert {line.split(",")[0] for line in films[1:]} == {record.id for record in split["test"]}
 
 
+@pytest.mark.parametrize(
+    ("sets", "computed_only"), [(("phantom",), True), (("nih",), False), (("nih", "phantom"), False)]
+)
+def test_triage_calibrated_on_computed_films_says_where_its_probabilities_hold(
+    sets: tuple[str, ...], computed_only: bool
+) -> None:
+    films = tuple(Record(f"f{n}", f"p{n}", Path("a.png"), abnormal=float(n % 2)) for n in range(40))
+    task = TriageTask(TriageRecipe(), {name: Manifest(name, films) for name in sets})
+    said = "its probabilities and operating point hold for such films only" in task.describe()["limits"]
+    assert said == computed_only
+
+
 def test_too_few_patients_to_measure_on_are_said_before_triage_learns(
     cohort_folder: Path,  # noqa: F811
     tmp_path: Path,
@@ -156,6 +171,27 @@ def test_diagnosis_says_which_heads_were_taught(
     made_by = {"lungs": ("segmentation", "lungs"), "bone": ("gan", "bone")}
     assert card["input_weights"] == {name: shipped_card(*place).sha256 for name, place in made_by.items()}
     assert "NaN" not in json.dumps(card)
+
+    # measured again, the card's own calibration is judged: one that says 0.9 of every film
+    sure = replace(untrained_weights.CALIBRATION, slope=0.0, intercept=math.log(9.0)).as_json()
+    changed = {
+        code: {**head, "calibration": sure if code == "edema" else None} for code, head in heads.items()
+    }
+    path = tmp_path / "diagnosis.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "heads": changed}))
+    again = command.evaluate(
+        "diagnosis", path.with_suffix(".safetensors"), {"nih": nih}, (), tmp_path / "out"
+    )
+    test = open_dataset("nih", nih).split(0, (0.65, 0.15, 0.2))["test"]
+    share = np.mean([record.labels[CODES.index("edema")] for record in test])
+    assert again.figures["nih_shown_ece_edema"].value == pytest.approx(abs(0.9 - share))
+    assert not any("_shown_" in name for name in metrics)
+    other = {**json.loads(path.read_text()), "input_weights": {"lungs": "1" * 64}}
+    path.write_text(json.dumps(other))  # readers would see no probability
+    again = command.evaluate(
+        "diagnosis", path.with_suffix(".safetensors"), {"nih": nih}, (), tmp_path / "out"
+    )
+    assert not any("_shown_" in name for name in again.figures)
 
 
 def test_a_head_taught_by_computed_films_alone_is_in_the_card_without_a_probability(

@@ -170,7 +170,9 @@ def test_a_finding_without_a_probability_says_why_and_is_no_suggestion() -> None
     assert row.reason == "learned from computed films only"
     assert row.detail == "A score, not a probability: learned from computed films only."
     assert not row.is_suggested
-    assert "fracture" not in {each["code"] for each in summarise(report)["findings"]}
+    summary = summarise(report)
+    assert "fracture" not in {each["code"] for each in summary["findings"]}
+    assert (summary["with_probability"], summary["without_probability"]) == (3, 1)
     assert {row.reason for row in finding_rows(report) if row.code != "fracture"} == {""}
 
 
@@ -202,7 +204,9 @@ def test_the_findings_list_of_the_page_shows_why_there_is_no_probability(house: 
             "fracture": "learned from computed films only"
         }
     page = house.client.get("/studies/now").text
-    row = page.split('<li class="finding-row uncertain" data-code="fracture"')[1].split("</button>")[0]
+    row = page.split('<li class="finding-row scored" data-code="fracture"')[1].split("</button>")[0]
+    assert '<button class="finding scored"' in row
+    assert '<button class="finding uncertain"' in page  # an equivocal one
     assert "score 1.20" in row
     assert 'no probability<span class="reason">learned from computed films only</span>' in row
     assert page.count("learned from computed films only") >= 2  # in the list, and where it is opened

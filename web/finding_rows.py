@@ -20,6 +20,8 @@ class FindingRow:
         zones: where its heatmap is high, in words, once each.
         places: the same, one line a region, with the share inside the lungs.
         reason: why there is a score and no probability; empty where there is one.
+        look: class of the row: the state, or ``scored`` where there is a score and no probability, which is
+            no equivocal one and must not look like it.
         lateral: what the lateral film did to the score, one sentence; empty where none was read.
         is_suggested: the network names it, or its interval holds the operating point; a reader accepts or
             rejects it. What the network does not name can be added, and so can what has no probability:
@@ -37,6 +39,7 @@ class FindingRow:
     places: tuple[str, ...]
     has_heatmap: bool
     reason: str
+    look: str
     lateral: str
     is_suggested: bool
 
@@ -75,6 +78,7 @@ def _row(finding: Mapping[str, Any]) -> FindingRow:
         places=tuple(_place(region) for region in regions) if trained else (),
         has_heatmap=trained and bool(finding.get("heatmap")),
         reason=str(finding.get("no_probability") or "") if scored_only else "",
+        look="scored" if scored_only else state,
         lateral=lateral(finding),
         is_suggested=suggested,
     )

@@ -26,6 +26,7 @@ from suite.accounts.principal import Scope
 from suite.errors import StorageError
 from suite.jobs.submission import Outcome
 from suite.records.worklist import Listing, Order, Progress, Share, Wanted, Worklist
+from suite.report.withheld import without_probability
 from web import display_ids
 from web.access import needs
 from web.api.events import Seats
@@ -178,6 +179,9 @@ def waited(seconds: float) -> str:
     if minutes < 48 * 60:
         return f"{minutes // 60} h {minutes % 60:02d} min"
     return f"{minutes // 1440} days"
+
+
+blueprint.add_app_template_filter(without_probability)
 
 
 def _listing() -> dict[str, Any]:

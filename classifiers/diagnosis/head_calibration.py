@@ -86,6 +86,40 @@ def pooled_figures(judged: Mapping[str, BeforeAfter], rng: np.random.Generator) 
     return BeforeAfter.joined(tuple(judged.values())).figures(rng, _POOLED_DRAWS)
 
 
+def shown_figures(
+    heads: Mapping[str, Mapping[str, Any]], name: str, measured: Predictions, rng: np.random.Generator
+) -> dict[str, Figure]:
+    """``NAME_shown_ece``, ``NAME_shown_brier_CODE`` and so on: films judged by the calibrations of a card.
+
+    These are the probabilities that readers see. ``SetCalibration`` fits anew and says what such a network
+    can give on a set; this says what it does give there.
+
+    Args:
+        heads: of the card.
+        name: of the set.
+        measured: scores of its test part.
+    """
+    patients = np.array([record.patient_id for record in measured.records], dtype=np.str_)
+    judged: dict[str, BeforeAfter] = {}
+    for index, code in enumerate(CODES):
+        stored = heads[code]["calibration"]
+        known = ~np.isnan(measured.truth[:, index])
+        if stored is not None and known.any():
+            truth, scores = measured.truth[known, index], measured.scores[known, index]
+            calibration = Calibration.from_json(stored)
+            judged[code] = BeforeAfter.of(calibration, truth, scores, patients[known].tolist())
+    found = _after_alone(f"{name}_shown", pooled_figures(judged, rng))
+    for code, each in judged.items():
+        found |= _after_alone(f"{name}_shown", each.figures(rng), f"_{code}")
+    return found
+
+
+def _after_alone(prefix: str, figures: Mapping[str, Figure], suffix: str = "") -> dict[str, Figure]:
+    """Without those of sigmoid(score), which do not depend on a calibration."""
+    kept = {key: figure for key, figure in figures.items() if not key.endswith("_before")}
+    return {f"{prefix}_{key}{suffix}": figure for key, figure in kept.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class HeadCalibrations:
     """All heads of a network over the sets it learned from.
@@ -131,7 +165,7 @@ class HeadCalibrations:
         return next((each for each in self.sets if code in each.fitted and not is_computed(each.name)), None)
 
     def figures(self, rng: np.random.Generator) -> dict[str, Figure]:
-        """Those of each set, then ``ece`` and ``ece_CODE`` of the probabilities that are shown."""
+        """Those of each set, then ``ece`` and ``ece_CODE``: of the calibrations that ``heads`` gives."""
         found: dict[str, Figure] = {}
         for each in self.sets:
             found |= each.figures(rng)

@@ -14,6 +14,7 @@ from classifiers.cam import heatmap_from
 from classifiers.diagnosis.channels import NAMES, frontal_channels
 from classifiers.diagnosis.head_calibration import UNCALIBRATED
 from classifiers.diagnosis.network import DiagnosisOutput, DualBranchDenseNet
+from classifiers.diagnosis.withdrawal import withdrawal
 from classifiers.saliency import CLOSED_FORM, check_method, saliency_maps
 from suite.findings import CODES
 from suite.framing import Framed, frame
@@ -75,24 +76,25 @@ class DiagnosisStage:
         }
 
     def made_with(self, weights: Mapping[str, str | None]) -> bool:
-        """Withdraw the calibrations that were fitted with other lungs or bones than ``weights`` make."""
-        differing: dict[str, str | None] = {}
+        """Withdraw the calibrations that were fitted with other lungs or bones than ``weights`` make.
+
+        After ``radsuite calibrate`` heads differ in that: those it refitted hold for the site's lungs and
+        bones, those it kept for the card's.
+        """
+        withdrawn: dict[str, Mapping[str, str | None]] = {}
         for code, head in self._heads.items():
-            others = {
-                name: stated
-                for name, stated in (head.get("input_weights") or {}).items()
-                if weights.get(name) != stated
-            }
+            stated = head.get("input_weights") or {}
+            others = {name: sha256 for name, sha256 in stated.items() if weights.get(name) != sha256}
             if others and head["calibration"] is not None:
-                reason = f"calibrated with other weights of {' and '.join(others)}"
-                self._heads = {
-                    **self._heads,
-                    code: {**head, "calibration": None, "no_probability": reason},
-                }
-                differing |= others
-        if differing:
-            self._warnings = (_withdrawal(differing, weights),)
-        return not differing
+                withdrawn[code] = others
+        for code, others in withdrawn.items():
+            reason = f"calibrated with other weights of {' and '.join(others)}"
+            changed = {**self._heads[code], "calibration": None, "no_probability": reason}
+            self._heads = {**self._heads, code: changed}
+        left = [code for code, head in self._heads.items() if head["calibration"] is not None]
+        if withdrawn:
+            self._warnings = (withdrawal(withdrawn, left, weights),)
+        return bool(left) or not withdrawn
 
     def run(self, studies: Sequence[Inputs]) -> list[Outputs]:
         return [self._read(study) for study in studies]
@@ -195,17 +197,6 @@ class DiagnosisStage:
         return FindingResult(
             code, state_of(probability, interval, cut), score, probability, interval, cut, heatmaps
         )
-
-
-def _withdrawal(stated: Mapping[str, str | None], weights: Mapping[str, str | None]) -> str:
-    def words(sha256: str | None) -> str:
-        return "none" if sha256 is None else sha256[:12]  # none: the training set's own masks and bones
-
-    pairs = [f"{name} {words(sha256)} ({words(weights.get(name))} here)" for name, sha256 in stated.items()]
-    return (
-        "The findings have no probabilities: their calibration was fitted with the weights "
-        f"{', '.join(pairs)}; calibrate again with radsuite calibrate, or install those weights."
-    )
 
 
 def _map_grid(framed: Framed, values: FloatImage) -> Grid:

@@ -26,6 +26,7 @@ from classifiers.diagnosis.head_calibration import (
     HeadCalibrations,
     SetCalibration,
     is_computed_only,
+    shown_figures,
     trained_heads,
     unlearned_heads,
 )
@@ -357,7 +358,8 @@ class DiagnosisTask(Task):
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
         """AUC of each finding with its interval, by data set where there are several.
 
-        On the validation part the mean alone. On the test part also the calibration of each head, and where
+        On the validation part the mean alone. On the test part also the calibration of each head, fitted on
+        the validation part, and of a finished network what its card's own calibrations give; and where the
         place of a finding is known how well the frontal heatmaps point at it.
         """
         predictions = {
@@ -377,6 +379,7 @@ class DiagnosisTask(Task):
         for name, own in by_dataset.items():
             prefix = f"{name}_" if len(by_dataset) > 1 else ""
             figures |= {f"{prefix}{key}": figure for key, figure in own.items()}
+        figures |= self._shown(predictions, rng)
         unlearned = unlearned_heads(predictions, by_dataset)
         calibrations = replace(self._calibrations(model, predictions), unlearned=unlearned)
         whole = _joined(list(predictions.values()))
@@ -402,6 +405,17 @@ class DiagnosisTask(Task):
             pictures=calibrations.pictures(),
             by_dataset=by_dataset,
         )
+
+    def _shown(self, measured: Mapping[str, Predictions], rng: np.random.Generator) -> dict[str, Figure]:
+        """What the measured card's calibrations give; nothing where its stage would withdraw them."""
+        card = self.measured_card or {}
+        stated = card.get("input_weights") or {}
+        if any(self._input_weights.get(name) != sha256 for name, sha256 in stated.items()):
+            return {}
+        found: dict[str, Figure] = {}
+        for name, each in measured.items() if card else ():
+            found |= shown_figures(card["heads"], name, each, rng)
+        return found
 
     def _localisation(self, predictions: Predictions, rng: np.random.Generator) -> dict[str, Figure]:
         """Figures of ``classifiers.localisation`` for the findings whose place the records know."""

@@ -96,11 +96,22 @@ class TriageTask(Task):
             "title": "Normal or abnormal frontal chest radiograph",
             "intended_use": "To order a worklist, raising priority only, for research.",
             "limits": f"Learned from {len(self._part('train'))} films of {', '.join(sets)}; "
-            "abnormal is what their labels call so, and those of reports are wrong now and then.",
+            "abnormal is what their labels call so, and those of reports are wrong now and then."
+            + self._limit_of_calibration(),
             "licence": "research use only; learned from "
             + "; ".join(f"{name}: {licences[name]}" for name in sets),
             "sources": ["Huang et al. 2017 (DenseNet)", "Wang et al. 2017 (ChestX-ray14)"],
         }
+
+    def _limit_of_calibration(self) -> str:
+        """Readers see a probability whatever it was fitted on, so the card says where it does not hold."""
+        chief = self._measured_on()
+        if not is_computed(chief):
+            return ""
+        return (
+            f" Calibrated on computed films of {chief} alone: its probabilities and operating point hold for "
+            "such films only, and for real ones after radsuite calibrate."
+        )
 
     def optimizers(self) -> dict[str, Optimizer]:
         network = self.modules["model"]

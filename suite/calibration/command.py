@@ -183,9 +183,19 @@ def calibrate(
 
 
 def _with_inputs(card: Mapping[str, Any], name: str, analyzer: Analyzer) -> dict[str, Any]:
-    """The card with the weights that made the stage's inputs: for others the calibration does not hold."""
+    """The card with the weights that made the stage's inputs: for others the calibration does not hold.
+
+    Of the inputs only those that the card says its scores depend on, since a network need not read all that
+    its stage is given; all, where the card says nothing.
+    """
     stage = next(stage for stage in analyzer.stages if stage.name == name)
-    account = {**card["recalibration"], "input_weights": analyzer.input_weights(stage)}
+    made_by = analyzer.input_weights(stage)
+    stated = card.get("input_weights")
+    read = made_by if stated is None else stated
+    account = {
+        **card["recalibration"],
+        "input_weights": {maker: sha256 for maker, sha256 in made_by.items() if maker in read},
+    }
     return {**card, "recalibration": account}
 
 

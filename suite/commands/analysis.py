@@ -12,6 +12,7 @@ from suite.commands.console import error_line, output, progress_bar
 from suite.errors import SuiteError
 from suite.file_kinds import FileKind, file_kind, read_head
 from suite.intake import StudyFiles, collect
+from suite.report.withheld import has_score_only, reasons, without_probability
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -162,14 +163,7 @@ def table_of(
 
 def _without_probability(reports: Sequence[dict[str, Any]]) -> str:
     """A line for each reason why findings have a score and no probability, and which they are."""
-    names: dict[str, list[str]] = {}
-    for report in reports:
-        for finding in report["findings"] or ():
-            if finding.get("no_probability"):
-                names.setdefault(finding["no_probability"], []).append(finding["name"])
-    return "\n".join(
-        f"No probability, {reason}: {', '.join(dict.fromkeys(own))}." for reason, own in names.items()
-    )
+    return "\n".join(reasons(finding for report in reports for finding in report["findings"] or ()))
 
 
 def _gate(report: dict[str, Any]) -> str:
@@ -198,4 +192,9 @@ def _suggested(report: dict[str, Any]) -> str:
     for finding in suggested:
         zone = f", {finding['regions'][0]['zone']}" if finding["regions"] else ""
         parts.append(f"{finding['name']} {finding['probability']:.2f}{zone}")
+    withheld = sum(map(has_score_only, findings))
+    if not parts and any(finding["probability"] is not None for finding in findings):
+        parts.append("none")
+    if withheld:
+        parts.append(without_probability(withheld))
     return "; ".join(parts) or "none"

@@ -37,6 +37,7 @@ PERSON = CodedConcept("121006", "DCM", "Person")
 CLASS_ACTIVATION = CodedConcept("130402", "DCM", "Class activation")
 
 STATE = CodedConcept("121052", "DCM", "Presence of property")
+COMMENT = CodedConcept("121106", "DCM", "Comment")
 NORMALITY = CodedConcept("121402", "DCM", "Normality")
 IMAGE_QUALITY = CodedConcept("111101", "DCM", "Image Quality")
 

@@ -15,6 +15,7 @@ from suite.dicom.mask_objects import SEGMENTS
 from suite.dicom.observers import mark_reviewed, observers
 from suite.dicom.provenance import Maker
 from suite.dicom.reviews import Review, latest_by_finding
+from suite.report.withheld import reasons
 
 _Group = sr.MeasurementsAndQualitativeEvaluations | sr.PlanarROIMeasurementsAndQualitativeEvaluations
 
@@ -31,7 +32,8 @@ def structured_report(
 ) -> Dataset:
     """Triage, and findings suggested, uncertain or reviewed: probability, state, regions, algorithm.
 
-    A finding with a score and no probability is told only where a reader reviewed it.
+    A finding with a score and no probability has a group of its own only where a reader reviewed it; that it
+    has none, and why, is always told as text.
 
     Args:
         report: ``report.json`` as a mapping.
@@ -42,7 +44,7 @@ def structured_report(
     """
     verdicts = latest_by_finding(reviews)
     groups: list[_Group] = [_gate(report, maker), *_triage(report, maker)]
-    groups += _findings(report, maker, verdicts)
+    groups += [*_findings(report, maker, verdicts), *_withheld(report, maker)]
     for name, mask in (masks or {}).items():
         groups += _segments(report, SEGMENTS[name][0], mask, maker)
     content = sr.MeasurementReport(
@@ -126,6 +128,21 @@ def _findings(report: Mapping[str, Any], maker: Maker, verdicts: Mapping[str, Re
         yield group
         for number, region in enumerate(frontal, start=1):
             yield _region(finding, region, number, maker)
+
+
+def _withheld(report: Mapping[str, Any], maker: Maker) -> Iterator[_Group]:
+    """The findings with a score and no probability, by reason, as comments: having no group says nothing."""
+    lines = reasons(report.get("findings") or ())
+    if not lines:
+        return
+    group = sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(maker.uid("withheld"), "Findings without a probability"),
+        algorithm_id=_algorithm("diagnosis", maker),
+    )
+    group[0].ContentSequence.extend(
+        sr.TextContentItem(codes.COMMENT, line, sr.RelationshipTypeValues.CONTAINS) for line in lines
+    )
+    yield group
 
 
 def _sites(code: str, zones: Sequence[str]) -> list[sr.FindingSite]:

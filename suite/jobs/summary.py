@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from suite.report.withheld import has_score_only
+
 TOP_FINDINGS = 3
 """Findings named in a list row; the study page has them all."""
 
@@ -14,13 +16,16 @@ def summarise(report: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         ``{"accepted": bool | None, "reasons": [...], "triage": {"state", "probability"} | None,
-        "findings": [{"code", "name", "state", "probability"}, ...] | None, "suggested": int}``; findings are
-        those suggested, then those uncertain, each by falling probability, and ``None`` when nobody looked.
-        One with a score and no probability is not among them: without an operating point it suggests nothing.
+        "findings": [{"code", "name", "state", "probability"}, ...] | None, "suggested": int,
+        "with_probability": int, "without_probability": int}``; findings are those suggested, then those
+        uncertain, each by falling probability, and ``None`` when nobody looked.
+        One with a score and no probability is not among them: without an operating point it suggests nothing,
+        and is counted, because it is not known to be absent either.
     """
     gate = report.get("gate") or {}
     triage = report.get("triage")
-    leading = [finding for finding in report.get("findings") or () if _is_told(finding)]
+    findings = list(report.get("findings") or ())
+    leading = [finding for finding in findings if _is_told(finding)]
     leading.sort(key=lambda finding: (_RANK[finding["state"]], -_number(finding)))
     return {
         "accepted": gate.get("accepted"),
@@ -33,6 +38,8 @@ def summarise(report: Mapping[str, Any]) -> dict[str, Any]:
             for finding in leading[:TOP_FINDINGS]
         ],
         "suggested": sum(finding["state"] == "suggested" for finding in leading),
+        "with_probability": sum(finding.get("probability") is not None for finding in findings),
+        "without_probability": sum(map(has_score_only, findings)),
     }
 
 

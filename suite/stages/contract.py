@@ -78,7 +78,8 @@ class Downstream(Protocol):
         """Told, once it is built, the sha256 of the weights of each stage that makes an input, by its name.
 
         Returns:
-            whether its calibration holds for them; if not, it gives no probabilities and its artifacts warn.
+            whether any calibration of it holds for them; what does not hold gives no probability, and its
+            artifacts warn of it.
         """
 
 

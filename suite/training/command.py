@@ -137,6 +137,7 @@ def evaluate(
     task = prepare(recipe_name, sources, [*kept, *given])
     task.build()
     model = load_into(task.modules["model"], card)
+    task.measured_card = card.content
     evaluation = task.evaluate(model, "test")
     evaluation.write(out, card.content.get("learned_from", task.learned_from()))
     return evaluation

@@ -46,6 +46,9 @@ class Task(ABC):
     monitor: ClassVar[tuple[str, str]] = ("loss", "min")
     """Validation figure that picks the best epoch, and the direction that is better."""
 
+    measured_card: Mapping[str, Any] | None = None
+    """Content of the model card of finished weights that ``evaluate`` measures; ``None`` in training."""
+
     def __init__(self, recipe: Recipe, data: Mapping[str, Manifest]) -> None:
         self.recipe = recipe
         self.data = data
