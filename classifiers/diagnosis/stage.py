@@ -87,8 +87,8 @@ class DiagnosisStage:
             others = {name: sha256 for name, sha256 in stated.items() if weights.get(name) != sha256}
             if others and head["calibration"] is not None:
                 withdrawn[code] = others
-        for code, others in withdrawn.items():
-            reason = f"calibrated with other weights of {' and '.join(others)}"
+        for code, differing in withdrawn.items():
+            reason = f"calibrated with other weights of {' and '.join(differing)}"
             changed = {**self._heads[code], "calibration": None, "no_probability": reason}
             self._heads = {**self._heads, code: changed}
         left = [code for code, head in self._heads.items() if head["calibration"] is not None]
