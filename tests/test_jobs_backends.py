@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from suite.errors import InputError
+from suite.errors import InputError, StorageError
+from suite.jobs import worker
 from suite.jobs.database import Database, open_engine
 from suite.jobs.identity import WorkerIdentity
 from suite.jobs.models import Base, Job, JobState, Study
@@ -138,10 +140,30 @@ def test_workers_are_known_while_they_live(backend: Settings, database: Database
     assert [worker.queues for worker in present(database, backend, now + 1)] == [("cpu", "gpu")]
     assert present(database, backend, now + 1, "train") == []
     assert present(database, backend, now + backend.lease_seconds + 1) == []
-    give_sign(database, ALICE, now + 5)
+    assert give_sign(database, ALICE, now + 5)
     assert len(present(database, backend, now + 6)) == 1
     take_leave(database, ALICE)
     assert present(database, backend, now) == []
+    assert not give_sign(database, ALICE, now + 7)
+
+
+def test_a_worker_that_cannot_announce_itself_starts_and_does_so_later(
+    backend: Settings, database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The disk may be full while it starts."""
+
+    def refuse(*_: object) -> None:
+        raise StorageError("The database refused (database or disk is full); check free disk space.")
+
+    sign = partial(worker._give_sign, database, ALICE, backend)
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.workers, "announce", refuse)
+        worker._first_sign(sign)
+    assert "disk is full" in caplog.text
+    assert present(database, backend, time.time()) == []
+    sign()
+    assert len(present(database, backend, time.time())) == 1
+    take_leave(database, ALICE)
 
 
 def test_the_same_film_from_many_senders_at_once_is_one_study_and_one_job(fleet: Fleet) -> None:

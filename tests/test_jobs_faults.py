@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.faults import clock_jump, full_disk, kill_server, settings_for, small_disk
+from suite.jobs.broker import create_celery
 from suite.jobs.models import Job
 from tests.jobs_fleet import Findings, Fleet
 
@@ -46,6 +47,18 @@ def test_a_full_disk_refuses_and_goes_on_when_there_is_space_again(tmp_path: Pat
     assert found.sound, str(found)
     assert found.states["dead"] == 0
     assert found.done >= 3
+
+
+def test_a_table_of_the_queue_that_a_full_disk_cut_short_is_written_anew(tmp_path: Path) -> None:
+    app = create_celery(settings_for(tmp_path))
+    with app.connection_for_write() as connection:
+        channel = connection.default_channel
+        table = Path(channel.control_folder) / "films.exchange"
+        table.parent.mkdir(exist_ok=True)
+        table.write_bytes(b"")
+        assert channel.get_table("films") == []
+        channel._queue_bind("films", "cpu", "", "films.cpu")
+        assert [tuple(each) for each in channel.get_table("films")] == [("cpu", "", "films.cpu")]
 
 
 def test_a_film_that_kills_every_worker_is_set_aside_with_a_sentence_and_the_next_one_is_read(

@@ -1,8 +1,8 @@
 """The Celery application, and the embedded queue of files below it.
 
 A message is a job's id (and a stage's name where stages are shared out) and nothing else. The embedded broker
-is kombu's file-system transport with three things put right: a message appears whole (it is renamed into
-place), names sort by age, and nothing passes through ``/tmp``.
+is kombu's file-system transport with four things put right: a message appears whole (it is renamed into
+place), names sort by age, nothing passes through ``/tmp``, and a full disk leaves no table that stops it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,11 @@ class Channel(filesystem.Channel):
         folder = Path(self.data_folder_out)
         name = f"{time.time_ns():020d}_{uuid.uuid4()}.{queue}.msg"
         temporary = folder / f"{name}.tmp"
-        temporary.write_bytes(str_to_bytes(dumps(payload)))
+        try:
+            temporary.write_bytes(str_to_bytes(dumps(payload)))
+        except OSError:  # a full disk needs no empty files on top
+            temporary.unlink(missing_ok=True)
+            raise
         os.replace(temporary, folder / name)
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
@@ -67,6 +71,25 @@ class Channel(filesystem.Channel):
             (taken / name).unlink()
             return payload
         raise Empty
+
+    def get_table(self, exchange: str) -> list[Any]:
+        """The queues of an exchange; a table that a full disk cut short is none."""
+        try:
+            table: list[Any] = super().get_table(exchange)
+        except ValueError:
+            return []
+        return table
+
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        """As the parent's, which leaves an empty table on a full disk and cannot read it ever after."""
+        table = Path(self.control_folder) / f"{exchange}.exchange"
+        try:
+            loads(table.read_text())
+        except FileNotFoundError:
+            pass
+        except ValueError:
+            table.unlink(missing_ok=True)
+        super()._queue_bind(exchange, routing_key, pattern, queue)
 
 
 class Transport(filesystem.Transport):

@@ -11,6 +11,7 @@ import importlib
 import logging
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 
 from celery import Celery
@@ -71,10 +72,9 @@ def run(
     store.clean()
     if settings.reading_queue in settings.queues:
         runner.warm_up()
-    workers.announce(database, identity, settings, time.time())
-    sweeper = Sweeper(
-        queue, publisher(app), settings, identity, lambda: workers.give_sign(database, identity, time.time())
-    )
+    sign = partial(_give_sign, database, identity, settings)
+    _first_sign(sign)
+    sweeper = Sweeper(queue, publisher(app), settings, identity, sign)
     sweeper.start()
     try:
         worker = app.Worker(
@@ -99,6 +99,21 @@ def run(
 
 def _tell(app: Celery, queue: str, job_id: str, attempt: int, stage: str) -> None:
     offer_stage(app, job_id, attempt, stage, queue)
+
+
+def _give_sign(database: Database, identity: WorkerIdentity, settings: Settings) -> None:
+    """Note that this worker lives, with a row where it has none yet."""
+    now = time.time()
+    if not workers.give_sign(database, identity, now):
+        workers.announce(database, identity, settings, now)
+
+
+def _first_sign(sign: Callable[[], None]) -> None:
+    """A worker that starts on a full disk can work as soon as there is space again."""
+    try:
+        sign()
+    except StorageError as error:
+        _log.warning("%s", error)
 
 
 def _leave(database: Database, identity: WorkerIdentity) -> None:

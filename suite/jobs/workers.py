@@ -42,10 +42,11 @@ def announce(database: Database, identity: WorkerIdentity, settings: Settings, n
         session.merge(row)
 
 
-def give_sign(database: Database, identity: WorkerIdentity, now: float) -> None:
-    """Note that this worker lives."""
+def give_sign(database: Database, identity: WorkerIdentity, now: float) -> bool:
+    """Note that this worker lives; False where it has no row, and must announce itself (again)."""
     with database.write() as session:
-        session.execute(update(Worker).where(Worker.identity == str(identity)).values(seen_at=now))
+        own = update(Worker).where(Worker.identity == str(identity)).values(seen_at=now)
+        return bool(session.connection().execute(own).rowcount)
 
 
 def take_leave(database: Database, identity: WorkerIdentity) -> None:

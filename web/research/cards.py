@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +59,7 @@ def card_named(name: str) -> ModelCard:
 def plots_of(metrics: Mapping[str, Any]) -> list[Plot]:
     """Areas under the curve with chance as the line, then all other shares; other units stay in the table."""
     shares = {key: figure for key, figure in metrics.items() if _is_share(figure)}
-    areas = [key for key in shares if key == "auc" or key.startswith("auc_")]
+    areas = [key for key in shares if key == "auc" or _finding_figure(key, "auc")]
     errors = [key for key in shares if _ERRORS & set(key.split("_"))]
     apart = {*areas, *errors, *(key for key in shares if "mean_auc" in key or _LINES & set(key.split("_")))}
     others = [key for key in shares if key not in apart]
@@ -76,18 +77,22 @@ def plots_of(metrics: Mapping[str, Any]) -> list[Plot]:
 
 def words(key: str) -> str:
     """A figure's name as people read it."""
-    for prefix in ("auc_", "ece_", "brier_"):
-        if key.startswith(prefix) and key.removeprefix(prefix) in _NAMES:
-            start = (
-                "" if prefix == "auc_" else f"{prefix.rstrip('_').upper() if prefix == 'ece_' else 'Brier'}, "
-            )
-            return start + _NAMES[key.removeprefix(prefix)]
+    for kind, start in (("auc", ""), ("ece", "ECE, "), ("brier", "Brier, ")):
+        found = _finding_figure(key, kind)
+        if found:
+            return f"{start}{_NAMES[found['code']]}" + (f", {found['set']}" if found["set"] else "")
     plain = key.replace("_", " ")
     return (
         plain.upper()
         if plain in ("auc", "mean auc", "ece", "psnr", "ssim", "mae", "bsr")
         else plain[:1].upper() + plain[1:]
     )
+
+
+def _finding_figure(key: str, kind: str) -> re.Match[str] | None:
+    """``auc_CODE`` or ``SET_auc_CODE`` taken apart, for a known finding."""
+    found = re.fullmatch(rf"(?:(?P<set>[a-z0-9-]+)_)?{kind}_(?P<code>\w+)", key)
+    return found if found and found["code"] in _NAMES else None
 
 
 def _is_share(figure: Mapping[str, Any]) -> bool:

@@ -40,7 +40,7 @@ export class ModelCard {
     const head = finding ? card.heads?.[finding] : card;
     const rows = [
       ["Network", `${title}, ${parameters.toLocaleString("en")} parameters`],
-      ...figures(card.metrics ?? {}, finding),
+      ...figures(card.metrics ?? {}, finding, head?.calibrated_on ?? Object.keys(head?.training_positives_by_set ?? {})[0]),
       ...calibration(head?.calibration),
       ...(head?.training_positives !== undefined ? [["Positive films in training", String(head.training_positives)]] : []),
       ["Learned from", Object.entries(card.data ?? {}).map(([set, films]) => `${set}: ${films} films`).join(", ")],
@@ -66,9 +66,11 @@ export class ModelCard {
   }
 }
 
-function figures(metrics, finding) {
+/** Figures of a finding; where a network learned from several data sets they go by the set's name. */
+function figures(metrics, finding, set) {
   return Object.entries(FIGURES).flatMap(([name, words]) => {
-    const figure = metrics[finding ? `${name}_${finding}` : name];
+    const key = finding ? `${name}_${finding}` : name;
+    const figure = metrics[key] ?? metrics[`${set}_${key}`];
     if (!figure || figure.value === null) return [];
     const range = figure.interval ? ` (95 % interval ${figure.interval.map((bound) => bound.toFixed(3)).join(" to ")})` : "";
     return [[words, `${figure.value.toFixed(3)}${range}, ${figure.n} films`]];
