@@ -40,7 +40,7 @@ export class ModelCard {
     const head = finding ? card.heads?.[finding] : card;
     const rows = [
       ["Network", `${title}, ${parameters.toLocaleString("en")} parameters`],
-      ...figures(card.metrics ?? {}, finding, head?.calibrated_on ?? Object.keys(head?.training_positives_by_set ?? {})[0]),
+      ...figures(card.metrics ?? {}, finding, setOf(head)),
       ...calibration(head?.calibration),
       ...(head?.training_positives !== undefined ? [["Positive films in training", String(head.training_positives)]] : []),
       ["Learned from", Object.entries(card.data ?? {}).map(([set, films]) => `${set}: ${films} films`).join(", ")],
@@ -66,6 +66,12 @@ export class ModelCard {
   }
 }
 
+/** The data set whose figures hold for a head: the one it is calibrated on, or else one that taught it. */
+function setOf(head) {
+  const taught = Object.entries(head?.training_positives_by_set ?? {}).find(([, positives]) => positives > 0);
+  return head?.calibrated_on ?? taught?.[0];
+}
+
 /** Figures of a finding; where a network learned from several data sets they go by the set's name. */
 function figures(metrics, finding, set) {
   return Object.entries(FIGURES).flatMap(([name, words]) => {
@@ -73,7 +79,7 @@ function figures(metrics, finding, set) {
     const figure = metrics[key] ?? metrics[`${set}_${key}`];
     if (!figure || figure.value === null) return [];
     const range = figure.interval ? ` (95 % interval ${figure.interval.map((bound) => bound.toFixed(3)).join(" to ")})` : "";
-    return [[words, `${figure.value.toFixed(3)}${range}, ${figure.n} films`]];
+    return [[words, `${figure.value.toFixed(3)}${range}, ${figure.n} films${key in metrics ? "" : ` of ${set}`}`]];
   });
 }
 
