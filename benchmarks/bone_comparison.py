@@ -46,6 +46,8 @@ RUNS: dict[str, tuple[str, ...]] = {
     "growing-scale": ("coarse_share=0.4", "first_size=128", "depth=6"),
     "group-norm": ("norm=group",),
     "jsrt-alone": ("learn_from=jsrt",),
+    "width-16": ("base=16",),
+    "width-64": ("base=64",),
 }
 
 FIGURES = ("psnr_gain", "psnr", "ssim", "edge_residual", "phantom_psnr_gain", "phantom_psnr", "phantom_ssim",

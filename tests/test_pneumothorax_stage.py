@@ -136,14 +136,14 @@ def test_gas_that_is_suggested_but_not_found_is_said(tmp_path: Path) -> None:
         (POOR, "no better than chance (AUC 0.55, 95 % interval 0.45 to 0.65)"),
         ({"nih_auc": {"value": 0.62, "interval": [0.54, 0.7], "n": 500}}, "tells real films apart poorly"),
         ({"nih_auc": {"value": 0.85, "interval": [0.8, 0.9], "n": 500}}, "the outline was not"),
-        ({}, "never measured on real ones"),
-        ({"nih_auc": {"value": None, "interval": None, "n": 3}}, "never measured on real ones"),
+        ({}, "never measured on a patient's"),
+        ({"nih_auc": {"value": None, "interval": None, "n": 3}}, "never measured on a patient's"),
     ],
 )
 def test_a_reader_is_told_what_it_was_learned_from(tmp_path: Path, metrics: Any, words: str) -> None:
     warnings = warnings_of(cards(tmp_path, told=0.0, metrics=metrics)["pneumothorax-gate"])
     assert len(warnings) == 1
-    assert "learned from computed films" in warnings[0]
+    assert "learned from computed gas" in warnings[0]
     assert words in warnings[0]
 
 

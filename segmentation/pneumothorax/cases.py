@@ -10,17 +10,21 @@ from pydantic import Field
 
 from segmentation.films import check_measured, filled, framed_planes
 from segmentation.pneumothorax.augmentation import Appearance
-from suite.datasets import phantom, siim
+from suite.datasets import inserted_pneumothorax, phantom, siim
 from suite.datasets.manifest import Manifest, Record, Split, SplitName
 from suite.errors import RecipeError
 from suite.findings import CODES
 from suite.study import Mask
 from suite.training.bank import Bank, Planes
+from suite.training.films import read_mask
 from suite.training.recipe import Recipe
 
 CODE = "pneumothorax"
-OUTLINED = ("phantom", "siim")
+OUTLINED = ("phantom", "siim", inserted_pneumothorax.NAME)
 """Data sets that know where the gas lies."""
+
+REAL_GAS = ("siim",)
+"""Those whose patients had it; the others' is computed."""
 
 
 class PneumothoraxRecipe(Recipe):
@@ -45,9 +49,25 @@ def label(record: Record) -> float:
 
 def outline(record: Record) -> Mask:
     """Where the gas lies (H, W) on a film of one of the ``OUTLINED`` sets: 0 or 1, empty for a negative."""
+    if inserted_pneumothorax.TARGET in record.targets:
+        return (read_mask(record.targets[inserted_pneumothorax.TARGET]) > 0).astype(np.uint8)
     if "lung_mask" in record.targets:
         return phantom.finding_mask(record, CODE)
     return siim.pneumothorax_mask(record)
+
+
+def provenance(data: Mapping[str, Manifest]) -> dict[str, str]:
+    """What a model card says of the films learned from: their ``limits`` and ``licence``."""
+    films = {
+        "phantom": "computed films",
+        "siim": "SIIM-ACR films",
+        inserted_pneumothorax.NAME: "real films with computed gas",
+    }
+    names = " and ".join(films[name] for name in OUTLINED if name in data)
+    real = any(name in data for name in REAL_GAS)
+    limits = f"Learned from {names}" + ("." if real else ", no patient's pneumothorax among them.")
+    free = [name for name in OUTLINED if name in data] == ["phantom"]
+    return {"limits": limits, "licence": "Apache-2.0" if free else f"research use only: learned from {names}"}
 
 
 def cases(records: Sequence[Record], size: int) -> Bank:

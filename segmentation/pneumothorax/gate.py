@@ -22,7 +22,16 @@ from segmentation.losses.bce import bce_loss
 from segmentation.losses.soft_f1 import soft_f1_loss
 from segmentation.pneumothorax.augmentation import placed, shown
 from segmentation.pneumothorax.cascade import gate_probability
-from segmentation.pneumothorax.cases import PneumothoraxRecipe, cases, check_parts, label, measured, part
+from segmentation.pneumothorax.cases import (
+    OUTLINED,
+    PneumothoraxRecipe,
+    cases,
+    check_parts,
+    label,
+    measured,
+    part,
+    provenance,
+)
 from segmentation.pneumothorax.network import GATE_BACKBONES, PneumothoraxGate, load_backbone
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.errors import RecipeError
@@ -38,9 +47,8 @@ from suite.training.task import Batch, Task
 
 Numbers = Any
 
-COMPUTED_ONLY = (
-    "Learned from computed films only and not validated on real ones: nih_auc says how well it tells real "
-    "films apart. Its output is no calibrated probability."
+NO_PROBABILITY = (
+    "nih_auc, where there is one, says how well it tells real films apart; its output is not calibrated."
 )
 
 SMALLEST_RESNEXT = 0.25
@@ -71,11 +79,11 @@ class GateRecipe(PneumothoraxRecipe):
 
 
 class GateTask(Task):
-    """Learns from ``phantom``, ``siim`` or both; ``nih``, where given, is measured on as real films."""
+    """Learns from the ``OUTLINED`` sets given; ``nih``, where given, is measured on as real films."""
 
     name = "pneumothorax-gate"
     recipe_type: ClassVar[type[Recipe]] = GateRecipe
-    datasets = ("phantom", "siim", "nih")
+    datasets = (*OUTLINED, "nih")
     initial_weights = ("encoder_weights",)
     monitor = ("auc", "max")
     recipe: GateRecipe
@@ -103,13 +111,12 @@ class GateTask(Task):
         return {"backbone": recipe.backbone, "width": recipe.width, "localised": recipe.localised}
 
     def describe(self) -> dict[str, Any]:
-        learned = " and ".join(name for name in ("phantom", "siim") if name in self.data)
-        computed = "siim" not in self.data
+        films = provenance(self.data)
         return {
             "title": "Gate of the pneumothorax cascade: is there gas in the pleural space",
             "intended_use": "To empty the masks of films without pneumothorax, for research.",
-            "limits": COMPUTED_ONLY if computed else f"Learned from {learned}; no calibrated probability.",
-            "licence": "Apache-2.0" if computed else "research use only: learned from SIIM-ACR films",
+            "limits": f"{films['limits']} {NO_PROBABILITY}",
+            "licence": films["licence"],
             "sources": [
                 "One-Case cascade: CNN filter (table 4.3)",
                 "Xie et al. 2017 (ResNeXt)",
@@ -199,10 +206,23 @@ class GateTask(Task):
         )
         return Evaluation(found, rows, notes, {"operating_point": extras}, curves)
 
+    def real_films(self) -> list[Record]:
+        """The films of ``nih`` that are measured on: of no patient who taught or chose the weights."""
+        known = {
+            record.patient_id
+            for name in ("train", "validation")
+            for record in part(self.data, self.recipe, name)
+        }
+        return [
+            record
+            for record in self.data["nih"]
+            if label(record) in (0.0, 1.0) and record.patient_id not in known
+        ]
+
     def _on_real_films(
         self, model: nn.Module, rng: np.random.Generator
     ) -> tuple[Figure, list[dict[str, Any]], Curve]:
-        records = [record for record in self.data["nih"] if label(record) in (0.0, 1.0)]
+        records = self.real_films()
         truth, owners = _truth(records), [record.patient_id for record in records]
         told = self._told(model, records)
         return auc_figure(truth, told, owners, rng), _rows(records, truth, told), (truth, told)

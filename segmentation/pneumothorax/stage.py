@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 from segmentation.pneumothorax.cascade import Cascade
+from segmentation.pneumothorax.cases import REAL_GAS
 from segmentation.pneumothorax.network import PneumothoraxGate, PneumothoraxUNet
 from segmentation.pneumothorax.sides import measured, with_sides
 from suite.grid import Grid
@@ -72,13 +73,13 @@ class PneumothoraxStage:
 
 def warnings_of(gate: ModelCard) -> tuple[str, ...]:
     """What a reader must know of a gate that was not shown to hold on real films, from its card."""
-    if "siim" in gate.content.get("data", {}):
+    if any(name in gate.content.get("data", {}) for name in REAL_GAS):
         return ()
     figure = gate.content["metrics"].get("nih_auc", {})
     value, interval = figure.get("value"), figure.get("interval")
     if value is None or interval is None:
         return (
-            "The pneumothorax outline was learned from computed films and never measured on real ones: "
+            "The pneumothorax outline was learned from computed gas and never measured on a patient's: "
             "do not rely on it.",
         )
     area = f"AUC {value:.2f}, 95 % interval {interval[0]:.2f} to {interval[1]:.2f}"
@@ -88,4 +89,4 @@ def warnings_of(gate: ModelCard) -> tuple[str, ...]:
         verdict = "its gate tells real films apart poorly"
     else:
         verdict = "on real films only its gate was measured, the outline was not"
-    return (f"The pneumothorax outline was learned from computed films; {verdict} ({area}).",)
+    return (f"The pneumothorax outline was learned from computed gas; {verdict} ({area}).",)

@@ -24,6 +24,7 @@ from segmentation.losses.bce import bce_loss
 from segmentation.losses.jaccard import jaccard_loss
 from segmentation.pneumothorax.augmentation import placed, shown
 from segmentation.pneumothorax.cases import (
+    OUTLINED,
     PneumothoraxRecipe,
     cases,
     check_parts,
@@ -31,6 +32,7 @@ from segmentation.pneumothorax.cases import (
     measured,
     outline,
     part,
+    provenance,
 )
 from segmentation.pneumothorax.comparison import dices, figures, rows_of
 from segmentation.pneumothorax.network import (
@@ -89,11 +91,11 @@ class MaskRecipe(PneumothoraxRecipe):
 
 
 class MaskTask(Task):
-    """Learns from ``phantom``, ``siim`` or both."""
+    """Learns from the ``OUTLINED`` sets given."""
 
     name = "pneumothorax-mask"
     recipe_type: ClassVar[type[Recipe]] = MaskRecipe
-    datasets = ("phantom", "siim")
+    datasets = OUTLINED
     initial_weights = ("encoder_weights",)
     companion_weights = ("gate_weights", "baseline_weights")
     monitor = ("dice", "max")
@@ -134,15 +136,13 @@ class MaskTask(Task):
         }
 
     def describe(self) -> dict[str, Any]:
-        baseline, computed = self.recipe.learn_from == "all", "siim" not in self.data
-        films = "films with and without" if baseline else "films with"
-        use = "" if baseline else " Without its gate it sees gas everywhere."
-        real = " Learned from computed films only; not validated on real ones." if computed else ""
+        baseline, films = self.recipe.learn_from == "all", provenance(self.data)
+        shown = "With and without gas." if baseline else "With gas: without its gate it sees gas everywhere."
         return {
             "title": "Outline of a pneumothorax" + (", baseline without a gate" if baseline else ""),
             "intended_use": "Area and place of pleural gas on frontal films, for research.",
-            "limits": f"Learned from {films} a pneumothorax.{use}{real}",
-            "licence": "Apache-2.0" if computed else "research use only: learned from SIIM-ACR films",
+            "limits": f"{films['limits']} {shown}",
+            "licence": films["licence"],
             "sources": [
                 "One-Case cascade: U-Net (tables 4.2 and 4.4)",
                 "Ronneberger et al. 2015 (U-Net)",

@@ -12,6 +12,7 @@ from suite.datasets import (
     covid_lungs,
     dual_energy,
     frontal_lateral,
+    inserted_pneumothorax,
     jsrt,
     mimic_cxr,
     montgomery,
@@ -159,6 +160,15 @@ KINDS: tuple[DatasetKind, ...] = (
         siim.read,
         "SIIM-ACR Pneumothorax Segmentation 2019; Wang et al. 2017 (films)",
         origin=CHESTXRAY14,
+    ),
+    DatasetKind(
+        inserted_pneumothorax.NAME,
+        "Real films with and without a computed pneumothorax",
+        inserted_pneumothorax.LICENCE,
+        inserted_pneumothorax.LAYOUT,
+        inserted_pneumothorax.read,
+        "whoever made the films",
+        computed=True,
     ),
     DatasetKind(
         painted_masks.NAME,
