@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from segmentation.pneumothorax import stage as module
+from segmentation.pneumothorax.cascade import outlined
 from segmentation.pneumothorax.network import PneumothoraxGate, PneumothoraxUNet
 from segmentation.pneumothorax.sides import measured, with_sides
 from segmentation.pneumothorax.stage import PneumothoraxStage, warnings_of
@@ -162,6 +163,17 @@ def test_without_its_weights_there_is_no_stage(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(module, "shipped_card", shipped)
     with pytest.raises(WeightsError, match="ships no weights 'pneumothorax-mask'"):
         PneumothoraxStage("cpu")
+
+
+def test_specks_are_no_gas_and_the_rest_stays_as_it_was() -> None:
+    probability = np.zeros((100, 100), np.float32)
+    probability[10:30, 10:14] = 0.7
+    probability[60, 60:64] = 0.9  # four pixels of 10,000: below 0.05 %
+    probability[80, 80:85] = 0.9  # five are as much as that
+    gas = outlined(probability, 0.6)
+    assert gas.dtype == np.uint8
+    assert gas.sum() == 80 + 5
+    assert not gas[60].any()
 
 
 def lungs(rows: int = 40, columns: int = 60) -> np.ndarray:

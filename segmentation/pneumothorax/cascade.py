@@ -8,12 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from segmentation.postprocessing import without_islands
 from segmentation.test_time import AS_IT_IS, averaged, mirrored
 from suite.framing import Framed, frame
 from suite.study import FloatImage, Mask
 
 _WAYS = {False: (AS_IT_IS,), True: (AS_IT_IS, mirrored())}
 """Both networks learn from mirrored films too, so that they may be asked about them."""
+
+SPECK = 0.0005
+"""Share of the film below which a piece of gas is left out: no pneumothorax that is outlined is as small."""
 
 
 def gate_probability(network: nn.Module, framed: FloatImage, *, tta: bool = False) -> float:
@@ -89,4 +93,10 @@ class Cascade:
         if told < self.gate_threshold:
             return told, np.zeros(pixels.shape, np.uint8), framed
         on_film = framed.grid.invert(mask_probability(self.mask, framed.pixels, tta=self.tta))
-        return told, (on_film > np.float32(self.mask_threshold)).astype(np.uint8), framed
+        return told, outlined(on_film, self.mask_threshold), framed
+
+
+def outlined(probability: FloatImage, threshold: float) -> Mask:
+    """Gas (H, W), 0 or 1: where the probability lies above the threshold, without specks."""
+    gas = (probability > np.float32(threshold)).astype(np.uint8)
+    return without_islands(gas, round(SPECK * gas.size))

@@ -18,6 +18,7 @@ from segmentation.pneumothorax.cascade import (
     gate_probability,
     mask_probabilities,
     mask_probability,
+    outlined,
 )
 from segmentation.pneumothorax.cases import outline
 from segmentation.pneumothorax.network import PneumothoraxGate, PneumothoraxUNet
@@ -79,14 +80,13 @@ class System:
         )
 
     def outlined(self, pixels: FloatImage, threshold: float) -> Mask:
-        """Gas (H, W), 0 or 1: above ``threshold`` with the mirrored film, and where the gate says yes."""
+        """As a reader is shown it, (H, W), 0 or 1: with the mirrored film, and where the gate says yes."""
         if self.gate is not None:
             told = gate_probability(self.gate, frame(pixels, self.gate_size).pixels, tta=True)
             if told < self.gate_threshold:
                 return np.zeros(pixels.shape, np.uint8)
         framed = frame(pixels, self.mask_size)
-        probability = framed.grid.invert(mask_probability(self.mask, framed.pixels, tta=True))
-        return (probability > np.float32(threshold)).astype(np.uint8)
+        return outlined(framed.grid.invert(mask_probability(self.mask, framed.pixels, tta=True)), threshold)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
