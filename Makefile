@@ -13,7 +13,7 @@ PORT ?= 8080
 
 help:
 	@echo "make demo           read computed studies, print their findings, serve them (SERVE=no: stop after the table)"
-	@echo "make test           all tests"
+	@echo "make test           all tests, on up to four cores"
 	@echo "make lint types     ruff, mypy"
 	@echo "make format         apply ruff's formatting"
 	@echo "make clean          remove the environment and the demonstration's data"
@@ -30,8 +30,12 @@ install: $(STAMP)
 demo: $(STAMP)
 	$(BIN)/radsuite demo --port $(PORT) $(if $(filter no,$(SERVE)),--no-serve)
 
+# A worker a core, and its networks on one thread: two that take every core wait for each other. Whole files go
+# to one worker, the longest first (tests/conftest.py).
+test: export OMP_NUM_THREADS = 1
+test: export NUMBA_NUM_THREADS = 1
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -27,8 +27,9 @@ from sqlalchemy import func, select
 from suite.jobs.database import Database
 from suite.jobs.models import Job, Study
 from suite.settings import load_settings, to_environment
-from tests.dicom_network_house import as_bytes, film, free_port, wait_until
+from tests.dicom_network_house import as_bytes, film, wait_until
 from tests.mutated_films import Mutant, mutants
+from tests.ports import free_port
 from tests.wires_under_damage import NO_ANSWER, ask_for_all, left_over, push_all, store_all, stored
 
 SECRET = "a-secret-of-the-benchmark"

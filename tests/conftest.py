@@ -1,4 +1,4 @@
-"""Servers shared by the session, and the three installations the job battery runs on."""
+"""Servers shared by the session, the installations the job battery runs on, and which files begin first."""
 
 from __future__ import annotations
 
@@ -19,6 +19,28 @@ from tests.jobs_services import (
 )
 
 BACKENDS = ("sqlite+files", "postgres+redis", "postgres+rabbitmq")
+LONGEST = (
+    "test_pages_browser.py",
+    "test_bone_evaluation.py",
+    "test_jobs_backends.py",
+    "test_pneumothorax_training.py",
+    "test_networks_stages.py",
+    "test_phantom_pathology.py",
+    "test_organs_stage.py",
+    "test_calibration_site.py",
+    "test_gate.py",
+    "test_dicom_network_sending.py",
+    "test_viewer_tools.py",
+    "test_viewer_reviews.py",
+)
+"""The files that take longest, the longest first; ``--durations=0`` says what each test takes."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where workers share the files out, begin with the longest: one that comes last holds them up."""
+    if hasattr(config, "workerinput"):
+        place = {name: index for index, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")

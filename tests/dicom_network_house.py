@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partialmethod
 from io import BytesIO
 from pathlib import Path
 from queue import Queue
+from socketserver import BaseServer
 from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
+from pynetdicom import AE
+from pynetdicom.transport import AssociationServer
 
 from suite.dicom.network.exchange import Exchange
 from suite.jobs.models import AuditEvent, Instance, Study
@@ -56,6 +59,26 @@ class Wires:
 
 
 @contextmanager
+def ending_at_once() -> Iterator[None]:
+    """Servers of pynetdicom that start meanwhile look often whether they are to end, not twice a second."""
+    quick = partialmethod(BaseServer.serve_forever, poll_interval=0.05)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AssociationServer, "serve_forever", quick)
+        yield
+
+
+@contextmanager
+def serving(entity: AE, port: int, handlers: Sequence[Any] = ()) -> Iterator[None]:
+    """A system of somebody else's at that port of this computer."""
+    with ending_at_once():
+        server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=list(handlers))
+    try:
+        yield
+    finally:
+        server.shutdown()
+
+
+@contextmanager
 def open_wires(data: Path, **values: Any) -> Iterator[Wires]:
     """Start only the listener; completion, routing and outbox are called by the test."""
     from suite.dicom.network.listener import Listener
@@ -65,7 +88,9 @@ def open_wires(data: Path, **values: Any) -> Iterator[Wires]:
     exchange = Exchange(settings, publish=sent.put)
     exchange.listener = Listener(settings, exchange.reception, exchange.commitment_provider())
     try:
-        yield Wires(exchange, exchange.listener.start(), sent)
+        with ending_at_once():
+            port = exchange.listener.start()
+        yield Wires(exchange, port, sent)
     finally:
         exchange.stop()
 
@@ -91,14 +116,6 @@ def as_bytes(dataset: Dataset) -> bytes:
     stream = BytesIO()
     dataset.save_as(stream, enforce_file_format=True)
     return stream.getvalue()
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
 
 
 def needs(program: str, package: str) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import trustme
 
 from suite.jobs.children import parent_death_signal
+from tests.ports import free_port
 
 START_SECONDS = 120.0
 """RabbitMQ needs 4 s of a free core; a busy machine takes longer."""
@@ -31,7 +32,10 @@ class MissingServerError(Exception):
 
 @dataclass
 class Server:
-    """One server process, and how it is reached; ``tls_url`` names the authority it is checked against."""
+    """One server process, and how it is reached; ``tls_url`` names the authority it is checked against.
+
+    ``stop_signal`` ends it in good order, to be started again; ``last_signal`` ends it when its files go too.
+    """
 
     url: str
     port: int
@@ -41,6 +45,7 @@ class Server:
     user: str | None = None
     ready: Callable[[], bool] = bool
     stop_signal: signal.Signals = signal.SIGTERM
+    last_signal: signal.Signals | None = None
     process: subprocess.Popen[bytes] | None = None
     tls_url: str = ""
 
@@ -78,19 +83,11 @@ class Server:
 
     def close(self) -> None:
         """End it and remove its folder."""
-        self.stop()
+        self.stop(self.last_signal)
         epmd = self.environment.get("ERL_EPMD_PORT")
         if epmd:  # Erlang's name server stays behind; this one is ours alone
             subprocess.run(["epmd", "-port", epmd, "-kill"], capture_output=True, check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def free_port() -> int:
-    """A port of this computer that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def redis_server() -> Server:
@@ -138,7 +135,14 @@ def rabbitmq_server() -> Server:
     url = f"amqp://guest:guest@127.0.0.1:{port}//"
     tls_url = f"amqps://guest:guest@127.0.0.1:{tls_port}//?ssl_ca_certs={authority}"
     return Server(
-        url, port, [program], folder, environment, ready=lambda: _speaks_amqp(port), tls_url=tls_url
+        url,
+        port,
+        [program],
+        folder,
+        environment,
+        ready=lambda: _speaks_amqp(port),
+        last_signal=signal.SIGKILL,  # in good order it takes 6 s
+        tls_url=tls_url,
     )
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import requests
 
-from tests.dicom_network_house import free_port, needs, wait_until
+from tests.dicom_network_house import needs, wait_until
+from tests.ports import free_port
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 

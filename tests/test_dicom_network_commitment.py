@@ -21,8 +21,9 @@ from suite.dicom.network.nodes import DIMSE, Destination, Nodes
 from suite.dicom.network.outbox import Outbox
 from suite.dicom.network.routing import enqueue
 from suite.jobs.models import Outgoing
-from tests.dicom_network_house import Wires, as_bytes, film, free_port, open_wires, wait_until
+from tests.dicom_network_house import Wires, as_bytes, film, open_wires, serving, wait_until
 from tests.orthanc_house import open_orthanc
+from tests.ports import free_port
 from tests.test_dicom_network_sending import one_reading
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -107,18 +108,25 @@ def open_peer(
         (evt.EVT_N_ACTION, peer.on_action),
         (evt.EVT_N_EVENT_REPORT, peer.on_report),
     ]
-    server = entity.start_server(("127.0.0.1", peer.own_port), block=False, evt_handlers=handlers)
-    try:
-        yield peer
-    finally:
-        for thread in peer.threads:
-            thread.join(5)
-        server.shutdown()
+    with serving(entity, peer.own_port, handlers):
+        try:
+            yield peer
+        finally:
+            for thread in peer.threads:
+                thread.join(5)
 
 
 @pytest.fixture
 def wires(tmp_path: Path) -> Iterator[Wires]:
+    """For nodes that do not answer on the same association: half a second is waited for them in vain."""
     with open_wires(tmp_path, commit_wait_seconds=0.5, send_pause_seconds=3.0) as opened:
+        yield opened
+
+
+@pytest.fixture
+def patient_wires(tmp_path: Path) -> Iterator[Wires]:
+    """For nodes that do: however busy this computer is, their answer is waited for."""
+    with open_wires(tmp_path, commit_wait_seconds=30.0, send_pause_seconds=3.0) as opened:
         yield opened
 
 
@@ -141,7 +149,8 @@ def send_to(wires: Wires, peer: Peer) -> int:
     return wires.exchange.outbox.deliver_due()
 
 
-def test_a_node_that_answers_at_once_has_committed_itself(wires: Wires) -> None:
+def test_a_node_that_answers_at_once_has_committed_itself(patient_wires: Wires) -> None:
+    wires = patient_wires
     with open_peer() as peer:
         assert send_to(wires, peer) == 1
     assert (entry(wires).state, entry(wires).error) == ("sent", None)
@@ -156,7 +165,8 @@ def test_an_answer_that_comes_later_reaches_the_listener(wires: Wires) -> None:
     assert entry(wires).state == "sent"
 
 
-def test_what_a_node_does_not_keep_is_sent_again(wires: Wires) -> None:
+def test_what_a_node_does_not_keep_is_sent_again(patient_wires: Wires) -> None:
+    wires = patient_wires
     with open_peer(loses=True) as peer:
         send_to(wires, peer)
         assert (entry(wires).state, entry(wires).committed_at) == ("queued", None)

@@ -13,8 +13,9 @@ from pathlib import Path
 from suite.jobs.database import Database
 from suite.jobs.models import Job, Study
 from suite.settings import Settings, load_settings, to_environment
-from tests.dicom_network_house import dcmtk, film, free_port, wait_until
+from tests.dicom_network_house import dcmtk, film, wait_until
 from tests.dicom_zoo import save
+from tests.ports import free_port
 
 
 @contextmanager

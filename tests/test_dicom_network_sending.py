@@ -31,10 +31,11 @@ from suite.jobs.models import Instance, Outgoing, Review
 from suite.jobs.queue import JobQueue
 from suite.jobs.worker import load_study
 from suite.records.removal import remove_study
-from tests.dicom_network_house import Wires, as_bytes, film, free_port, open_wires
+from tests.dicom_network_house import Wires, as_bytes, film, open_wires, serving
 from tests.dicom_zoo import save
 from tests.jobs_fakes import FakeAnalyzer
 from tests.orthanc_house import open_orthanc
+from tests.ports import free_port
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 """pynetdicom leaves the socket of a refused connection to the garbage collector."""
@@ -75,13 +76,8 @@ def open_pacs(port: int | None = None, status: int = 0x0000) -> Iterator[Pacs]:
     entity.require_called_aet = True
     entity.supported_contexts = AllStoragePresentationContexts
     entity.add_supported_context("1.2.840.10008.1.1")
-    server = entity.start_server(
-        ("127.0.0.1", pacs.port), block=False, evt_handlers=[(evt.EVT_C_STORE, on_store)]
-    )
-    try:
+    with serving(entity, pacs.port, [(evt.EVT_C_STORE, on_store)]):
         yield pacs
-    finally:
-        server.shutdown()
 
 
 def read_all(wires: Wires) -> list[str]:
@@ -145,7 +141,7 @@ def test_a_finished_reading_goes_to_the_nodes_whose_rules_match(tmp_path: Path) 
 
 def test_a_pacs_that_is_down_gets_everything_later_and_nothing_twice(tmp_path: Path) -> None:
     port = free_port()
-    with open_wires(tmp_path, send_timeout_seconds=2.0) as wires:
+    with open_wires(tmp_path) as wires:
         Nodes(wires.exchange.database).add(
             Destination("pacs", DIMSE, "PACS", "127.0.0.1", port), {"when": "always"}
         )
@@ -171,7 +167,7 @@ def test_a_pacs_that_is_down_gets_everything_later_and_nothing_twice(tmp_path: P
 
 
 def test_an_entry_that_was_given_up_waits_for_a_person(tmp_path: Path) -> None:
-    with open_wires(tmp_path, send_attempts=2, send_timeout_seconds=1.0) as wires:
+    with open_wires(tmp_path, send_attempts=2) as wires:
         node = Destination("pacs", DIMSE, "PACS", "127.0.0.1", free_port())
         Nodes(wires.exchange.database).add(node, {"when": "always"})
         wires.exchange.router.run_once()
@@ -323,11 +319,8 @@ def test_a_compressed_film_is_decompressed_for_a_pacs_that_takes_no_compression(
     entity = AE(ae_title="PACS")
     entity.add_supported_context(sent.SOPClassUID, "1.2.840.10008.1.2")
     port = free_port()
-    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, on_store)])
-    try:
+    with serving(entity, port, [(evt.EVT_C_STORE, on_store)]):
         SENDER.send(Destination("old", DIMSE, "PACS", "127.0.0.1", port), [path])
-    finally:
-        server.shutdown()
     assert got[0].file_meta.TransferSyntaxUID == "1.2.840.10008.1.2"
     assert got[0].PixelData == plain
 
@@ -337,12 +330,8 @@ def test_a_pacs_that_takes_no_such_class_is_named(tmp_path: Path) -> None:
     entity = AE(ae_title="PACS")
     entity.add_supported_context("1.2.840.10008.1.1")
     port = free_port()
-    server = entity.start_server(("127.0.0.1", port), block=False)
-    try:
-        with pytest.raises(DeliveryError, match="old: "):
-            SENDER.send(Destination("old", DIMSE, "PACS", "127.0.0.1", port), [path])
-    finally:
-        server.shutdown()
+    with serving(entity, port), pytest.raises(DeliveryError, match="old: "):
+        SENDER.send(Destination("old", DIMSE, "PACS", "127.0.0.1", port), [path])
 
 
 def test_an_address_where_nobody_answers_is_named() -> None:

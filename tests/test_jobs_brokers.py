@@ -22,7 +22,7 @@ from tests.jobs_fleet import Fleet
 from tests.jobs_services import Server, certificates
 
 
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
@@ -46,7 +46,7 @@ def test_a_worker_whose_acknowledgement_met_a_dead_redis_reads_on_afterwards(
         until(lambda: states(fleet) == [JobState.DONE])  # its acknowledgement reaches nobody
         redis.start()
         fleet.submit(range(1, 3))
-        assert fleet.settle(20), f"deaf: {states(fleet)}"
+        assert fleet.settle(60), f"deaf: {states(fleet)}"
         assert states(fleet) == [JobState.DONE] * 3
     finally:
         fleet.close()
@@ -63,7 +63,7 @@ def test_films_are_read_through_a_broker_that_is_reached_by_tls(
     try:
         fleet.hire(1)
         fleet.submit(range(1))
-        assert fleet.settle(30)
+        assert fleet.settle(60)
         assert states(fleet) == [JobState.DONE]
     finally:
         fleet.close()

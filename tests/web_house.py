@@ -75,7 +75,9 @@ class House:
     def open_for_browsers(self) -> Iterator[str]:
         """Serve on a free port, with a worker thread; gives the address."""
         server = make_server("127.0.0.1", 0, self.app, threaded=True)
-        threads = [threading.Thread(target=server.serve_forever), threading.Thread(target=self._work_on)]
+        # looking for its end twice a second, as it does by itself, would keep every test waiting
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        threads = [serving, threading.Thread(target=self._work_on)]
         for thread in threads:
             thread.start()
         try:
