@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import Select, and_, or_, select
 from sqlalchemy.orm import selectinload
 
 from suite.errors import NotFoundError
@@ -90,6 +90,12 @@ def find_job(database: Database, job_id: str) -> JobRecord:
         if row is None:
             raise NotFoundError(f"{job_id}: there is no such job; look for it in the list of jobs.")
         return job_record(row)
+
+
+def latest_done(study_id: str) -> Select[Job]:
+    """The job of a study's latest finished reading, if any."""
+    done = select(Job).where(Job.study_id == study_id, Job.state == JobState.DONE.value)
+    return done.order_by(Job.created_at.desc(), Job.id.desc()).limit(1)
 
 
 def list_jobs(

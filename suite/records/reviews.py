@@ -20,8 +20,9 @@ from suite.accounts.principal import Principal, Role
 from suite.errors import ConflictError, InputError, NotFoundError
 from suite.findings import CODES
 from suite.jobs.database import Database
-from suite.jobs.models import Job, JobState, Review, Study
+from suite.jobs.models import Review, Study
 from suite.jobs.queue import Clock
+from suite.records.jobs import latest_done
 
 MAX_TEXT = 4000
 DIAGNOSIS_STAGE = "diagnosis"
@@ -129,7 +130,7 @@ class Reviews:
         with self._database.write() as session:
             before = _sheet(session, study_id)
             _check_version(before, expected_version)
-            job = session.scalars(_latest_done(study_id)).first()
+            job = session.scalars(latest_done(study_id)).first()
             if job is None and verdict is not Verdict.COMMENT:
                 raise ConflictError(f"{study_id}: has no reading to judge yet; wait until it is done.")
             row = Review(
@@ -205,11 +206,6 @@ def _sheet(session: Session, study_id: str) -> ReviewSheet:
         raise NotFoundError(f"{study_id}: there is no such study; look for it in the list of studies.")
     rows = session.scalars(select(Review).where(Review.study_id == study_id).order_by(Review.id))
     return ReviewSheet(study_id, tuple(_view(row) for row in rows))
-
-
-def _latest_done(study_id: str) -> Any:
-    done = select(Job).where(Job.study_id == study_id, Job.state == JobState.DONE.value)
-    return done.order_by(Job.created_at.desc(), Job.id.desc()).limit(1)
 
 
 def _view(row: Review) -> ReviewView:
