@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, selectinload
@@ -30,6 +31,13 @@ from suite.records.report_rules import (
     signer_name,
 )
 from suite.records.reviews import StaleError
+
+
+class WrittenState(StrEnum):
+    """How far a written report is."""
+
+    DRAFT = "draft"
+    SIGNED = "signed"
 
 
 class NewerReadingError(ConflictError):
@@ -70,6 +78,17 @@ class WrittenView:
     def is_signed(self) -> bool:
         return self.signed_at is not None
 
+    @property
+    def state(self) -> WrittenState:
+        return WrittenState.SIGNED if self.is_signed else WrittenState.DRAFT
+
+    @property
+    def updated_at(self) -> float:
+        """When it was last changed, signed or added to: these follow each other in this order."""
+        if self.addenda:
+            return max(item.signed_at for item in self.addenda)
+        return self.changed_at if self.signed_at is None else self.signed_at
+
 
 class WrittenReports:
     """All written reports."""
@@ -87,7 +106,7 @@ class WrittenReports:
         """
         with self._database.read() as session:
             row = session.scalars(_with_addenda(study_id)).one_or_none()
-            found = _view(row) if row is not None else None
+            found = written_view(row) if row is not None else None
         if found is not None and found.is_signed and _sha256(found) != found.sha256:
             raise StorageError(
                 f"{study_id}: the signed report was altered in the database; restore it from the backup."
@@ -133,7 +152,7 @@ class WrittenReports:
             detail = {"version": row.version, "job": row.job_id}
             self._trail.add(session, by, "report.drafted", study_id, detail=detail, address=address)
             session.flush()
-            return _view(row)
+            return written_view(row)
 
     def sign(
         self,
@@ -173,7 +192,7 @@ class WrittenReports:
                 raise InputError(f"{' and '.join(empty)}: nothing is written there; write it before signing.")
             now = self._clock()
             row.signed_by, row.signed_at = name, now
-            row.sha256 = _sha256(_view(row))
+            row.sha256 = _sha256(written_view(row))
             item = session.get(WorkItem, study_id)
             if item is None:
                 item = WorkItem(study_id=study_id)
@@ -182,7 +201,7 @@ class WrittenReports:
             detail = {"version": row.version, "sha256": row.sha256, "job": row.job_id}
             self._trail.add(session, by, "report.signed", study_id, detail=detail, address=address)
             session.flush()
-            return _view(row)
+            return written_view(row)
 
     def add(
         self, study_id: str, text: str, by: Principal, *, signer: str = "", address: str | None = None
@@ -206,7 +225,7 @@ class WrittenReports:
             row.addenda.append(Addendum(text=text, signed_by=name, signed_at=self._clock()))
             self._trail.add(session, by, "report.addendum", study_id, address=address)
             session.flush()
-            return _view(row)
+            return written_view(row)
 
 
 def _check_version(row: WrittenReport | None, seen: int) -> None:
@@ -256,7 +275,8 @@ def _sha256(view: WrittenView) -> str:
     return hashlib.sha256(json.dumps(signed, sort_keys=True).encode()).hexdigest()
 
 
-def _view(row: WrittenReport) -> WrittenView:
+def written_view(row: WrittenReport) -> WrittenView:
+    """A row, with its addenda loaded, as a frozen value."""
     return WrittenView(
         row.study_id,
         row.job_id,

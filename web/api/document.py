@@ -45,6 +45,7 @@ _TAGS = {
     "jobs": "Readings that were asked for",
     "results": "Reports and pictures",
     "reviews": "What readers say of a reading",
+    "written": "Reports that readers write: drafts, signed reports and their addenda",
     "models": "The networks in use, with their model cards",
     "nodes": "Other systems, and results on their way to them",
     "accounts": "Users, tokens, the audit trail",

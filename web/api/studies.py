@@ -191,7 +191,7 @@ def delete_study(study_id: str) -> Reply:
 def shape_of(study: StudyRecord) -> StudyShape:
     """The study as it is sent."""
     base = f"{ROOT}/studies/{study.id}"
-    links = {"self": base, "reviews": f"{base}/reviews"}
+    links = {"self": base, "reviews": f"{base}/reviews", "written": f"{base}/written-report"}
     if study.done is not None:
         links |= {name: f"{base}/{name}" for name in ("report", "images", "thumbnail")}
     values: dict[str, Any] = {name: getattr(study, name) for name in ("latest", "done")}
