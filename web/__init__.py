@@ -27,6 +27,7 @@ from web import (
     research,
     rooms,
     security,
+    streams,
     studies,
     viewer_files,
     worklist,
@@ -62,6 +63,7 @@ def create_app(settings: Settings | None = None, *, services: Services | None = 
     research.init_app(app)
     presentation.init_app(app)
     failures.init_app(app)
+    streams.init_app(app, settings)
     for module in (worklist, studies, reports, exports, account, people, pixels, health, viewer_files):
         app.register_blueprint(module.blueprint)
     api.init_app(app)
