@@ -23,7 +23,8 @@ from werkzeug.http import HTTP_STATUS_CODES
 from suite.accounts.principal import Scope
 from suite.version import __version__
 from web.api import repetition
-from web.api.operations import IF_MATCH, PATH_PARAMETERS, ROOT, UNSAFE, Answers, Api, Operation
+from web.api.names import PATH_PARAMETERS
+from web.api.operations import IF_MATCH, ROOT, UNSAFE, Answers, Api, Operation
 from web.api.problems import MEDIA_TYPE, Problem
 
 SCHEMAS = "#/components/schemas/"

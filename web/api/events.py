@@ -8,13 +8,12 @@ from collections.abc import Iterator
 
 from flask import Response, request
 
-from suite.accounts.principal import Scope
 from suite.errors import NotFoundError
 from suite.jobs.database import Database
 from suite.jobs.watching import watch
 from suite.records.jobs import find_job
-from web.api.jobs import shape_of
-from web.api.operations import Answers, api
+from web.api.jobs import resource, shape_of
+from web.api.operations import Answers
 from web.api.problems import ProblemError
 from web.services import services
 from web.streams import MEDIA_TYPE, stream, streams
@@ -29,11 +28,8 @@ RETRY_MILLISECONDS = 1000
 _EVENT_ID = r"^[A-Za-z0-9._-]{0,200}$"
 
 
-@api.operation(
-    "GET",
+@resource.get(
     "/jobs/<job_id>/events",
-    tag="jobs",
-    scope=Scope.STUDIES_READ,
     request_headers={
         "Last-Event-ID": {
             "type": "string",

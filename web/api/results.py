@@ -15,27 +15,29 @@ from suite.errors import ConflictError, NotFoundError
 from suite.jobs.store import REPORT
 from suite.records.jobs import JobRecord, find_job
 from web import pixels
+from web.api.caching import ASK_AGAIN, CACHED, FOREVER, NOT_CHANGED
 from web.api.document import REPORT as REPORT_SCHEMA
 from web.api.document import SCHEMAS
-from web.api.operations import ROOT, Answers, api
+from web.api.operations import ROOT, Answers
+from web.api.resources import Resource
 from web.api.shapes import Shape
 from web.services import services
 
-FOREVER = "private, max-age=31536000, immutable"
-ASK_AGAIN = "private, no-cache"
+resource = Resource("results", reads=Scope.STUDIES_READ, writes=Scope.STUDIES_WRITE)
 
-_CACHED = {"ETag": "Of this very content", "Cache-Control": "How long it holds"}
 _JSON = {"application/json": {"$ref": SCHEMAS + REPORT_SCHEMA}}
 _PNG = {"image/png": {"type": "string", "contentMediaType": "image/png"}}
 _REPORT_ANSWERS = {
-    200: Answers("The report, schema radsuite.report/1", media=_JSON, headers=_CACHED),
-    304: Answers("It is the one in `If-None-Match`"),
+    200: Answers("The report, schema radsuite.report/1", media=_JSON, headers=CACHED),
+    304: NOT_CHANGED,
 }
 _IMAGE_ANSWERS = {
-    200: Answers("The picture; grey pictures have 16 bits", media=_PNG, headers=_CACHED),
-    206: Answers("The part that `Range` asked for", media=_PNG, headers=_CACHED),
-    304: Answers("It is the one in `If-None-Match`"),
+    200: Answers("The picture; grey pictures have 16 bits", media=_PNG, headers=CACHED),
+    206: Answers("The part that `Range` asked for", media=_PNG, headers=CACHED),
+    304: NOT_CHANGED,
 }
+
+_THUMBNAIL_ANSWERS = {status: answer for status, answer in _IMAGE_ANSWERS.items() if status != 206}
 
 
 class ImageShape(Shape):
@@ -53,34 +55,19 @@ class ImageList(Shape):
     items: list[ImageShape]
 
 
-@api.operation(
-    "GET", "/studies/<study_id>/report", tag="results", scope=Scope.STUDIES_READ, answers=_REPORT_ANSWERS
-)
+@resource.get("/studies/<study_id>/report", answers=_REPORT_ANSWERS)
 def get_report(study_id: str) -> Response:
     """The report of a study's latest finished reading. 404 before there is one."""
     return _report(_latest(study_id), ASK_AGAIN)
 
 
-@api.operation(
-    "GET",
-    "/jobs/<job_id>/report",
-    tag="results",
-    scope=Scope.STUDIES_READ,
-    problems=(409,),
-    answers=_REPORT_ANSWERS,
-)
+@resource.get("/jobs/<job_id>/report", problems=(409,), answers=_REPORT_ANSWERS)
 def get_report_of_job(job_id: str) -> Response:
     """The report of one job. 409 while the job has no result."""
     return _report(_done(job_id), FOREVER)
 
 
-@api.operation(
-    "GET",
-    "/studies/<study_id>/images",
-    tag="results",
-    scope=Scope.STUDIES_READ,
-    answers={200: Answers("The pictures", ImageList)},
-)
+@resource.get("/studies/<study_id>/images", "The pictures", ImageList)
 def list_images(study_id: str) -> ImageList:
     """The pictures of a study's latest finished reading. 404 before there is one."""
     job = _latest(study_id)
@@ -93,39 +80,19 @@ def list_images(study_id: str) -> ImageList:
     return ImageList(job_id=job.id, items=found)
 
 
-@api.operation(
-    "GET",
-    "/studies/<study_id>/images/<image>",
-    tag="results",
-    scope=Scope.STUDIES_READ,
-    problems=(416,),
-    answers=_IMAGE_ANSWERS,
-)
+@resource.get("/studies/<study_id>/images/<image>", problems=(416,), answers=_IMAGE_ANSWERS)
 def get_image(study_id: str, image: str) -> Response:
     """One picture of a study's latest finished reading, as PNG."""
     return _image(_latest(study_id), image, ASK_AGAIN)
 
 
-@api.operation(
-    "GET",
-    "/jobs/<job_id>/images/<image>",
-    tag="results",
-    scope=Scope.STUDIES_READ,
-    problems=(409, 416),
-    answers=_IMAGE_ANSWERS,
-)
+@resource.get("/jobs/<job_id>/images/<image>", problems=(409, 416), answers=_IMAGE_ANSWERS)
 def get_image_of_job(job_id: str, image: str) -> Response:
     """One picture of one job's reading, as PNG; it never changes."""
     return _image(_done(job_id), image, FOREVER)
 
 
-@api.operation(
-    "GET",
-    "/studies/<study_id>/thumbnail",
-    tag="results",
-    scope=Scope.STUDIES_READ,
-    answers={200: _IMAGE_ANSWERS[200], 304: _IMAGE_ANSWERS[304]},
-)
+@resource.get("/studies/<study_id>/thumbnail", answers=_THUMBNAIL_ANSWERS)
 def get_thumbnail(study_id: str) -> Response:
     """A small picture of the film, for lists."""
     _latest(study_id)

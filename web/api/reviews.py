@@ -10,12 +10,17 @@ from pydantic import Field, RootModel
 
 from suite.accounts.principal import Scope
 from suite.records.reviews import MAX_TEXT, ReviewSheet, Verdict
-from web.api.operations import IF_MATCH, Answers, Reply, api
+from web.api.caching import asked_again
+from web.api.names import TEXT, FindingCode
+from web.api.operations import IF_MATCH, Answers, Reply
 from web.api.problems import ProblemError
+from web.api.resources import Resource
 from web.api.results import latest_report
-from web.api.shapes import FindingCode, Moment, Shape, Wanted
+from web.api.shapes import Moment, Shape, Wanted
 from web.identity import address, identify
 from web.services import services
+
+resource = Resource("reviews", reads=Scope.STUDIES_READ, writes=Scope.REVIEWS_WRITE)
 
 _ETAG = {"ETag": "Version of the sheet, for `If-Match`"}
 
@@ -44,7 +49,7 @@ class ReviewSheetShape(Shape):
     )
 
 
-Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT, pattern=r"^[^\x00]*$")]
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT, pattern=TEXT)]
 
 
 class Judgement(Wanted):
@@ -67,30 +72,30 @@ class ReviewRequest(RootModel[Annotated[Judgement | Remark, Field(discriminator=
     """Something to say."""
 
 
-@api.operation(
-    "GET",
+@resource.get(
     "/studies/<study_id>/reviews",
-    tag="reviews",
-    scope=Scope.STUDIES_READ,
-    answers={200: Answers("The sheet", ReviewSheetShape, headers=_ETAG), 304: Answers("Not changed")},
+    "The sheet",
+    ReviewSheetShape,
+    headers=_ETAG,
+    answers={304: Answers("Not changed")},
 )
 def list_reviews(study_id: str) -> Reply:
     """What was said of a study."""
     sheet = services().reviews.sheet(study_id)
     if request.if_none_match.contains(sheet.version):
-        return Reply(status=304, headers=_headers(sheet))
+        return Reply(status=304, headers=asked_again(sheet.version))
     return _reply(sheet, 200)
 
 
-@api.operation(
-    "POST",
+@resource.post(
     "/studies/<study_id>/reviews",
-    tag="reviews",
-    scope=Scope.REVIEWS_WRITE,
+    201,
+    "The sheet as it is now",
+    ReviewSheetShape,
+    headers=_ETAG,
     body=ReviewRequest,
     audit="",
     if_match=True,
-    answers={201: Answers("The sheet as it is now", ReviewSheetShape, headers=_ETAG)},
 )
 def add_review(study_id: str, body: ReviewRequest) -> Reply:
     """Say something of a study's latest reading.
@@ -110,15 +115,15 @@ def add_review(study_id: str, body: ReviewRequest) -> Reply:
     return _reply(sheet, 201)
 
 
-@api.operation(
-    "DELETE",
+@resource.delete(
     "/studies/<study_id>/reviews/<review_id>",
-    tag="reviews",
-    scope=Scope.REVIEWS_WRITE,
+    200,
+    "The sheet as it is now",
+    ReviewSheetShape,
+    headers=_ETAG,
     audit="",
     if_match=True,
     problems=(409,),
-    answers={200: Answers("The sheet as it is now", ReviewSheetShape, headers=_ETAG)},
 )
 def undo_review(study_id: str, review_id: int) -> Reply:
     """Take back what one said; an administrator may take back what others said. The entry stays, marked."""
@@ -138,14 +143,10 @@ def _expected() -> str | None:
     return given.strip('"')
 
 
-def _headers(sheet: ReviewSheet) -> dict[str, str]:
-    return {"ETag": f'"{sheet.version}"', "Cache-Control": "private, no-cache"}
-
-
 def _reply(sheet: ReviewSheet, status: int) -> Reply:
     body = ReviewSheetShape(
         study_id=sheet.study_id,
         entries=[ReviewShape.model_validate(entry) for entry in sheet.entries],
         standing={finding: entry.verdict.value for finding, entry in sheet.standing.items()},  # type: ignore[misc]
     )
-    return Reply(body, status, _headers(sheet))
+    return Reply(body, status, asked_again(sheet.version))

@@ -17,28 +17,20 @@ from suite.errors import NotFoundError
 from suite.records.report_rules import MAX_TEXT
 from suite.records.written import WrittenState, WrittenView
 from suite.records.written_list import list_written
-from web.api.operations import ROOT, Answers, Reply, api
-from web.api.results import ASK_AGAIN
-from web.api.shapes import (
-    PAGE_HEADERS,
-    AskedMoment,
-    Cursor,
-    Limit,
-    Moment,
-    Shape,
-    Wanted,
-    from_cursor,
-    link_header,
-    to_cursor,
-)
+from web.api.caching import ASK_AGAIN, CACHED, NOT_CHANGED, asked_again
+from web.api.names import TEXT, JobId
+from web.api.operations import ROOT, Answers, Reply
+from web.api.paging import Cursor, Limit, page_of, position_of, rows_for
+from web.api.resources import Resource
+from web.api.shapes import AskedMoment, Moment, Shape, Wanted
 from web.identity import address, identify
 from web.readings import find_study
 from web.report_pdf import report_pdf
 from web.services import services
 
-_CACHED = {"ETag": "Of this very content", "Cache-Control": "How long it holds"}
+resource = Resource("written", reads=Scope.STUDIES_READ, writes=Scope.REVIEWS_WRITE)
+
 _PDF = {"application/pdf": {"type": "string", "contentMediaType": "application/pdf"}}
-_NOT_CHANGED = Answers("It is the one in `If-None-Match`")
 
 
 class AddendumShape(Shape):
@@ -97,7 +89,7 @@ class WrittenQuery(Wanted):
     cursor: Cursor | None = None
 
 
-SectionText = Annotated[str, Field(max_length=MAX_TEXT, pattern=r"^[^\x00]*$")]
+SectionText = Annotated[str, Field(max_length=MAX_TEXT, pattern=TEXT)]
 
 
 class SectionsRequest(Wanted):
@@ -113,58 +105,45 @@ class DraftRequest(Wanted):
     """A draft in place of the one there is."""
 
     version: int = Field(ge=0, le=2**31 - 1, description="Of the draft that it replaces; 0 for the first")
-    job_id: str = Field(pattern=r"^[0-9a-f]{32}$", description="The finished reading it was written from")
+    job_id: JobId = Field(description="The finished reading it was written from")
     sections: SectionsRequest
 
 
-@api.operation(
-    "GET",
-    "/written-reports",
-    tag="written",
-    scope=Scope.STUDIES_READ,
-    query=WrittenQuery,
-    answers={200: Answers("Some written reports", WrittenPage, headers=PAGE_HEADERS)},
-)
+@resource.page("/written-reports", "Some written reports", WrittenPage, WrittenQuery)
 def list_written_reports(query: WrittenQuery) -> Reply:
     """What was written, the oldest change first.
 
     To follow what is new, ask again with `updated_from` a minute before the last `updated_at` you have seen.
     """
-    after: tuple[float, str] | None = None
-    if query.cursor is not None:
-        moment, study_id = from_cursor(query.cursor, (int, float), str)
-        after = float(moment), study_id
-    since = query.updated_from.timestamp() if query.updated_from else None
+    moment, study_id = position_of(query, (int, float), str) or (None, "")
     rows = list_written(
-        services().database, state=query.state, updated_from=since, after=after, limit=query.limit + 1
+        services().database,
+        state=query.state,
+        updated_from=query.updated_from.timestamp() if query.updated_from else None,
+        after=None if moment is None else (float(moment), study_id),
+        limit=rows_for(query),
     )
-    shown = rows[: query.limit]
-    following = to_cursor(shown[-1].updated_at, shown[-1].study_id) if len(rows) > query.limit else None
-    page = WrittenPage(items=[WrittenHead(**_head(row)) for row in shown], next=following)
-    return Reply(page, headers=link_header(following))
+    return page_of(WrittenPage, rows, query, _head, lambda row: (row.updated_at, row.study_id))
 
 
-@api.operation(
-    "GET",
+@resource.get(
     "/studies/<study_id>/written-report",
-    tag="written",
-    scope=Scope.STUDIES_READ,
-    answers={200: Answers("The written report", WrittenShape, headers=_CACHED), 304: _NOT_CHANGED},
+    "The written report",
+    WrittenShape,
+    headers=CACHED,
+    answers={304: NOT_CHANGED},
 )
 def get_written_report(study_id: str) -> Reply:
     """What was written of a study: its draft, or what was signed with addenda. 404 before there is one."""
     written = _written(study_id)
     if request.if_none_match.contains(_etag(written)):
-        return Reply(status=304, headers=_headers(written))
+        return Reply(status=304, headers=asked_again(_etag(written)))
     return _reply(written, 200)
 
 
-@api.operation(
-    "GET",
+@resource.get(
     "/studies/<study_id>/written-report/pdf",
-    tag="written",
-    scope=Scope.STUDIES_READ,
-    answers={200: Answers("The document", media=_PDF, headers=_CACHED), 304: _NOT_CHANGED},
+    answers={200: Answers("The document", media=_PDF, headers=CACHED), 304: NOT_CHANGED},
 )
 def get_written_pdf(study_id: str) -> Response:
     """The written report as PDF, with the pseudonym in place of the id; a draft says so on every page."""
@@ -181,18 +160,17 @@ def get_written_pdf(study_id: str) -> Response:
     return response
 
 
-@api.operation(
-    "POST",
+@resource.post(
     "/studies/<study_id>/written-report",
-    tag="written",
-    scope=Scope.REVIEWS_WRITE,
+    201,
+    "The first draft",
+    WrittenShape,
+    at="The written report",
+    headers=CACHED,
+    answers={200: Answers("The draft as it is now", WrittenShape, headers=CACHED)},
     body=DraftRequest,
     audit="",
     problems=(412,),
-    answers={
-        200: Answers("The draft as it is now", WrittenShape, headers=_CACHED),
-        201: Answers("The first draft", WrittenShape, headers={"Location": "The written report", **_CACHED}),
-    },
 )
 def write_draft(study_id: str, body: DraftRequest) -> Reply:
     """Write a study's draft, for a person to sign at its page; nothing is signed through this interface.
@@ -219,7 +197,11 @@ def _written(study_id: str) -> WrittenView:
     return written
 
 
-def _head(written: WrittenView) -> dict[str, Any]:
+def _head(written: WrittenView) -> WrittenHead:
+    return WrittenHead(**_facts(written))
+
+
+def _facts(written: WrittenView) -> dict[str, Any]:
     own = _address(written.study_id)
     links = {"self": own, "pdf": f"{own}/pdf"}
     if written.job_id is not None:
@@ -234,18 +216,14 @@ def _address(study_id: str) -> str:
 
 def _reply(written: WrittenView, status: int) -> Reply:
     body = WrittenShape(
-        **_head(written),
+        **_facts(written),
         sections=SectionsShape(**written.sections),
         addenda=[AddendumShape.model_validate(item) for item in written.addenda],
     )
-    headers = _headers(written) | ({"Location": _address(written.study_id)} if status == 201 else {})
-    return Reply(body, status, headers)
+    located = {"Location": _address(written.study_id)} if status == 201 else {}
+    return Reply(body, status, asked_again(_etag(written)) | located)
 
 
 def _etag(written: WrittenView) -> str:
     state = f"{written.study_id};{written.version};{written.sha256};{len(written.addenda)}"
     return hashlib.sha256(state.encode()).hexdigest()[:32]
-
-
-def _headers(written: WrittenView) -> dict[str, str]:
-    return {"ETag": f'"{_etag(written)}"', "Cache-Control": ASK_AGAIN}
