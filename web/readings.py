@@ -9,8 +9,8 @@ from typing import Any
 from flask import abort
 
 from suite.errors import NotFoundError
-from suite.jobs.catalogue import StudyView
-from suite.records.jobs import find_job
+from suite.jobs.catalogue import JobView, StudyView
+from suite.records.jobs import JobRecord, find_job
 from web.services import services
 
 
@@ -47,10 +47,7 @@ def find_study(study_id: str) -> StudyView:
 
 def latest_reading(study: StudyView) -> Reading | None:
     """The study's latest finished reading, if there is one."""
-    job = study.done
-    if job is None or job.reading is None:
-        return None
-    return Reading(study.id, job.id, job.reading, job.finished_at or job.created_at)
+    return of_job(study.done) if study.done is not None else None
 
 
 def read_study(study_id: str) -> tuple[StudyView, Reading]:
@@ -67,9 +64,13 @@ def reading_of(job_id: str | None) -> Reading | None:
     if job_id is None:
         return None
     try:
-        job = find_job(services().database, job_id)
+        return of_job(find_job(services().database, job_id))
     except NotFoundError:
         return None
+
+
+def of_job(job: JobView | JobRecord) -> Reading | None:
+    """What a job made; ``None`` while it has made nothing, and for jobs that read no study."""
     if job.study_id is None or job.reading is None:
         return None
     return Reading(job.study_id, job.id, job.reading, job.finished_at or job.created_at)

@@ -16,9 +16,9 @@ from suite.errors import StorageError
 from suite.settings import Settings
 from suite.storage import write_bytes
 from web.api.problems import is_api
+from web.identity import CSRF_HEADER, CSRF_KEY
 
 CSRF_FIELD = "csrf_token"
-CSRF_HEADER = "X-CSRF-Token"
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -70,9 +70,9 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 def csrf_token() -> str:
     """The session's token, for a hidden field or the header of a script's request."""
-    if "csrf" not in session:
-        session["csrf"] = secrets.token_urlsafe(24)
-    token: str = session["csrf"]
+    if CSRF_KEY not in session:
+        session[CSRF_KEY] = secrets.token_urlsafe(24)
+    token: str = session[CSRF_KEY]
     return token
 
 
@@ -88,7 +88,7 @@ def _check_csrf() -> None:
     if request.endpoint != "worklist.upload":
         request.max_content_length = _FORM_ALLOWANCE
     given = request.headers.get(CSRF_HEADER) or request.form.get(CSRF_FIELD, "")
-    expected = session.get("csrf", "")
+    expected = session.get(CSRF_KEY, "")
     if not expected or not hmac.compare_digest(given.encode(), expected.encode()):
         abort(400, "This page is older than your session; load it again and repeat what you did.")
 

@@ -10,10 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from suite.findings import CODES, FINDINGS
+from suite.findings import CODES, NAMES
 from suite.records.reviews import ReviewSheet, ReviewView, Verdict
 
-_NAMES = {finding.code: finding.name for finding in FINDINGS}
 _MEASURED = re.compile(r"((?:Length|Angle) [^\[\]]{1,60}) \[\w+(?: -?\d+\.\d,-?\d+\.\d)+\]")
 """How the viewer writes a measurement: what people read, then the points (``web/viewer/measures.js``)."""
 
@@ -68,9 +67,9 @@ def _title(code: str, said: ReviewView, finding: Mapping[str, Any] | None) -> st
     regions = (finding or {}).get("regions") or () if said.verdict is Verdict.ACCEPTED else ()
     zones = list(dict.fromkeys(region["zone"] for region in regions if region.get("zone")))
     if not zones:
-        return _NAMES[code]
+        return NAMES[code]
     where = f"{', '.join(zones[:-1])} and {zones[-1]} zones" if len(zones) > 1 else f"{zones[0]} zone"
-    return f"{_NAMES[code]}, {where}"
+    return f"{NAMES[code]}, {where}"
 
 
 def _sentence(code: str, said: ReviewView, finding: Mapping[str, Any] | None) -> str:

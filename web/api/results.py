@@ -13,7 +13,7 @@ from pydantic import Field
 from suite.accounts.principal import Scope
 from suite.errors import ConflictError, NotFoundError
 from suite.jobs.store import REPORT
-from suite.records.jobs import JobRecord, find_job
+from suite.records.jobs import find_job
 from web import pixels
 from web.api.caching import ASK_AGAIN, CACHED, FOREVER, NOT_CHANGED
 from web.api.document import REPORT as REPORT_SCHEMA
@@ -21,6 +21,7 @@ from web.api.document import SCHEMAS
 from web.api.operations import ROOT, Answers
 from web.api.resources import Resource
 from web.api.shapes import Shape
+from web.readings import Reading, of_job
 from web.services import services
 
 resource = Resource("results", reads=Scope.STUDIES_READ, writes=Scope.STUDIES_WRITE)
@@ -70,14 +71,14 @@ def get_report_of_job(job_id: str) -> Response:
 @resource.get("/studies/<study_id>/images", "The pictures", ImageList)
 def list_images(study_id: str) -> ImageList:
     """The pictures of a study's latest finished reading. 404 before there is one."""
-    job = _latest(study_id)
+    reading = _latest(study_id)
     found = []
-    for name, path in _pictures(_content(job)).items():
-        file = services().store.file(study_id, job.reading or "", path)
+    for name, path in _pictures(reading.report()).items():
+        file = reading.file(path)
         if file.is_file():
-            address = f"{ROOT}/jobs/{job.id}/images/{name}"
+            address = f"{ROOT}/jobs/{reading.job_id}/images/{name}"
             found.append(ImageShape(name=name, url=address, bytes=file.stat().st_size))
-    return ImageList(job_id=job.id, items=found)
+    return ImageList(job_id=reading.job_id, items=found)
 
 
 @resource.get("/studies/<study_id>/images/<image>", problems=(416,), answers=_IMAGE_ANSWERS)
@@ -99,28 +100,20 @@ def get_thumbnail(study_id: str) -> Response:
     return pixels.thumbnail(study_id)
 
 
-def latest_report(study_id: str) -> dict[str, Any] | None:
-    """The report of a study's latest reading, where there is one."""
+def _latest(study_id: str) -> Reading:
     job = services().search.study(study_id).done
-    return None if job is None else _content(job)
-
-
-def _latest(study_id: str) -> JobRecord:
-    job = services().search.study(study_id).done
-    if job is None:
+    reading = of_job(job) if job is not None else None
+    if reading is None:
         raise NotFoundError(f"{study_id}: has no finished reading yet; wait until its job is done.")
-    return job
+    return reading
 
 
-def _done(job_id: str) -> JobRecord:
+def _done(job_id: str) -> Reading:
     job = find_job(services().database, job_id)
-    if job.reading is None or job.study_id is None:
+    reading = of_job(job)
+    if reading is None:
         raise ConflictError(f"Job {job_id} is {job.state} and has no result; wait until it is done.")
-    return job
-
-
-def _content(job: JobRecord) -> dict[str, Any]:
-    return services().store.report(job.study_id or "", job.reading or "")
+    return reading
 
 
 def _pictures(report: Mapping[str, Any]) -> dict[str, str]:
@@ -133,22 +126,22 @@ def _pictures(report: Mapping[str, Any]) -> dict[str, str]:
     return pixels.stored_images(report) | heatmaps
 
 
-def _report(job: JobRecord, cache: str) -> Response:
-    return _file(job, REPORT, "application/json", f"{job.study_id}-report.json", cache)
+def _report(reading: Reading, cache: str) -> Response:
+    return _file(reading, REPORT, "application/json", f"{reading.study_id}-report.json", cache)
 
 
-def _image(job: JobRecord, name: str, cache: str) -> Response:
-    path = _pictures(_content(job)).get(name)
+def _image(reading: Reading, name: str, cache: str) -> Response:
+    path, study = _pictures(reading.report()).get(name), reading.study_id
     if path is None:
-        raise NotFoundError(f"{job.study_id}: has no picture {name}; list the pictures to see which it has.")
-    return _file(job, path, "image/png", f"{job.study_id}-{name}.png", cache)
+        raise NotFoundError(f"{study}: has no picture {name}; list the pictures to see which it has.")
+    return _file(reading, path, "image/png", f"{study}-{name}.png", cache)
 
 
-def _file(job: JobRecord, relative: str, kind: str, name: str, cache: str) -> Response:
-    path = services().store.file(job.study_id or "", job.reading or "", relative)
+def _file(reading: Reading, relative: str, kind: str, name: str, cache: str) -> Response:
+    path = reading.file(relative)
     if not path.is_file():
-        raise NotFoundError(f"{job.study_id}: {relative} is missing in the store; read the study again.")
-    etag = hashlib.sha256(f"{job.id}/{job.reading}/{relative}".encode()).hexdigest()[:32]
+        raise NotFoundError(f"{reading.study_id}: {relative} is missing in the store; read the study again.")
+    etag = hashlib.sha256(f"{reading.job_id}/{reading.name}/{relative}".encode()).hexdigest()[:32]
     source = path if kind != "application/json" else io.BytesIO(path.read_bytes())
     response = send_file(
         source, mimetype=kind, as_attachment=True, download_name=name, conditional=True, etag=etag

@@ -198,7 +198,6 @@ rows.addEventListener("submit", (event) => {
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) refresh();
 });
-localTimes();
 tellTime();
 setInterval(tellTime, CLOCK_MS);
 if (rows.dataset.changes) listen();
