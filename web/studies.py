@@ -28,7 +28,7 @@ def show(study_id: str) -> str:
     reading = latest_reading(study)
     if reading is None:
         return render_template("studies/waiting.html", study=study, **worker_state())
-    shown = reading_page(study, reading.report())
+    shown = reading_page(study, reading)
     return render_template("studies/study.html", study=study, **worker_state(), **shown)
 
 

@@ -19,9 +19,9 @@ from suite.accounts.audit import AuditTrail
 from suite.accounts.principal import Principal
 from suite.errors import ConflictError, InputError, NotFoundError, StorageError
 from suite.jobs.database import Database
-from suite.jobs.models import Addendum, Job, JobState, Study, WorkItem, WrittenReport
+from suite.jobs.models import Addendum, Study, WorkItem, WrittenReport
 from suite.jobs.queue import Clock
-from suite.records.jobs import latest_done
+from suite.records.jobs import finished_reading, latest_done
 from suite.records.report_rules import (
     REQUIRED_TO_SIGN,
     SECTIONS,
@@ -141,7 +141,7 @@ class WrittenReports:
             row = _row(session, study_id)
             _check_version(row, seen_version)
             if job_id is not None:
-                _check_reading(session, study_id, job_id)
+                finished_reading(session, study_id, job_id)
             now = self._clock()
             if row is None:
                 row = WrittenReport(study_id=study_id, version=0)
@@ -233,15 +233,6 @@ def _check_version(row: WrittenReport | None, seen: int) -> None:
         raise ConflictError("The report is signed and is not changed any more; add an addendum.")
     if (row.version if row is not None else 0) != seen:
         raise StaleError("Somebody else changed this draft meanwhile; load it again, your text is not kept.")
-
-
-def _check_reading(session: Session, study_id: str, job_id: str) -> None:
-    job = session.get(Job, job_id)
-    if job is None or job.study_id != study_id or job.state != JobState.DONE.value:
-        raise InputError(
-            "The text must name the reading it was written from, a finished one of this study; load the page "
-            "again."
-        )
 
 
 def _check_newest(session: Session, row: WrittenReport, seen: str) -> None:

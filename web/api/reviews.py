@@ -11,13 +11,13 @@ from pydantic import Field, RootModel
 from suite.accounts.principal import Scope
 from suite.records.reviews import MAX_TEXT, ReviewSheet, Verdict
 from web.api.caching import asked_again
-from web.api.names import TEXT, FindingCode
+from web.api.names import TEXT, FindingCode, JobId
 from web.api.operations import IF_MATCH, Answers, Reply
 from web.api.problems import ProblemError
 from web.api.resources import Resource
-from web.api.results import latest_report
 from web.api.shapes import Moment, Shape, Wanted
 from web.identity import address, identify
+from web.readings import Reading, of_job, reading_of
 from web.services import services
 
 resource = Resource("reviews", reads=Scope.STUDIES_READ, writes=Scope.REVIEWS_WRITE)
@@ -49,6 +49,7 @@ class ReviewSheetShape(Shape):
     )
 
 
+OfReading = Annotated[JobId | None, Field(description="The reading it is about; left out, the latest")]
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT, pattern=TEXT)]
 
 
@@ -58,6 +59,7 @@ class Judgement(Wanted):
     verdict: Literal["accepted", "rejected", "added"]
     finding: FindingCode
     text: Text | None = None
+    job_id: OfReading = None
 
 
 class Remark(Wanted):
@@ -66,6 +68,7 @@ class Remark(Wanted):
     verdict: Literal["comment"]
     finding: FindingCode | None = None
     text: Text
+    job_id: OfReading = None
 
 
 class ReviewRequest(RootModel[Annotated[Judgement | Remark, Field(discriminator="verdict")]]):
@@ -98,17 +101,21 @@ def list_reviews(study_id: str) -> Reply:
     if_match=True,
 )
 def add_review(study_id: str, body: ReviewRequest) -> Reply:
-    """Say something of a study's latest reading.
+    """Say something of a reading of a study.
 
-    With `If-Match` it is only taken if nobody has reviewed the study since; else the answer is 412.
+    A `job_id` that is no finished reading of this study answers 422. With `If-Match` it is only taken if
+    nobody has reviewed the study since; else the answer is 412.
     """
+    about = body.root.job_id
+    reading = _reading(study_id, about)
     sheet, _ = services().reviews.add(
         study_id,
         Verdict(body.root.verdict),
         identify(),
         finding=body.root.finding,
         text=body.root.text,
-        report=latest_report(study_id),
+        job_id=about,
+        report=reading.report() if reading is not None else None,
         expected_version=_expected(),
         address=address(),
     )
@@ -131,6 +138,15 @@ def undo_review(study_id: str, review_id: int) -> Reply:
         study_id, review_id, identify(), expected_version=_expected(), address=address()
     )
     return _reply(sheet, 200)
+
+
+def _reading(study_id: str, job_id: str | None) -> Reading | None:
+    """The reading that is spoken of; ``None`` where the study has none, or none of that job."""
+    study = services().search.study(study_id)
+    if job_id is None:
+        return of_job(study.done) if study.done is not None else None
+    named = reading_of(job_id)
+    return named if named is not None and named.study_id == study.id else None
 
 
 def _expected() -> str | None:
