@@ -35,3 +35,4 @@ FINDINGS: tuple[Finding, ...] = (
 )
 
 CODES: tuple[str, ...] = tuple(finding.code for finding in FINDINGS)
+NAMES: dict[str, str] = {finding.code: finding.name for finding in FINDINGS}

@@ -210,6 +210,26 @@ class TestReviews:
         assert answer.status_code == 422
         assert json_of(answer)["errors"][0]["where"]
 
+    def test_a_verdict_is_on_the_reading_that_was_looked_at(self, house: House, robot: Program) -> None:
+        """One that finished meanwhile is not credited with it."""
+        seen = read_study(house, robot)
+        robot.post("/studies/chest/jobs", json={})
+        house.work()
+        path = "/studies/chest/reviews"
+        body = {"verdict": "accepted", "finding": "edema"}
+        robot.post(path, json={**body, "job_id": seen})
+        sheet = json_of(robot.post(path, json={"verdict": "comment", "text": "x"}))
+        newest = house.services.search.study("chest").done.id
+        assert [entry["job_id"] for entry in sheet["entries"]] == [seen, newest]
+        assert sheet["entries"][0]["model_sha256"] == WEIGHTS
+        other = read_study(house, robot, "other", 2)
+        for wrong in (other, "0" * 32):
+            answer = robot.post(path, json={**body, "job_id": wrong})
+            assert (answer.status_code, "finished one of this study" in json_of(answer)["detail"]) == (
+                422,
+                True,
+            )
+
     def test_there_must_be_a_reading_to_judge(self, robot: Program) -> None:
         robot.hand_in(("chest.png", film_png()))
         path = "/studies/chest/reviews"

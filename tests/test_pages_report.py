@@ -62,8 +62,14 @@ def small_film() -> bytes:
     return cv2.imencode(".png", np.linspace(0, 255, 64 * 48).astype(np.uint8).reshape(64, 48))[1].tobytes()
 
 
-def said(finding: str, verdict: Verdict, text: str | None = None) -> ReviewView:
-    return ReviewView(1, "job", finding, verdict, text, "ada", None, 0.0, None)
+def job_of(house: House, study_id: str) -> str:
+    """The job of a study's latest reading."""
+    done = house.services.catalogue.study(study_id).done
+    return str(done.id)
+
+
+def said(finding: str, verdict: Verdict, text: str | None = None, job_id: str = "job") -> ReviewView:
+    return ReviewView(1, job_id, finding, verdict, text, "ada", None, 0.0, None)
 
 
 class TestDraft:
@@ -90,7 +96,7 @@ class TestDraft:
                 said("cardiomegaly", Verdict.REJECTED),
             ),
         )
-        sections = draft_sections(self.REPORT, sheet)
+        sections = draft_sections(self.REPORT, sheet, job_id="job")
         assert sections["technique"] == "Chest radiograph, AP and lateral."
         assert sections["findings"].split("\n") == [
             "Edema (suggested by the software, accepted by ada).",
@@ -105,23 +111,34 @@ class TestDraft:
         ]
 
     def test_silence_is_not_called_normal(self) -> None:
-        sections = draft_sections(self.REPORT, ReviewSheet("s", (said("edema", Verdict.REJECTED),)))
+        sheet = ReviewSheet("s", (said("edema", Verdict.REJECTED),))
+        sections = draft_sections(self.REPORT, sheet, job_id="job")
         assert (sections["findings"], sections["impression"]) == ("", "")
+
+    def test_numbers_and_places_are_of_the_reading_that_was_judged(self) -> None:
+        """A verdict on an earlier reading stands, and accepts nothing that a later one says."""
+        sheet = ReviewSheet("s", (said("pleural_effusion", Verdict.ACCEPTED, "Small.", "earlier"),))
+        sections = draft_sections(self.REPORT, sheet, job_id="job")
+        assert sections["findings"] == (
+            "Pleural effusion (suggested in another reading, accepted by ada). Small."
+        )
+        assert sections["impression"] == "1. Pleural effusion."
 
 
 class TestSigning:
     def test_a_draft_is_kept_signed_and_then_only_added_to(self, house: House) -> None:
         written: WrittenReports = house.services.written
-        first = written.save("chest-0", TEXT, ADA, seen_version=0)
+        job = job_of(house, "chest-0")
+        first = written.save("chest-0", TEXT, ADA, seen_version=0, job_id=job)
         with pytest.raises(StaleError):
             written.save("chest-0", TEXT, ADA, seen_version=0)
         with pytest.raises(ConflictError, match="not signed yet"):
             written.add("chest-0", "more", ADA)
-        signed = written.sign("chest-0", ADA, seen_version=first.version)
+        signed = written.sign("chest-0", ADA, seen_version=first.version, newest_seen=job)
         assert signed.signed_by == "ada"
         for again in (
             lambda: written.save("chest-0", TEXT, ADA, seen_version=signed.version),
-            lambda: written.sign("chest-0", ADA, seen_version=signed.version),
+            lambda: written.sign("chest-0", ADA, seen_version=signed.version, newest_seen=job),
         ):
             with pytest.raises(ConflictError, match="add an addendum"):
                 again()
@@ -130,29 +147,49 @@ class TestSigning:
         assert added.sha256 == signed.sha256
         assert house.services.worklist.entry("chest-0").done_by == "ada"
 
+    def test_a_program_with_a_token_signs_nothing(self, house: House) -> None:
+        robot = replace(ADA, means=Means.TOKEN)
+        with pytest.raises(AccessError, match="by a person"):
+            house.services.written.sign("chest-1", robot, seen_version=1, newest_seen="")
+        with pytest.raises(AccessError, match="by a person"):
+            house.services.written.add("chest-1", "More.", robot)
+
+    def test_words_stay_apart_whatever_stood_between_them(self, house: House) -> None:
+        text = "\t12\t5\xa0mm\u2009wide\u2028next\x0bline\u200b.\x00 "
+        kept = house.services.written.save(
+            "chest-1", TEXT | {"findings": text}, ADA, seen_version=self._version(house)
+        )
+        assert kept.sections["findings"] == "12 5 mm wide\nnext\nline."
+
+    def _version(self, house: House) -> int:
+        written = house.services.written.of("chest-1")
+        return written.version if written else 0
+
     def test_a_researcher_prepares_and_does_not_sign(self, house: House) -> None:
         rita = Principal("rita", Role.RESEARCHER, SCOPES_OF_ROLE[Role.RESEARCHER], Means.SESSION, 2)
-        draft = house.services.written.save("chest-1", TEXT, rita, seen_version=0)
+        draft = house.services.written.save("chest-1", TEXT, rita, seen_version=self._version(house))
         with pytest.raises(AccessError, match="signed by readers"):
-            house.services.written.sign("chest-1", rita, seen_version=draft.version)
+            house.services.written.sign("chest-1", rita, seen_version=draft.version, newest_seen="")
 
     def test_a_shared_token_signs_with_a_persons_name_or_not_at_all(self, tmp_path: Path) -> None:
         with open_house(tmp_path) as house:
             house.take("a.png", film_png(1), "b.png", film_png(2))
             house.work()
             written = house.services.written
-            draft = written.save("a", TEXT, LOCAL, seen_version=0)
+            seen = {"newest_seen": job_of(house, "a"), "seen_version": 1}
+            written.save("a", TEXT, LOCAL, seen_version=0, job_id=job_of(house, "a"))
             with pytest.raises(InputError, match="signed by a person"):
-                written.sign("a", LOCAL, seen_version=draft.version, signer=" ")
-            signed = written.sign("a", LOCAL, seen_version=draft.version, signer=" Ada  Lovelace ")
+                written.sign("a", LOCAL, signer=" ", **seen)
+            signed = written.sign("a", LOCAL, signer=" Ada  Lovelace ", **seen)
             assert signed.signed_by == "Ada Lovelace"
             assert written.add("a", "More.", LOCAL, signer="Ben").addenda[0].signed_by == "Ben"
             assert {line.actor for line in house.services.trail.lines(subject="a")} == {"local"}
 
     def test_a_signed_text_that_was_altered_is_not_shown(self, house: House) -> None:
         written = house.services.written
-        draft = written.save("chest-2", TEXT, ADA, seen_version=0)
-        written.sign("chest-2", ADA, seen_version=draft.version)
+        job = job_of(house, "chest-2")
+        draft = written.save("chest-2", TEXT, ADA, seen_version=0, job_id=job)
+        written.sign("chest-2", ADA, seen_version=draft.version, newest_seen=job)
         with house.services.database.write() as session:
             session.execute(
                 update(WrittenReport)
@@ -175,7 +212,8 @@ class TestPage:
         fresh = ada.get(page).text
         assert "Pleural effusion, left upper zone (suggested with 71 %" in fresh
         assert house.services.written.of("chest-3") is None  # nothing is kept unasked
-        form = {**TEXT, "findings": "My <b>own</b> words.", "version": "0"}
+        job = job_of(house, "chest-3")
+        form = {**TEXT, "findings": "My <b>own</b> words.", "version": "0", "reading": job, "newest": job}
         assert ada.post(page, action="save", **form).status_code == 303
         assert "My &lt;b&gt;own&lt;/b&gt; words." in ada.get(page).text
         unseen = ada.post(page, action="sign", **form | {"version": "1"})

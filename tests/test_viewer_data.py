@@ -234,5 +234,6 @@ def test_a_measurement_attached_to_an_accepted_finding_is_in_the_draft_without_i
         said(3, Verdict.COMMENT, f"Length 99.0 mm at detector {points}", undone_at=2.0),
         said(4, Verdict.COMMENT, "Length of the tube unclear"),
     )
-    findings = draft_sections(made_report(), ReviewSheet("film", entries))["findings"]
+    sheet = ReviewSheet("film", entries)
+    findings = draft_sections(made_report(), sheet, job_id="job")["findings"]
     assert findings.endswith("accepted by anna). Length 23.5 mm at detector.")

@@ -57,6 +57,19 @@ def test_all_findings_are_listed_by_falling_probability_with_what_is_not_known_l
     assert "uncertain" in anna.page.locator(row("consolidation")).inner_text()
 
 
+def test_a_verdict_is_on_the_reading_that_the_page_shows(room: ReadingRoom, anna: Desk) -> None:
+    """Another one may have finished since the page was opened."""
+    shown = room.house.services.search.study("chest").done.id
+    services = room.house.services
+    services.publish(services.queue.submit("chest"))
+    room.house.wait()
+    assert services.search.study("chest").done.id != shown
+    anna.page.click(f"{row()} .finding")
+    anna.page.click(f"{row()} .accept")
+    verdict(anna, "accepted")
+    assert [entry.job_id for entry in entries(room)] == [shown]
+
+
 def test_accepting_is_stored_with_reader_time_and_model_and_can_be_taken_back(
     room: ReadingRoom, anna: Desk
 ) -> None:

@@ -16,6 +16,7 @@ from web import (
     audit,
     dicomweb,
     display_ids,
+    exports,
     failures,
     health,
     oidc,
@@ -26,6 +27,7 @@ from web import (
     research,
     rooms,
     security,
+    streams,
     studies,
     viewer_files,
     worklist,
@@ -61,7 +63,8 @@ def create_app(settings: Settings | None = None, *, services: Services | None = 
     research.init_app(app)
     presentation.init_app(app)
     failures.init_app(app)
-    for module in (worklist, studies, reports, account, people, pixels, health, viewer_files):
+    streams.init_app(app, settings)
+    for module in (worklist, studies, reports, exports, account, people, pixels, health, viewer_files):
         app.register_blueprint(module.blueprint)
     api.init_app(app)
     dicomweb.init_app(app)

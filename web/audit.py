@@ -21,7 +21,7 @@ LOOKED_AT = {
     "studies.ask_again": "job.requested",
     "studies.report_file": "report.downloaded",
     "reports.pdf": "report.downloaded",
-    "reports.one_object": "study.downloaded",
+    "exports.one_object": "study.downloaded",
 }
 """Pages whose visits are lines of the trail. The views that change something write theirs themselves."""
 

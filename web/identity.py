@@ -75,6 +75,11 @@ def identify() -> Principal:
     return principal
 
 
+def is_in_person() -> bool:
+    """Whether somebody sits in front of this request: a program brings its credentials in a header."""
+    return "Authorization" not in request.headers
+
+
 def is_local(path: str) -> bool:
     """Whether ``path`` leads to this site: no host, and nothing that a browser reads as one or strips."""
     return path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
@@ -107,7 +112,7 @@ def check_origin(principal: Principal) -> None:
     Raises:
         ForeignOriginError: the session's token is missing or wrong.
     """
-    if "Authorization" in request.headers:
+    if not is_in_person():
         return
     from_browser = "Origin" in request.headers or "Sec-Fetch-Site" in request.headers
     if principal.means is Means.LOCAL and not from_browser:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from flask import Blueprint, Response, abort, request
 
 from suite.findings import CODES
-from web.services import services
+from web.readings import Reading, find_study, latest_reading
 
 blueprint = Blueprint("pixels", __name__)
 
@@ -40,10 +40,11 @@ AnyImage = npt.NDArray[np.generic]
 @blueprint.get("/studies/<study_id>/pixels/<layer>.<any(u16, u8):depth>")
 def layer(study_id: str, layer: str, depth: str) -> Response:
     """One layer's pixels, or a small copy of it. 404 when the study or the layer does not exist."""
-    report, reading = _report(study_id)
-    path = services().store.file(study_id, reading, _relative_path(report, layer, depth))
+    reading = _reading(study_id)
+    report = reading.report()
+    path = reading.file(_relative_path(report, layer, depth))
     halvings = min(max(request.args.get("halvings", 0, type=int), 0), MOST_HALVINGS)
-    etag = _etag(reading, layer, depth, str(halvings))
+    etag = _etag(reading.name, layer, depth, str(halvings))
     if request.if_none_match.contains(etag):
         return _cached(Response(status=304), etag)
     pixels = _halved(_decode(path), halvings)
@@ -62,24 +63,24 @@ def layer(study_id: str, layer: str, depth: str) -> Response:
 @blueprint.get("/studies/<study_id>/thumbnail.png")
 def thumbnail(study_id: str) -> Response:
     """A small picture of a film for lists: of ``view``, or of the first there is. 404 before a reading."""
-    report, reading = _report(study_id)
-    images, view = stored_images(report), request.args.get("view")
+    reading = _reading(study_id)
+    images, view = stored_images(reading.report()), request.args.get("view")
     names = [name for name, own in FILM_LAYERS.items() if name in images and view in (None, own)]
     name = names[0] if names else None
     if name is None:
         abort(404)
-    etag = _etag(reading, name, "thumbnail")
+    etag = _etag(reading.name, name, "thumbnail")
     if request.if_none_match.contains(etag):
         return _cached(Response(status=304), etag)
-    picture = _scaled_png(services().store.file(study_id, reading, images[name]), THUMBNAIL_PIXELS)
+    picture = _scaled_png(reading.file(images[name]), THUMBNAIL_PIXELS)
     return _cached(Response(picture, content_type="image/png"), etag)
 
 
-def small_film(study_id: str, reading: str, report: Mapping[str, Any], pixels: int) -> bytes | None:
+def small_film(reading: Reading, report: Mapping[str, Any], pixels: int) -> bytes | None:
     """The film as an 8-bit PNG whose longer side has so many pixels; ``None`` when none is stored."""
     images = stored_images(report)
     name = next((name for name in FILM_LAYERS if name in images), None)
-    path = services().store.file(study_id, reading, images[name]) if name is not None else None
+    path = reading.file(images[name]) if name is not None else None
     return _scaled_png(path, pixels) if path is not None and path.is_file() else None
 
 
@@ -105,11 +106,11 @@ def heatmap_layers(report: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     }
 
 
-def _report(study_id: str) -> tuple[dict[str, Any], str]:
-    study = services().catalogue.study(study_id)
-    if study is None or study.done is None or study.done.reading is None:
+def _reading(study_id: str) -> Reading:
+    reading = latest_reading(find_study(study_id))
+    if reading is None:
         abort(404)
-    return services().store.report(study_id, study.done.reading), study.done.reading
+    return reading
 
 
 def _relative_path(report: Mapping[str, Any], layer: str, depth: str) -> str:

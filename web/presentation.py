@@ -9,8 +9,6 @@ from typing import Any
 
 from flask import Flask
 
-from suite.version import __version__
-
 STATE_WORDS = {
     "suggested": "suggested",
     "uncertain": "uncertain",
@@ -26,13 +24,6 @@ STAGE_WORDS = {
     "tissues": "Telling bone from soft tissue",
     "triage": "Triage",
     "diagnosis": "Looking for findings",
-}
-LAYER_WORDS = {
-    "film": "Film",
-    "film_lateral": "Film",
-    "bone_suppressed": "Bone-suppressed",
-    "bone_subtracted": "Bone-subtracted",
-    "residual": "Residual",
 }
 _MEASUREMENT_WORDS = {
     "lung_area_px": ("Visible lung field", "px"),
@@ -88,7 +79,7 @@ class TriageCard:
 def init_app(app: Flask) -> None:
     """Give templates the words and numbers of this module."""
     app.jinja_env.filters.update(percent=percent, moment=moment, duration=duration, stage_words=stage_words)
-    app.jinja_env.globals.update(version=__version__, state_words=STATE_WORDS, layer_words=LAYER_WORDS)
+    app.jinja_env.globals["state_words"] = STATE_WORDS
 
 
 def percent(value: float | None) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, abort, current_app
+from flask import Blueprint, current_app
 
 from suite.records.priors import Headers, Priors
 from web import display_ids
 from web.reading_page import viewer_data
+from web.readings import find_study, latest_reading
 from web.services import services
 
 blueprint = Blueprint("priors", __name__)
@@ -18,8 +19,7 @@ blueprint = Blueprint("priors", __name__)
 def of_study(study_id: str) -> dict[str, Any]:
     """The latest earlier study with a frontal film, for the viewer, and the dates of all. 404 for an unknown
     study."""
-    if services().catalogue.study(study_id) is None:
-        abort(404)
+    find_study(study_id)
     headers: Headers = current_app.extensions.setdefault("radsuite.headers", Headers())
     found = Priors(services().database, services().store, headers).of(study_id)
     names = display_ids.of_all([prior.study_id for prior in found])
@@ -34,8 +34,8 @@ def of_study(study_id: str) -> dict[str, Any]:
 
 def _films(study_id: str, date: str) -> dict[str, Any] | None:
     study = services().catalogue.study(study_id)
-    if study is None or study.done is None or study.done.reading is None:
+    reading = latest_reading(study) if study is not None else None
+    if study is None or reading is None:
         return None
-    report = services().store.report(study_id, study.done.reading)
-    views = viewer_data(study.display_id, report)["views"]
+    views = viewer_data(study.display_id, reading.report())["views"]
     return {"study": study.display_id, "date": date, "views": views} if "frontal" in views else None

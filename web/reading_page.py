@@ -14,6 +14,7 @@ from web import presentation
 from web.finding_rows import finding_rows
 from web.identity import identify
 from web.pixels import DERIVED_LAYERS, FILM_LAYERS, heatmap_layers, mask_layers, stored_images
+from web.readings import Reading
 
 OUTLINES: dict[str, tuple[tuple[str, str, dict[str, int]], ...]] = {
     "lung_mask": (
@@ -48,8 +49,9 @@ MODULES = tuple(sorted(path.name for path in (Path(__file__).parent / "viewer").
 """All scripts of the viewer, so that a browser asks for them at once and not one after the other."""
 
 
-def reading_page(study: StudyView, report: dict[str, Any]) -> dict[str, Any]:
+def reading_page(study: StudyView, reading: Reading) -> dict[str, Any]:
     """Variables of the study page's template."""
+    report = reading.report()
     gate = report.get("gate") or {}
     return {
         "report": report,
@@ -59,7 +61,7 @@ def reading_page(study: StudyView, report: dict[str, Any]) -> dict[str, Any]:
         "triage": presentation.triage_card(report),
         "findings": finding_rows(report),
         "measurements": presentation.measurement_rows(report),
-        "viewer": viewer_data(study.display_id, report),
+        "viewer": viewer_data(study.display_id, report) | {"job": reading.job_id},
         "viewer_modules": MODULES,
         "may_review": identify().may(Scope.REVIEWS_WRITE),
     }

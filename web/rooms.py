@@ -10,7 +10,7 @@ from suite.accounts.principal import Scope
 from suite.errors import AccessError
 from web.identity import identify
 
-WORKLIST = (frozenset({"worklist", "studies", "reports"}), "worklist.index", "Worklist")
+WORKLIST = (frozenset({"worklist", "studies", "reports", "exports"}), "worklist.index", "Worklist")
 RESEARCH = (
     frozenset({"cards", "calibration", "ablations", "agreement", "playground", "runs"}),
     "cards.index",

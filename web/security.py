@@ -6,9 +6,12 @@ import hashlib
 import hmac
 import os
 import secrets
+import string
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
 
 from flask import Flask, Response, abort, request, session
 
@@ -16,9 +19,12 @@ from suite.errors import StorageError
 from suite.settings import Settings
 from suite.storage import write_bytes
 from web.api.problems import is_api
+from web.identity import CSRF_HEADER, CSRF_KEY
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 CSRF_FIELD = "csrf_token"
-CSRF_HEADER = "X-CSRF-Token"
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -63,6 +69,8 @@ def init_app(app: Flask, settings: Settings) -> None:
         # Without a login, a foreign page that points its own name at this address must not be served.
         TRUSTED_HOSTS=_trusted_hosts(settings),
     )
+    app.wsgi_app = _in_ascii(app.wsgi_app)  # type: ignore[method-assign]
+    app.before_request(_check_text)
     app.before_request(_check_csrf)
     app.after_request(_add_headers)
     app.jinja_env.globals["csrf_token"] = csrf_token
@@ -70,9 +78,9 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 def csrf_token() -> str:
     """The session's token, for a hidden field or the header of a script's request."""
-    if "csrf" not in session:
-        session["csrf"] = secrets.token_urlsafe(24)
-    token: str = session["csrf"]
+    if CSRF_KEY not in session:
+        session[CSRF_KEY] = secrets.token_urlsafe(24)
+    token: str = session[CSRF_KEY]
     return token
 
 
@@ -82,13 +90,31 @@ def _trusted_hosts(settings: Settings) -> list[str] | None:
     return None if settings.secret is not None else [*_LOCAL_HOSTS, settings.host]
 
 
+def _in_ascii(application: WSGIApplication) -> WSGIApplication:
+    """Write a query's raw bytes with percent signs: Werkzeug cannot read those that are no text."""
+
+    def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        query = environ.get("QUERY_STRING", "")
+        if not query.isascii():
+            environ["QUERY_STRING"] = quote(query.encode("latin-1"), safe=string.punctuation)
+        return application(environ, start_response)
+
+    return run
+
+
+def _check_text() -> None:
+    """Refuse a NUL in a page's address, which no database keeps; the interface has patterns of its own."""
+    if not is_api() and any("\x00" in part for part in (request.path, *request.args.values())):
+        abort(400, "This address holds a NUL; write it without.")
+
+
 def _check_csrf() -> None:
     if request.method in _SAFE_METHODS or is_api():  # the interface asks browsers only: web.identity
         return
     if request.endpoint != "worklist.upload":
         request.max_content_length = _FORM_ALLOWANCE
     given = request.headers.get(CSRF_HEADER) or request.form.get(CSRF_FIELD, "")
-    expected = session.get("csrf", "")
+    expected = session.get(CSRF_KEY, "")
     if not expected or not hmac.compare_digest(given.encode(), expected.encode()):
         abort(400, "This page is older than your session; load it again and repeat what you did.")
 

@@ -9,10 +9,10 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from suite.accounts.principal import Scope
 from suite.errors import UnreadableFileError
-from suite.jobs.catalogue import StudyView
 from suite.jobs.store import REPORT
 from web.access import needs
 from web.reading_page import reading_page
+from web.readings import find_study, latest_reading
 from web.services import services
 
 blueprint = Blueprint("studies", __name__)
@@ -24,26 +24,25 @@ IDLE_WORKER_SECONDS = 20.0
 @blueprint.get("/studies/<study_id>")
 def show(study_id: str) -> str:
     """One study: its reading in the viewer, or where the reading stands. 404 for an unknown one."""
-    study = _study(study_id)
-    report: dict[str, Any] | None = None
-    if study.done is not None and study.done.reading is not None:
-        report = services().store.report(study.id, study.done.reading)
-    if report is None:
+    study = find_study(study_id)
+    reading = latest_reading(study)
+    if reading is None:
         return render_template("studies/waiting.html", study=study, **worker_state())
-    return render_template("studies/study.html", study=study, **worker_state(), **reading_page(study, report))
+    shown = reading_page(study, reading)
+    return render_template("studies/study.html", study=study, **worker_state(), **shown)
 
 
 @blueprint.get("/studies/<study_id>/progress")
 def progress(study_id: str) -> str:
     """Where the latest job stands, as a piece of a page. 404 for an unknown study."""
-    return render_template("studies/progress.html", study=_study(study_id), **worker_state())
+    return render_template("studies/progress.html", study=find_study(study_id), **worker_state())
 
 
 @blueprint.post("/studies/<study_id>/jobs")
 @needs(Scope.STUDIES_WRITE)
 def ask_again(study_id: str) -> AnyResponse:
     """Read the study again, with ``override_gate`` against the gate's verdict. 404 for an unknown study."""
-    study = _study(study_id)
+    study = find_study(study_id)
     job_id = services().queue.submit(study.id, override_gate=request.form.get("override_gate") == "yes")
     services().publish(job_id)
     return redirect(url_for("studies.show", study_id=study.display_id), 303)
@@ -52,10 +51,11 @@ def ask_again(study_id: str) -> AnyResponse:
 @blueprint.get("/studies/<study_id>/report.json")
 def report_file(study_id: str) -> Response:
     """The report as a file. 404 when there is none yet."""
-    study = _study(study_id)
-    if study.done is None or study.done.reading is None:
+    study = find_study(study_id)
+    reading = latest_reading(study)
+    if reading is None:
         abort(404, "This study has no report yet; wait until its reading is done.")
-    path = services().store.file(study.id, study.done.reading, REPORT)
+    path = reading.file(REPORT)
     if not path.is_file():
         raise UnreadableFileError(f"{study.id}: the stored report is missing; read the study again.")
     return send_file(
@@ -67,10 +67,3 @@ def worker_state() -> dict[str, Any]:
     """Whether a job waits that no worker takes up."""
     waiting = services().catalogue.waiting_seconds()
     return {"worker_missing": waiting is not None and waiting > IDLE_WORKER_SECONDS}
-
-
-def _study(study_id: str) -> StudyView:
-    study = services().catalogue.study(study_id)
-    if study is None:
-        abort(404)
-    return study

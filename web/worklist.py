@@ -29,11 +29,11 @@ from suite.records.worklist import Listing, Order, Progress, Share, Wanted, Work
 from suite.report.withheld import without_probability
 from web import display_ids
 from web.access import needs
-from web.api.events import Seats
 from web.api.intake import Handed, hand_in, spooled
 from web.failures import wants_page
 from web.identity import address, identify, is_local
 from web.services import services
+from web.streams import stream, streams
 from web.studies import worker_state
 
 blueprint = Blueprint("worklist", __name__)
@@ -88,17 +88,14 @@ def rows() -> str:
 
 @blueprint.get("/studies/changes")
 def changes() -> Response:
-    """Server-sent events: ``changed`` whenever a row may have. 204, which ends it, when too many are open."""
-    seats: Seats = current_app.extensions.setdefault(
-        "radsuite.list-seats", Seats(max(1, services().settings.web_threads // 4))
-    )
-    if not seats.take():
-        return Response(status=204)  # the list asks now and then instead
+    """Server-sent events: ``changed`` whenever a row may have. 204 when too many are open.
+
+    204 is what an ``EventSource`` takes for "do not come back", without a complaint in the browser's console;
+    the list asks now and then instead.
+    """
     feed = current_app.extensions.setdefault("radsuite.list-feed", ChangeFeed(services().worklist))
-    response = Response(_events(feed), content_type="text/event-stream")
-    response.call_on_close(seats.give_back)
-    response.headers["X-Accel-Buffering"] = "no"
-    return response
+    response = stream(_events(feed), streams().lists)
+    return response if response is not None else Response(status=204)
 
 
 @blueprint.post("/studies")
@@ -199,6 +196,7 @@ def _listing() -> dict[str, Any]:
         "me": me.name,
         "cap_hours": services().settings.waiting_cap_minutes / 60,
         "upload_limit_mb": services().settings.max_upload_mb,
+        "is_live": streams().lists.count > 0,
         **worker_state(),
     }
 

@@ -13,7 +13,7 @@ from suite.commands.analysis import table_of
 from suite.commands.console import output, progress_bar
 from suite.commands.serving import serve_with
 from suite.errors import InputError, StageError
-from suite.findings import FINDINGS
+from suite.findings import NAMES
 from suite.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ CASES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("devices", ("support_devices", "atelectasis")),
 )
 """Name and findings of the computed patients, in the order in which they come."""
-
-_NAMES = {finding.code: finding.name for finding in FINDINGS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ def run_demo(data: Path, count: int, seed: int, *, host: str | None, port: int |
     with progress_bar() as progress:
         cases = _compute(data / "films", count, seed, progress)
         reports = _read(settings, cases, progress)
-    truth = {case.name: ", ".join(_NAMES[code] for code in case.findings) or "nothing" for case in cases}
+    truth = {case.name: ", ".join(NAMES[code] for code in case.findings) or "nothing" for case in cases}
     output(table_of(reports, extra=("Computed with", lambda report: truth[report["study"]["id"]])))
     output(
         "Computed patients, not real ones; the networks learned from real films.\n"

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, or_, select
-from sqlalchemy.orm import selectinload
+from sqlalchemy import Select, and_, or_, select
+from sqlalchemy.orm import Session, selectinload
 
-from suite.errors import NotFoundError
+from suite.errors import InputError, NotFoundError
 from suite.jobs.database import Database
 from suite.jobs.models import Job, JobKind, JobState, QueueName
 
@@ -90,6 +90,26 @@ def find_job(database: Database, job_id: str) -> JobRecord:
         if row is None:
             raise NotFoundError(f"{job_id}: there is no such job; look for it in the list of jobs.")
         return job_record(row)
+
+
+def latest_done(study_id: str) -> Select[Job]:
+    """The job of a study's latest finished reading, if any."""
+    done = select(Job).where(Job.study_id == study_id, Job.state == JobState.DONE.value)
+    return done.order_by(Job.created_at.desc(), Job.id.desc()).limit(1)
+
+
+def finished_reading(session: Session, study_id: str, job_id: str) -> Job:
+    """The job, which made a reading of this study.
+
+    Raises:
+        InputError: there is none of that id, it is of another study, or it has not finished.
+    """
+    job = session.get(Job, job_id)
+    if job is None or job.study_id != study_id or job.state != JobState.DONE.value:
+        raise InputError(
+            "Name the reading this is about, a finished one of this study; load the page or the study again."
+        )
+    return job
 
 
 def list_jobs(

@@ -20,8 +20,9 @@ from suite.accounts.principal import Principal, Role
 from suite.errors import ConflictError, InputError, NotFoundError
 from suite.findings import CODES
 from suite.jobs.database import Database
-from suite.jobs.models import Job, JobState, Review, Study
+from suite.jobs.models import Job, Review, Study
 from suite.jobs.queue import Clock
+from suite.records.jobs import finished_reading, latest_done
 
 MAX_TEXT = 4000
 DIAGNOSIS_STAGE = "diagnosis"
@@ -106,13 +107,15 @@ class Reviews:
         *,
         finding: str | None = None,
         text: str | None = None,
+        job_id: str | None = None,
         report: Mapping[str, Any] | None = None,
         expected_version: str | None = None,
         address: str | None = None,
     ) -> tuple[ReviewSheet, ReviewView]:
-        """Say something of the study's latest finished reading.
+        """Say something of a finished reading of the study.
 
         Args:
+            job_id: the reading; ``None`` for the latest.
             report: of that reading; tells which weights the verdict is about.
             expected_version: only if the sheet has not changed since.
 
@@ -121,7 +124,7 @@ class Reviews:
 
         Raises:
             NotFoundError: there is no such study.
-            InputError: finding and verdict do not go together.
+            InputError: finding and verdict do not go together, or ``job_id`` is no reading of this study.
             ConflictError: there is no reading to judge yet.
             StaleError: the sheet has another version.
         """
@@ -129,7 +132,10 @@ class Reviews:
         with self._database.write() as session:
             before = _sheet(session, study_id)
             _check_version(before, expected_version)
-            job = session.scalars(_latest_done(study_id)).first()
+            if job_id is not None:
+                job: Job | None = finished_reading(session, study_id, job_id)
+            else:
+                job = session.scalars(latest_done(study_id)).first()
             if job is None and verdict is not Verdict.COMMENT:
                 raise ConflictError(f"{study_id}: has no reading to judge yet; wait until it is done.")
             row = Review(
@@ -205,11 +211,6 @@ def _sheet(session: Session, study_id: str) -> ReviewSheet:
         raise NotFoundError(f"{study_id}: there is no such study; look for it in the list of studies.")
     rows = session.scalars(select(Review).where(Review.study_id == study_id).order_by(Review.id))
     return ReviewSheet(study_id, tuple(_view(row) for row in rows))
-
-
-def _latest_done(study_id: str) -> Any:
-    done = select(Job).where(Job.study_id == study_id, Job.state == JobState.DONE.value)
-    return done.order_by(Job.created_at.desc(), Job.id.desc()).limit(1)
 
 
 def _view(row: Review) -> ReviewView:

@@ -10,31 +10,38 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, selectinload
 
 from suite.accounts.audit import AuditTrail
-from suite.accounts.principal import Principal, Role
-from suite.errors import AccessError, ConflictError, InputError, NotFoundError, StorageError
+from suite.accounts.principal import Principal
+from suite.errors import ConflictError, InputError, NotFoundError, StorageError
 from suite.jobs.database import Database
 from suite.jobs.models import Addendum, Study, WorkItem, WrittenReport
 from suite.jobs.queue import Clock
+from suite.records.jobs import finished_reading, latest_done
+from suite.records.report_rules import (
+    REQUIRED_TO_SIGN,
+    SECTIONS,
+    check_signs,
+    checked_sections,
+    checked_text,
+    signer_name,
+)
 from suite.records.reviews import StaleError
 
-SECTIONS = {
-    "indication": "Indication",
-    "technique": "Technique",
-    "findings": "Findings",
-    "impression": "Impression",
-}
-"""Sections in their order, and what they are called."""
 
-REQUIRED_TO_SIGN = ("findings", "impression")
-SIGNING_ROLES = (Role.READER, Role.ADMIN)
-MAX_NAME = 64
-MAX_TEXT = 10_000
-"""Characters of one section or addendum."""
+class WrittenState(StrEnum):
+    """How far a written report is."""
+
+    DRAFT = "draft"
+    SIGNED = "signed"
+
+
+class NewerReadingError(ConflictError):
+    """A reading finished that whoever signs was not told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,7 @@ class WrittenView:
     """A report as it stands.
 
     Attributes:
+        job_id: the reading it was written from; ``None`` where that was never said.
         version: counts the changes; who changes or signs says which version they have seen.
         sha256: of the signed text; ``None`` for a draft.
     """
@@ -70,6 +78,17 @@ class WrittenView:
     def is_signed(self) -> bool:
         return self.signed_at is not None
 
+    @property
+    def state(self) -> WrittenState:
+        return WrittenState.SIGNED if self.is_signed else WrittenState.DRAFT
+
+    @property
+    def updated_at(self) -> float:
+        """When it was last changed, signed or added to: these follow each other in this order."""
+        if self.addenda:
+            return max(item.signed_at for item in self.addenda)
+        return self.changed_at if self.signed_at is None else self.signed_at
+
 
 class WrittenReports:
     """All written reports."""
@@ -87,7 +106,7 @@ class WrittenReports:
         """
         with self._database.read() as session:
             row = session.scalars(_with_addenda(study_id)).one_or_none()
-            found = _view(row) if row is not None else None
+            found = written_view(row) if row is not None else None
         if found is not None and found.is_signed and _sha256(found) != found.sha256:
             raise StorageError(
                 f"{study_id}: the signed report was altered in the database; restore it from the backup."
@@ -109,18 +128,20 @@ class WrittenReports:
         Args:
             sections: text by section; sections left out are empty.
             seen_version: of the draft that was changed; 0 for the first.
-            job_id: the reading it was drafted from.
+            job_id: the reading it was written from; ``None`` leaves the one that the draft names.
 
         Raises:
             NotFoundError: there is no such study.
-            InputError: an unknown section, or a text that is too long.
+            InputError: an unknown section, a text that is too long, or no finished reading of this study.
             ConflictError: it is signed; add an addendum.
             StaleError: somebody else changed it meanwhile.
         """
-        texts = _checked(sections)
+        texts = checked_sections(sections)
         with self._database.write() as session:
             row = _row(session, study_id)
             _check_version(row, seen_version)
+            if job_id is not None:
+                finished_reading(session, study_id, job_id)
             now = self._clock()
             if row is None:
                 row = WrittenReport(study_id=study_id, version=0)
@@ -128,10 +149,10 @@ class WrittenReports:
             row.sections, row.version = dict(texts), row.version + 1
             row.changed_by, row.changed_at = by.name, now
             row.job_id = job_id if job_id is not None else row.job_id
-            detail = {"version": row.version}
+            detail = {"version": row.version, "job": row.job_id}
             self._trail.add(session, by, "report.drafted", study_id, detail=detail, address=address)
             session.flush()
-            return _view(row)
+            return written_view(row)
 
     def sign(
         self,
@@ -139,43 +160,48 @@ class WrittenReports:
         by: Principal,
         *,
         seen_version: int,
+        newest_seen: str,
         signer: str = "",
         address: str | None = None,
     ) -> WrittenView:
-        """Sign the draft as it was seen; the study is done with that.
+        """Sign the draft as it was seen, with the reading that it names; the study is done with that.
 
         Args:
+            newest_seen: job of the newest finished reading that whoever signs was told of, be it the one the
+                draft names or a later one.
             signer: who signs, where whoever is signed in has no account of their own.
 
         Raises:
             NotFoundError: there is no such study.
-            AccessError: the role may not sign.
-            InputError: findings or impression are empty.
+            AccessError: the role may not sign, or a program asks.
+            InputError: findings or impression are empty, or the draft names no reading.
             ConflictError: there is no draft, or it is signed.
             StaleError: somebody else changed it meanwhile.
+            NewerReadingError: another reading has finished meanwhile; what they have not seen is not signed.
         """
-        _check_role(by)
-        name = _signer(by, signer)
+        check_signs(by)
+        name = signer_name(by, signer)
         with self._database.write() as session:
             row = _row(session, study_id)
             if row is None:
                 raise ConflictError("There is no draft to sign; write one first.")
             _check_version(row, seen_version)
+            _check_newest(session, row, newest_seen)
             empty = [SECTIONS[name] for name in REQUIRED_TO_SIGN if not row.sections.get(name, "").strip()]
             if empty:
                 raise InputError(f"{' and '.join(empty)}: nothing is written there; write it before signing.")
             now = self._clock()
             row.signed_by, row.signed_at = name, now
-            row.sha256 = _sha256(_view(row))
+            row.sha256 = _sha256(written_view(row))
             item = session.get(WorkItem, study_id)
             if item is None:
                 item = WorkItem(study_id=study_id)
                 session.add(item)
             item.done_at, item.done_by, item.changed_at = now, by.name, now
-            detail = {"version": row.version, "sha256": row.sha256}
+            detail = {"version": row.version, "sha256": row.sha256, "job": row.job_id}
             self._trail.add(session, by, "report.signed", study_id, detail=detail, address=address)
             session.flush()
-            return _view(row)
+            return written_view(row)
 
     def add(
         self, study_id: str, text: str, by: Principal, *, signer: str = "", address: str | None = None
@@ -184,12 +210,12 @@ class WrittenReports:
 
         Raises:
             NotFoundError: there is no such study.
-            AccessError: the role may not sign.
+            AccessError: the role may not sign, or a program asks.
             InputError: nothing is written, or too much.
             ConflictError: the report is not signed yet.
         """
-        _check_role(by)
-        name, text = _signer(by, signer), _text("The addendum", text)
+        check_signs(by)
+        name, text = signer_name(by, signer), checked_text("The addendum", text)
         if not text:
             raise InputError("The addendum is empty; write it first.")
         with self._database.write() as session:
@@ -199,46 +225,7 @@ class WrittenReports:
             row.addenda.append(Addendum(text=text, signed_by=name, signed_at=self._clock()))
             self._trail.add(session, by, "report.addendum", study_id, address=address)
             session.flush()
-            return _view(row)
-
-
-def may_sign(by: Principal) -> bool:
-    """Whether the role signs reports: readers and administrators."""
-    return by.role in SIGNING_ROLES
-
-
-def _check_role(by: Principal) -> None:
-    if not may_sign(by):
-        raise AccessError(f"{by.name} is {by.role}, and reports are signed by readers; ask one of them.")
-
-
-def _signer(by: Principal, given: str) -> str:
-    """The name below a text: a person's, never that of a shared token or of this computer."""
-    if by.user_id is not None:
-        return by.name
-    name = " ".join(given.split())
-    if not 2 <= len(name) <= MAX_NAME or not name.isprintable():
-        raise InputError(
-            f"A report is signed by a person: write your name, 2 to {MAX_NAME} characters, or sign in as a "
-            "user."
-        )
-    return name
-
-
-def _checked(sections: Mapping[str, str]) -> dict[str, str]:
-    unknown = [name for name in sections if name not in SECTIONS]
-    if unknown:
-        raise InputError(f"{unknown[0]!r} is no section; the sections are {', '.join(SECTIONS)}.")
-    return {name: _text(title, sections.get(name, "")) for name, title in SECTIONS.items()}
-
-
-def _text(title: str, given: str) -> str:
-    """The text as it is kept: lines by line feed, no other control characters."""
-    lines = given.replace("\r\n", "\n").replace("\r", "\n").strip()
-    text = "".join(character for character in lines if character == "\n" or character.isprintable())
-    if len(text) > MAX_TEXT:
-        raise InputError(f"{title} has {len(text)} characters and may have {MAX_TEXT}; shorten it.")
-    return text
+            return written_view(row)
 
 
 def _check_version(row: WrittenReport | None, seen: int) -> None:
@@ -246,6 +233,17 @@ def _check_version(row: WrittenReport | None, seen: int) -> None:
         raise ConflictError("The report is signed and is not changed any more; add an addendum.")
     if (row.version if row is not None else 0) != seen:
         raise StaleError("Somebody else changed this draft meanwhile; load it again, your text is not kept.")
+
+
+def _check_newest(session: Session, row: WrittenReport, seen: str) -> None:
+    if row.job_id is None:
+        raise InputError("The draft does not name the reading it was written from; save it again, then sign.")
+    newest = session.scalars(latest_done(row.study_id)).first()
+    if newest is not None and newest.id != seen:
+        raise NewerReadingError(
+            "A newer reading of this study has finished that you were not shown, so nothing is signed yet. "
+            "Look at it, say which of the readings this report is of, then sign."
+        )
 
 
 def _with_addenda(study_id: str) -> Select[WrittenReport]:
@@ -268,7 +266,8 @@ def _sha256(view: WrittenView) -> str:
     return hashlib.sha256(json.dumps(signed, sort_keys=True).encode()).hexdigest()
 
 
-def _view(row: WrittenReport) -> WrittenView:
+def written_view(row: WrittenReport) -> WrittenView:
+    """A row, with its addenda loaded, as a frozen value."""
     return WrittenView(
         row.study_id,
         row.job_id,

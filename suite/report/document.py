@@ -13,7 +13,8 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from suite.errors import StorageError
-from suite.records.written import SECTIONS, WrittenView
+from suite.records.report_rules import SECTIONS
+from suite.records.written import WrittenView
 from suite.version import __version__
 
 INTENDED_USE = "Research use only. Not a medical device."
@@ -30,12 +31,14 @@ class Cover:
         received_at: when the films came, seconds since 1970.
         film: the frontal film as PNG or JPEG, or ``None``.
         models: name and sha256 of the networks whose suggestions were looked at.
+        read_at: when the reading was finished that the text names; ``None`` when it names none.
     """
 
     display_id: str
     received_at: float
     film: bytes | None
     models: Sequence[tuple[str, str]] = ()
+    read_at: float | None = None
 
 
 def write_pdf(written: WrittenView, cover: Cover) -> bytes:
@@ -131,6 +134,7 @@ def _head(written: WrittenView, cover: Cover, styles: Mapping[str, Any]) -> Any:
     facts = [
         ("Study", cover.display_id),
         ("Received", moment(cover.received_at)),
+        ("Reading", _reading(written, cover)),
         ("Report", "signed" if written.is_signed else "draft, not signed"),
         ("Signed by", f"{written.signed_by}, {moment(written.signed_at)}" if written.signed_at else "nobody"),
     ]
@@ -150,6 +154,13 @@ def _head(written: WrittenView, cover: Cover, styles: Mapping[str, Any]) -> Any:
     )
     both.hAlign = "LEFT"
     return both
+
+
+def _reading(written: WrittenView, cover: Cover) -> str:
+    """Which reading lay beside the text."""
+    if cover.read_at is None or written.job_id is None:
+        return "not named"
+    return f"finished {moment(cover.read_at)}, job {written.job_id[:8]}"
 
 
 def _tight() -> tuple[Any, ...]:

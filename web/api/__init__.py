@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from flask import Flask, Response, json
 
-from web.api import accounts, events, jobs, models, nodes, results, reviews, studies, uploads
+from web.api import accounts, events, jobs, models, nodes, results, reviews, studies, uploads, written
 from web.api.document import write_document
 from web.api.operations import Answers, api
 
 __all__ = ["RESOURCES", "init_app"]
 
-RESOURCES = (studies, uploads, jobs, events, results, reviews, models, nodes, accounts)
+RESOURCES = (studies, uploads, jobs, events, results, reviews, written, models, nodes, accounts)
 """Importing a module declares its operations; the document lists them in this order."""
 
 _written: list[str] = []

@@ -9,29 +9,23 @@ from pydantic import Field
 from suite.accounts.passwords import MAX_LENGTH, MIN_LENGTH
 from suite.accounts.principal import Means, Role, Scope
 from suite.accounts.tokens import TokenView
-from suite.accounts.users import NAME_PATTERN
 from suite.errors import NotFoundError
-from web.api.operations import ROOT, Answers, Reply, api
+from web.api.names import LABEL, TEXT, UserName
+from web.api.operations import ROOT, Reply
+from web.api.paging import PageQuery, page_of, position_of, rows_for
 from web.api.problems import ProblemError
-from web.api.shapes import (
-    PAGE_HEADERS,
-    Cursor,
-    Limit,
-    Moment,
-    Shape,
-    Wanted,
-    from_cursor,
-    link_header,
-    to_cursor,
-)
+from web.api.resources import Resource
+from web.api.shapes import Moment, Shape, Wanted
 from web.identity import identify
 from web.services import services
 
 DAY_SECONDS = 86_400.0
 
-UserName = Annotated[str, Field(pattern=NAME_PATTERN)]
+people = Resource("accounts", reads=Scope.ADMIN, writes=Scope.ADMIN)
+own = Resource("accounts", reads=Scope.STUDIES_READ, writes=Scope.STUDIES_READ)
+
 Password = Annotated[str, Field(min_length=MIN_LENGTH, max_length=MAX_LENGTH)]
-Label = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Label = Annotated[str, Field(min_length=1, max_length=128, pattern=LABEL)]
 
 
 class Me(Shape):
@@ -132,54 +126,29 @@ class AuditPage(Shape):
     next: str | None
 
 
-class PageQuery(Wanted):
-    """Which page."""
-
-    limit: Limit = 50
-    cursor: Cursor | None = None
-
-
 class AuditQuery(PageQuery):
     """Which lines."""
 
-    actor: str | None = Field(None, max_length=128, pattern=r"^[^\x00]*$")
-    subject: str | None = Field(None, max_length=255, pattern=r"^[^\x00]*$")
+    actor: str | None = Field(None, max_length=128, pattern=TEXT)
+    subject: str | None = Field(None, max_length=255, pattern=TEXT)
 
 
-@api.operation("GET", "/me", tag="accounts", scope=Scope.STUDIES_READ, answers={200: Answers("You", Me)})
+@own.get("/me", "You", Me)
 def get_me() -> Me:
     """Who makes this request, and what they may do."""
     who = identify()
     return Me(name=who.name, role=who.role, means=who.means, scopes=sorted(s for s in Scope if who.may(s)))
 
 
-@api.operation(
-    "GET",
-    "/users",
-    tag="accounts",
-    scope=Scope.ADMIN,
-    query=PageQuery,
-    answers={200: Answers("Some users", UserPage, headers=PAGE_HEADERS)},
-)
+@people.page("/users", "Some users", UserPage, PageQuery)
 def list_users(query: PageQuery) -> Reply:
     """Users by name."""
-    after = from_cursor(query.cursor, str)[0] if query.cursor is not None else ""
-    rows = services().users.all(after=after, limit=query.limit + 1)
-    shown = rows[: query.limit]
-    following = to_cursor(shown[-1].name) if len(rows) > query.limit else None
-    page = UserPage(items=[UserShape.model_validate(row) for row in shown], next=following)
-    return Reply(page, headers=link_header(following))
+    (after,) = position_of(query, str) or ("",)
+    rows = services().users.all(after=after, limit=rows_for(query))
+    return page_of(UserPage, rows, query, UserShape.model_validate, lambda row: (row.name,))
 
 
-@api.operation(
-    "POST",
-    "/users",
-    tag="accounts",
-    scope=Scope.ADMIN,
-    body=UserRequest,
-    audit="user.created",
-    answers={201: Answers("The user", UserShape, headers={"Location": "The user"})},
-)
+@people.post("/users", 201, "The user", UserShape, at="The user", body=UserRequest, audit="user.created")
 def create_user(body: UserRequest) -> Reply:
     """Add a user. A name that is taken answers 409."""
     account = services().users.create(body.name, body.role, body.password)
@@ -187,23 +156,19 @@ def create_user(body: UserRequest) -> Reply:
     return Reply(UserShape.model_validate(account), 201, headers, account.name, {"role": account.role.value})
 
 
-@api.operation(
-    "GET", "/users/<user>", tag="accounts", scope=Scope.ADMIN, answers={200: Answers("The user", UserShape)}
-)
+@people.get("/users/<user>", "The user", UserShape)
 def get_user(user: str) -> UserShape:
     """One user."""
     return UserShape.model_validate(services().users.get(user))
 
 
-@api.operation(
-    "PATCH",
+@people.patch(
     "/users/<user>",
-    tag="accounts",
-    scope=Scope.ADMIN,
+    "The user as it is now",
+    UserShape,
     body=UserChange,
     audit="user.changed",
     problems=(409,),
-    answers={200: Answers("The user as it is now", UserShape)},
 )
 def change_user(user: str, body: UserChange) -> Reply:
     """Change a user's role or password, disable them, or enable them again.
@@ -214,49 +179,30 @@ def change_user(user: str, body: UserChange) -> Reply:
     return Reply(UserShape.model_validate(account), detail={"changed": sorted(body.model_fields_set)})
 
 
-@api.operation(
-    "DELETE",
-    "/users/<user>",
-    tag="accounts",
-    scope=Scope.ADMIN,
-    audit="user.removed",
-    problems=(409,),
-    answers={204: Answers("They are gone")},
-)
+@people.delete("/users/<user>", 204, "They are gone", audit="user.removed", problems=(409,))
 def remove_user(user: str) -> Reply:
     """Remove a user and their tokens. What they reviewed stays under their name."""
     services().users.remove(user)
     return Reply(status=204)
 
 
-@api.operation(
-    "GET",
-    "/tokens",
-    tag="accounts",
-    scope=Scope.STUDIES_READ,
-    query=PageQuery,
-    answers={200: Answers("Some tokens", TokenPage, headers=PAGE_HEADERS)},
-)
+@own.page("/tokens", "Some tokens", TokenPage, PageQuery)
 def list_tokens(query: PageQuery) -> Reply:
     """One's own tokens; everybody's for an administrator."""
-    after = from_cursor(query.cursor, int)[0] if query.cursor is not None else 0
-    rows = services().tokens.all(user_id=_whose(), after=after, limit=query.limit + 1)
-    shown = rows[: query.limit]
-    following = to_cursor(shown[-1].id) if len(rows) > query.limit else None
-    page = TokenPage(items=[TokenShape.model_validate(row) for row in shown], next=following)
-    return Reply(page, headers=link_header(following))
+    (after,) = position_of(query, int) or (0,)
+    rows = services().tokens.all(user_id=_whose(), after=after, limit=rows_for(query))
+    return page_of(TokenPage, rows, query, TokenShape.model_validate, lambda row: (row.id,))
 
 
-@api.operation(
-    "POST",
+@own.post(
     "/tokens",
-    tag="accounts",
-    scope=Scope.STUDIES_READ,
+    201,
+    "The token with its key",
+    NewToken,
     body=TokenRequest,
     audit="token.created",
     repeatable=False,
     problems=(404,),
-    answers={201: Answers("The token with its key", NewToken)},
 )
 def create_token(body: TokenRequest) -> Reply:
     """Make a token. Its key is in this answer and nowhere else.
@@ -286,37 +232,20 @@ def create_token(body: TokenRequest) -> Reply:
     )
 
 
-@api.operation(
-    "DELETE",
-    "/tokens/<token_id>",
-    tag="accounts",
-    scope=Scope.STUDIES_READ,
-    audit="token.revoked",
-    answers={200: Answers("The token as it is now", TokenShape)},
-)
+@own.delete("/tokens/<token_id>", 200, "The token as it is now", TokenShape, audit="token.revoked")
 def revoke_token(token_id: int) -> TokenShape:
     """End a token at once: one's own, or anybody's for an administrator."""
     return TokenShape.model_validate(services().tokens.revoke(token_id, user_id=_whose()))
 
 
-@api.operation(
-    "GET",
-    "/audit",
-    tag="accounts",
-    scope=Scope.ADMIN,
-    query=AuditQuery,
-    answers={200: Answers("Some lines", AuditPage, headers=PAGE_HEADERS)},
-)
+@people.page("/audit", "Some lines", AuditPage, AuditQuery)
 def list_audit(query: AuditQuery) -> Reply:
     """The audit trail, the latest line first."""
-    before = from_cursor(query.cursor, int)[0] if query.cursor is not None else None
+    (before,) = position_of(query, int) or (None,)
     rows = services().trail.lines(
-        before=before, limit=query.limit + 1, actor=query.actor, subject=query.subject
+        before=before, limit=rows_for(query), actor=query.actor, subject=query.subject
     )
-    shown = rows[: query.limit]
-    following = to_cursor(shown[-1].id) if len(rows) > query.limit else None
-    page = AuditPage(items=[AuditShape.model_validate(row) for row in shown], next=following)
-    return Reply(page, headers=link_header(following))
+    return page_of(AuditPage, rows, query, AuditShape.model_validate, lambda row: (row.id,))
 
 
 def _whose() -> int | None:

@@ -23,7 +23,8 @@ from werkzeug.http import HTTP_STATUS_CODES
 from suite.accounts.principal import Scope
 from suite.version import __version__
 from web.api import repetition
-from web.api.operations import IF_MATCH, PATH_PARAMETERS, ROOT, UNSAFE, Answers, Api, Operation
+from web.api.names import PATH_PARAMETERS
+from web.api.operations import IF_MATCH, ROOT, UNSAFE, Answers, Api, Operation
 from web.api.problems import MEDIA_TYPE, Problem
 
 SCHEMAS = "#/components/schemas/"
@@ -45,6 +46,7 @@ _TAGS = {
     "jobs": "Readings that were asked for",
     "results": "Reports and pictures",
     "reviews": "What readers say of a reading",
+    "written": "Reports that readers write: drafts, signed reports and their addenda",
     "models": "The networks in use, with their model cards",
     "nodes": "Other systems, and results on their way to them",
     "accounts": "Users, tokens, the audit trail",

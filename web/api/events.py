@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Iterator
 
-from flask import Response, current_app, request
+from flask import Response, request
 
-from suite.accounts.principal import Scope
 from suite.errors import NotFoundError
 from suite.jobs.database import Database
 from suite.jobs.watching import watch
 from suite.records.jobs import find_job
-from web.api.jobs import shape_of
-from web.api.operations import Answers, api
+from web.api.jobs import resource, shape_of
+from web.api.operations import Answers
 from web.api.problems import ProblemError
 from web.services import services
+from web.streams import MEDIA_TYPE, stream, streams
 
 STREAM_SECONDS = 300.0
 """A stream ends after this; the browser comes back by itself and says what it has seen."""
@@ -29,24 +28,8 @@ RETRY_MILLISECONDS = 1000
 _EVENT_ID = r"^[A-Za-z0-9._-]{0,200}$"
 
 
-class Seats:
-    """How many streams run at once: each keeps one of the server's threads."""
-
-    def __init__(self, count: int) -> None:
-        self._left = threading.BoundedSemaphore(count)
-
-    def take(self) -> bool:
-        return self._left.acquire(blocking=False)
-
-    def give_back(self) -> None:
-        self._left.release()
-
-
-@api.operation(
-    "GET",
+@resource.get(
     "/jobs/<job_id>/events",
-    tag="jobs",
-    scope=Scope.STUDIES_READ,
     request_headers={
         "Last-Event-ID": {
             "type": "string",
@@ -57,52 +40,28 @@ class Seats:
     answers={
         200: Answers(
             "Events named `job`, then one named `end`; the data of both is the job as JSON",
-            media={"text/event-stream": {"description": "Server-sent events"}},
+            media={MEDIA_TYPE: {"description": "Server-sent events"}},
         )
     },
 )
 def watch_job(job_id: str) -> Response:
     """Follow a job until it has ended, as server-sent events.
 
-    A stream ends after five minutes at the latest; reconnect with `Last-Event-ID`. Half of the server's
-    threads may stream at once; beyond that the answer is 503.
+    A stream ends after five minutes at the latest; reconnect with `Last-Event-ID`. At most half of the
+    server's threads stream at once, and the only one never; beyond that the answer is 503.
     """
     database = services().database
     find_job(database, job_id)
     after = request.headers.get("Last-Event-ID")
     if after is not None and not re.fullmatch(_EVENT_ID, after):
         raise ProblemError(400, "malformed-event", "Last-Event-ID is none of ours; begin without it.")
-    seats = _seats()
-    if not seats.take():
+    response = stream(_events(database, job_id, after), streams().jobs)
+    if response is None:
         raise ProblemError(
             503, "no-seat", "Too many streams are open; ask for the job itself, or try again in a moment.",
             headers={"Retry-After": "5"},
         )  # fmt: skip
-    stream = _Stream(database, job_id, after, seats)
-    response = Response(stream, content_type="text/event-stream")
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Accel-Buffering"] = "no"
     return response
-
-
-class _Stream:
-    """The events as bytes; the server closes it whether or not the job has ended."""
-
-    def __init__(self, database: Database, job_id: str, after: str | None, seats: Seats) -> None:
-        self._events = _events(database, job_id, after)
-        self._seats: Seats | None = seats
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        return next(self._events).encode()
-
-    def close(self) -> None:
-        """Called by the server at the end, once."""
-        seats, self._seats = self._seats, None
-        if seats is not None:
-            seats.give_back()
 
 
 def _events(database: Database, job_id: str, after: str | None) -> Iterator[str]:
@@ -120,10 +79,3 @@ def _events(database: Database, job_id: str, after: str | None) -> Iterator[str]
         elif time.monotonic() - said >= SILENCE_SECONDS:
             yield ": still at work\n\n"
             said = time.monotonic()
-
-
-def _seats() -> Seats:
-    seats: Seats = current_app.extensions.setdefault(
-        "radsuite.seats", Seats(max(1, services().settings.web_threads // 2))
-    )
-    return seats

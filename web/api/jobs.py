@@ -12,20 +12,15 @@ from suite.errors import ConflictError
 from suite.jobs import requests
 from suite.jobs.models import JobKind, JobState, QueueName
 from suite.records.jobs import JobRecord, find_job, list_jobs
-from web.api.operations import ROOT, Answers, Reply, api
-from web.api.shapes import (
-    PAGE_HEADERS,
-    Cursor,
-    Limit,
-    Moment,
-    Shape,
-    Wanted,
-    from_cursor,
-    link_header,
-    to_cursor,
-)
+from web.api.names import STUDY_ID
+from web.api.operations import ROOT, Reply
+from web.api.paging import Cursor, Limit, page_of, position_of, rows_for
+from web.api.resources import Resource
+from web.api.shapes import Moment, Shape, Wanted
 from web.identity import identify
 from web.services import services
+
+resource = Resource("jobs", reads=Scope.STUDIES_READ, writes=Scope.STUDIES_WRITE)
 
 
 class StageShape(Shape):
@@ -69,7 +64,7 @@ class JobQuery(Wanted):
     """Which jobs."""
 
     state: list[JobState] | None = None
-    study: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
+    study: str | None = Field(None, pattern=STUDY_ID)
     limit: Limit = 50
     cursor: Cursor | None = None
 
@@ -80,47 +75,28 @@ class JobRequest(Wanted):
     override_gate: bool = Field(False, description="Read it even if the gate refuses the film")
 
 
-@api.operation(
-    "GET",
-    "/jobs",
-    tag="jobs",
-    scope=Scope.STUDIES_READ,
-    query=JobQuery,
-    answers={200: Answers("Some jobs", JobPage, headers=PAGE_HEADERS)},
-)
+@resource.page("/jobs", "Some jobs", JobPage, JobQuery)
 def list_all_jobs(query: JobQuery) -> Reply:
     """Jobs, the newest first."""
-    before: tuple[float, str] | None = None
-    if query.cursor is not None:
-        created, job_id = from_cursor(query.cursor, (int, float), str)
-        before = float(created), job_id
+    created, job_id = position_of(query, (int, float), str) or (None, "")
     rows = list_jobs(
         services().database,
         states=frozenset(query.state or ()),
         study_id=query.study,
-        before=before,
-        limit=query.limit + 1,
+        before=None if created is None else (float(created), job_id),
+        limit=rows_for(query),
     )
-    shown = rows[: query.limit]
-    following = to_cursor(shown[-1].created_at, shown[-1].id) if len(rows) > query.limit else None
-    body = JobPage(items=[shape_of(job) for job in shown], next=following)
-    return Reply(body, headers=link_header(following))
+    return page_of(JobPage, rows, query, shape_of, lambda job: (job.created_at, job.id))
 
 
-@api.operation(
-    "POST",
+@resource.post(
     "/studies/<study_id>/jobs",
-    tag="jobs",
-    scope=Scope.STUDIES_WRITE,
+    202,
+    "The job; an unfinished one for the same is given again",
+    JobShape,
+    at="The job",
     body=JobRequest,
     audit="job.requested",
-    answers={
-        202: Answers(
-            "The job; an unfinished one for the same is given again",
-            JobShape,
-            headers={"Location": "The job"},
-        )
-    },
 )
 def request_reading(study_id: str, body: JobRequest) -> Reply:
     """Ask for a reading of a study."""
@@ -131,25 +107,19 @@ def request_reading(study_id: str, body: JobRequest) -> Reply:
     return _at(job_id, {"job": job_id, "override_gate": body.override_gate})
 
 
-@api.operation(
-    "GET", "/jobs/<job_id>", tag="jobs", scope=Scope.STUDIES_READ, answers={200: Answers("The job", JobShape)}
-)
+@resource.get("/jobs/<job_id>", "The job", JobShape)
 def get_job(job_id: str) -> JobShape:
     """One job."""
     return shape_of(find_job(services().database, job_id))
 
 
-@api.operation(
-    "POST",
+@resource.post(
     "/jobs/<job_id>/cancel",
-    tag="jobs",
-    scope=Scope.STUDIES_WRITE,
+    202,
+    "The job; one that runs stops at its next stage",
+    JobShape,
+    at="The job",
     audit="job.cancelled",
-    answers={
-        202: Answers(
-            "The job; one that runs stops at its next stage", JobShape, headers={"Location": "The job"}
-        )
-    },
 )
 def cancel_job(job_id: str) -> Reply:
     """Stop a job. One that has ended answers 409."""
@@ -161,14 +131,7 @@ def cancel_job(job_id: str) -> Reply:
     return _at(job_id)
 
 
-@api.operation(
-    "POST",
-    "/jobs/<job_id>/retry",
-    tag="jobs",
-    scope=Scope.STUDIES_WRITE,
-    audit="job.retried",
-    answers={202: Answers("The new job", JobShape, headers={"Location": "The new job"})},
-)
+@resource.post("/jobs/<job_id>/retry", 202, "The new job", JobShape, at="The new job", audit="job.retried")
 def retry_job(job_id: str) -> Reply:
     """Ask again for what a failed, cancelled or dead job asked for. Any other answers 409.
 

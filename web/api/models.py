@@ -9,8 +9,10 @@ from pydantic import Field
 from suite.accounts.principal import Scope
 from suite.errors import NotFoundError
 from suite.stages.weights import ModelCard, shipped_cards
-from web.api.operations import Answers, api
+from web.api.resources import Resource
 from web.api.shapes import Shape
+
+resource = Resource("models", reads=Scope.STUDIES_READ, writes=Scope.ADMIN)
 
 
 class ModelShape(Shape):
@@ -31,25 +33,13 @@ class ModelList(Shape):
     items: list[ModelShape]
 
 
-@api.operation(
-    "GET",
-    "/models",
-    tag="models",
-    scope=Scope.STUDIES_READ,
-    answers={200: Answers("The networks", ModelList)},
-)
+@resource.get("/models", "The networks", ModelList)
 def list_models() -> ModelList:
     """The networks that are installed, with their model cards."""
     return ModelList(items=[_shape(card) for card in shipped_cards()])
 
 
-@api.operation(
-    "GET",
-    "/models/<model>",
-    tag="models",
-    scope=Scope.STUDIES_READ,
-    answers={200: Answers("The network", ModelShape)},
-)
+@resource.get("/models/<model>", "The network", ModelShape)
 def get_model(model: str) -> ModelShape:
     """One network."""
     for card in shipped_cards():

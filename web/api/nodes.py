@@ -14,11 +14,14 @@ from suite.dicom.network.routing import enqueue
 from suite.dicom.network.rules import Kind, Rules
 from suite.errors import ConflictError, InputError, NotFoundError
 from suite.records.pushes import PushRecord, find_push, pushes_of
-from web.api.operations import ROOT, Answers, Reply, api
-from web.api.shapes import FindingCode, Moment, Shape, Wanted
+from web.api.names import FindingCode, NodeName
+from web.api.operations import ROOT, Reply
+from web.api.resources import Resource
+from web.api.shapes import Moment, Shape, Wanted
 from web.services import services
 
-NodeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+nodes = Resource("nodes", reads=Scope.NODES_READ, writes=Scope.ADMIN)
+pushes = Resource("nodes", reads=Scope.NODES_READ, writes=Scope.NODES_SEND)
 
 
 def _readable_url(url: str) -> str:
@@ -123,27 +126,13 @@ class PushList(Shape):
     items: list[PushShape]
 
 
-@api.operation(
-    "GET",
-    "/nodes",
-    tag="nodes",
-    scope=Scope.NODES_READ,
-    answers={200: Answers("The nodes", NodeList)},
-)
+@nodes.get("/nodes", "The nodes", NodeList)
 def list_nodes() -> NodeList:
     """The systems that results can be sent to."""
     return NodeList(items=[_shape(node) for node in _nodes().all()])
 
 
-@api.operation(
-    "POST",
-    "/nodes",
-    tag="nodes",
-    scope=Scope.ADMIN,
-    body=NodeRequest,
-    audit="node.created",
-    answers={201: Answers("The node", NodeShape, headers={"Location": "The node"})},
-)
+@nodes.post("/nodes", 201, "The node", NodeShape, at="The node", body=NodeRequest, audit="node.created")
 def create_node(body: NodeRequest) -> Reply:
     """Add a system. A name that is taken answers 409."""
     wanted = body.root
@@ -154,27 +143,13 @@ def create_node(body: NodeRequest) -> Reply:
     return Reply(_shape(_node(wanted.name)), 201, headers, wanted.name, {"kind": wanted.kind})
 
 
-@api.operation(
-    "GET",
-    "/nodes/<node>",
-    tag="nodes",
-    scope=Scope.NODES_READ,
-    answers={200: Answers("The node", NodeShape)},
-)
+@nodes.get("/nodes/<node>", "The node", NodeShape)
 def get_node(node: str) -> NodeShape:
     """One system."""
     return _shape(_node(node))
 
 
-@api.operation(
-    "PATCH",
-    "/nodes/<node>",
-    tag="nodes",
-    scope=Scope.ADMIN,
-    body=NodeChange,
-    audit="node.changed",
-    answers={200: Answers("The node as it is now", NodeShape)},
-)
+@nodes.patch("/nodes/<node>", "The node as it is now", NodeShape, body=NodeChange, audit="node.changed")
 def change_node(node: str, body: NodeChange) -> Reply:
     """Hold back what is meant for a system, or send again."""
     _node(node)
@@ -182,14 +157,7 @@ def change_node(node: str, body: NodeChange) -> Reply:
     return Reply(_shape(_node(node)), detail={"enabled": body.enabled})
 
 
-@api.operation(
-    "DELETE",
-    "/nodes/<node>",
-    tag="nodes",
-    scope=Scope.ADMIN,
-    audit="node.removed",
-    answers={204: Answers("It is gone")},
-)
+@nodes.delete("/nodes/<node>", 204, "It is gone", audit="node.removed")
 def remove_node(node: str) -> Reply:
     """Remove a system and what was still to be sent to it."""
     _node(node)
@@ -197,14 +165,14 @@ def remove_node(node: str) -> Reply:
     return Reply(status=204)
 
 
-@api.operation(
-    "POST",
+@pushes.post(
     "/studies/<study_id>/pushes",
-    tag="nodes",
-    scope=Scope.NODES_SEND,
+    202,
+    "It is in the outbox",
+    PushShape,
+    at="The push",
     body=PushRequest,
     audit="study.pushed",
-    answers={202: Answers("It is in the outbox", PushShape, headers={"Location": "The push"})},
 )
 def push_study(study_id: str, body: PushRequest) -> Reply:
     """Send the objects of a study's latest reading to a node.
@@ -221,26 +189,14 @@ def push_study(study_id: str, body: PushRequest) -> Reply:
     return Reply(_push(push), 202, headers, detail={"node": body.node, "job": study.done.id})
 
 
-@api.operation(
-    "GET",
-    "/studies/<study_id>/pushes",
-    tag="nodes",
-    scope=Scope.NODES_READ,
-    answers={200: Answers("What was and is sent", PushList)},
-)
+@pushes.get("/studies/<study_id>/pushes", "What was and is sent", PushList)
 def list_pushes(study_id: str) -> PushList:
     """What was sent of a study, and what is on its way."""
     services().search.study(study_id)
     return PushList(items=[_push(push) for push in pushes_of(services().database, study_id)])
 
 
-@api.operation(
-    "GET",
-    "/studies/<study_id>/pushes/<push_id>",
-    tag="nodes",
-    scope=Scope.NODES_READ,
-    answers={200: Answers("The push", PushShape)},
-)
+@pushes.get("/studies/<study_id>/pushes/<push_id>", "The push", PushShape)
 def get_push(study_id: str, push_id: int) -> PushShape:
     """How far one push is."""
     return _push(find_push(services().database, study_id, push_id=push_id))

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from suite.accounts.principal import Principal, Scope
 from web.api import bodies
+from web.api.names import PATH_PARAMETERS
 from web.api.problems import ProblemError, answer, of_exception, too_large
 from web.api.repetition import answer_once
 from web.identity import address, check_origin, identify
@@ -30,22 +31,6 @@ IF_MATCH = r'^(\*|"[0-9a-f]{32}")$'
 
 CONTENT_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 """Nothing that comes from here is a page: a browser that is led to it executes nothing."""
-
-_ID = {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"}
-_NUMBER = {"type": "integer", "minimum": 1, "maximum": 999_999_999}
-PATH_PARAMETERS: dict[str, dict[str, Any]] = {
-    "study_id": _ID,
-    "job_id": {"type": "string", "pattern": r"^[0-9a-f]{32}$"},
-    "upload_id": {"type": "string", "pattern": r"^[A-Za-z0-9_-]{16,64}$"},
-    "review_id": _NUMBER,
-    "token_id": _NUMBER,
-    "push_id": _NUMBER,
-    "image": {"type": "string", "pattern": r"^[a-z0-9_-]{1,64}$"},
-    "model": {"type": "string", "pattern": r"^[A-Za-z0-9._-]{1,64}$"},
-    "node": {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
-    "user": {"type": "string", "pattern": r"^[a-z0-9][a-z0-9._@-]{0,63}$"},
-}
-"""What may stand in an address; anything else does not exist."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,29 +13,32 @@ from pydantic import Field
 from suite.accounts.principal import Scope
 from suite.errors import ConflictError, NotFoundError
 from suite.jobs.store import REPORT
-from suite.records.jobs import JobRecord, find_job
+from suite.records.jobs import find_job
 from web import pixels
+from web.api.caching import ASK_AGAIN, CACHED, FOREVER, NOT_CHANGED
 from web.api.document import REPORT as REPORT_SCHEMA
 from web.api.document import SCHEMAS
-from web.api.operations import ROOT, Answers, api
+from web.api.operations import ROOT, Answers
+from web.api.resources import Resource
 from web.api.shapes import Shape
+from web.readings import Reading, of_job
 from web.services import services
 
-FOREVER = "private, max-age=31536000, immutable"
-ASK_AGAIN = "private, no-cache"
+resource = Resource("results", reads=Scope.STUDIES_READ, writes=Scope.STUDIES_WRITE)
 
-_CACHED = {"ETag": "Of this very content", "Cache-Control": "How long it holds"}
 _JSON = {"application/json": {"$ref": SCHEMAS + REPORT_SCHEMA}}
 _PNG = {"image/png": {"type": "string", "contentMediaType": "image/png"}}
 _REPORT_ANSWERS = {
-    200: Answers("The report, schema radsuite.report/1", media=_JSON, headers=_CACHED),
-    304: Answers("It is the one in `If-None-Match`"),
+    200: Answers("The report, schema radsuite.report/1", media=_JSON, headers=CACHED),
+    304: NOT_CHANGED,
 }
 _IMAGE_ANSWERS = {
-    200: Answers("The picture; grey pictures have 16 bits", media=_PNG, headers=_CACHED),
-    206: Answers("The part that `Range` asked for", media=_PNG, headers=_CACHED),
-    304: Answers("It is the one in `If-None-Match`"),
+    200: Answers("The picture; grey pictures have 16 bits", media=_PNG, headers=CACHED),
+    206: Answers("The part that `Range` asked for", media=_PNG, headers=CACHED),
+    304: NOT_CHANGED,
 }
+
+_THUMBNAIL_ANSWERS = {status: answer for status, answer in _IMAGE_ANSWERS.items() if status != 206}
 
 
 class ImageShape(Shape):
@@ -53,107 +56,64 @@ class ImageList(Shape):
     items: list[ImageShape]
 
 
-@api.operation(
-    "GET", "/studies/<study_id>/report", tag="results", scope=Scope.STUDIES_READ, answers=_REPORT_ANSWERS
-)
+@resource.get("/studies/<study_id>/report", answers=_REPORT_ANSWERS)
 def get_report(study_id: str) -> Response:
     """The report of a study's latest finished reading. 404 before there is one."""
     return _report(_latest(study_id), ASK_AGAIN)
 
 
-@api.operation(
-    "GET",
-    "/jobs/<job_id>/report",
-    tag="results",
-    scope=Scope.STUDIES_READ,
-    problems=(409,),
-    answers=_REPORT_ANSWERS,
-)
+@resource.get("/jobs/<job_id>/report", problems=(409,), answers=_REPORT_ANSWERS)
 def get_report_of_job(job_id: str) -> Response:
     """The report of one job. 409 while the job has no result."""
     return _report(_done(job_id), FOREVER)
 
 
-@api.operation(
-    "GET",
-    "/studies/<study_id>/images",
-    tag="results",
-    scope=Scope.STUDIES_READ,
-    answers={200: Answers("The pictures", ImageList)},
-)
+@resource.get("/studies/<study_id>/images", "The pictures", ImageList)
 def list_images(study_id: str) -> ImageList:
     """The pictures of a study's latest finished reading. 404 before there is one."""
-    job = _latest(study_id)
+    reading = _latest(study_id)
     found = []
-    for name, path in _pictures(_content(job)).items():
-        file = services().store.file(study_id, job.reading or "", path)
+    for name, path in _pictures(reading.report()).items():
+        file = reading.file(path)
         if file.is_file():
-            address = f"{ROOT}/jobs/{job.id}/images/{name}"
+            address = f"{ROOT}/jobs/{reading.job_id}/images/{name}"
             found.append(ImageShape(name=name, url=address, bytes=file.stat().st_size))
-    return ImageList(job_id=job.id, items=found)
+    return ImageList(job_id=reading.job_id, items=found)
 
 
-@api.operation(
-    "GET",
-    "/studies/<study_id>/images/<image>",
-    tag="results",
-    scope=Scope.STUDIES_READ,
-    problems=(416,),
-    answers=_IMAGE_ANSWERS,
-)
+@resource.get("/studies/<study_id>/images/<image>", problems=(416,), answers=_IMAGE_ANSWERS)
 def get_image(study_id: str, image: str) -> Response:
     """One picture of a study's latest finished reading, as PNG."""
     return _image(_latest(study_id), image, ASK_AGAIN)
 
 
-@api.operation(
-    "GET",
-    "/jobs/<job_id>/images/<image>",
-    tag="results",
-    scope=Scope.STUDIES_READ,
-    problems=(409, 416),
-    answers=_IMAGE_ANSWERS,
-)
+@resource.get("/jobs/<job_id>/images/<image>", problems=(409, 416), answers=_IMAGE_ANSWERS)
 def get_image_of_job(job_id: str, image: str) -> Response:
     """One picture of one job's reading, as PNG; it never changes."""
     return _image(_done(job_id), image, FOREVER)
 
 
-@api.operation(
-    "GET",
-    "/studies/<study_id>/thumbnail",
-    tag="results",
-    scope=Scope.STUDIES_READ,
-    answers={200: _IMAGE_ANSWERS[200], 304: _IMAGE_ANSWERS[304]},
-)
+@resource.get("/studies/<study_id>/thumbnail", answers=_THUMBNAIL_ANSWERS)
 def get_thumbnail(study_id: str) -> Response:
     """A small picture of the film, for lists."""
     _latest(study_id)
     return pixels.thumbnail(study_id)
 
 
-def latest_report(study_id: str) -> dict[str, Any] | None:
-    """The report of a study's latest reading, where there is one."""
+def _latest(study_id: str) -> Reading:
     job = services().search.study(study_id).done
-    return None if job is None else _content(job)
-
-
-def _latest(study_id: str) -> JobRecord:
-    job = services().search.study(study_id).done
-    if job is None:
+    reading = of_job(job) if job is not None else None
+    if reading is None:
         raise NotFoundError(f"{study_id}: has no finished reading yet; wait until its job is done.")
-    return job
+    return reading
 
 
-def _done(job_id: str) -> JobRecord:
+def _done(job_id: str) -> Reading:
     job = find_job(services().database, job_id)
-    if job.reading is None or job.study_id is None:
+    reading = of_job(job)
+    if reading is None:
         raise ConflictError(f"Job {job_id} is {job.state} and has no result; wait until it is done.")
-    return job
-
-
-def _content(job: JobRecord) -> dict[str, Any]:
-    return services().store.report(job.study_id or "", job.reading or "")
+    return reading
 
 
 def _pictures(report: Mapping[str, Any]) -> dict[str, str]:
@@ -166,22 +126,22 @@ def _pictures(report: Mapping[str, Any]) -> dict[str, str]:
     return pixels.stored_images(report) | heatmaps
 
 
-def _report(job: JobRecord, cache: str) -> Response:
-    return _file(job, REPORT, "application/json", f"{job.study_id}-report.json", cache)
+def _report(reading: Reading, cache: str) -> Response:
+    return _file(reading, REPORT, "application/json", f"{reading.study_id}-report.json", cache)
 
 
-def _image(job: JobRecord, name: str, cache: str) -> Response:
-    path = _pictures(_content(job)).get(name)
+def _image(reading: Reading, name: str, cache: str) -> Response:
+    path, study = _pictures(reading.report()).get(name), reading.study_id
     if path is None:
-        raise NotFoundError(f"{job.study_id}: has no picture {name}; list the pictures to see which it has.")
-    return _file(job, path, "image/png", f"{job.study_id}-{name}.png", cache)
+        raise NotFoundError(f"{study}: has no picture {name}; list the pictures to see which it has.")
+    return _file(reading, path, "image/png", f"{study}-{name}.png", cache)
 
 
-def _file(job: JobRecord, relative: str, kind: str, name: str, cache: str) -> Response:
-    path = services().store.file(job.study_id or "", job.reading or "", relative)
+def _file(reading: Reading, relative: str, kind: str, name: str, cache: str) -> Response:
+    path = reading.file(relative)
     if not path.is_file():
-        raise NotFoundError(f"{job.study_id}: {relative} is missing in the store; read the study again.")
-    etag = hashlib.sha256(f"{job.id}/{job.reading}/{relative}".encode()).hexdigest()[:32]
+        raise NotFoundError(f"{reading.study_id}: {relative} is missing in the store; read the study again.")
+    etag = hashlib.sha256(f"{reading.job_id}/{reading.name}/{relative}".encode()).hexdigest()[:32]
     source = path if kind != "application/json" else io.BytesIO(path.read_bytes())
     response = send_file(
         source, mimetype=kind, as_attachment=True, download_name=name, conditional=True, etag=etag

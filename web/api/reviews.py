@@ -10,12 +10,17 @@ from pydantic import Field, RootModel
 
 from suite.accounts.principal import Scope
 from suite.records.reviews import MAX_TEXT, ReviewSheet, Verdict
-from web.api.operations import IF_MATCH, Answers, Reply, api
+from web.api.caching import asked_again
+from web.api.names import TEXT, FindingCode, JobId
+from web.api.operations import IF_MATCH, Answers, Reply
 from web.api.problems import ProblemError
-from web.api.results import latest_report
-from web.api.shapes import FindingCode, Moment, Shape, Wanted
+from web.api.resources import Resource
+from web.api.shapes import Moment, Shape, Wanted
 from web.identity import address, identify
+from web.readings import Reading, of_job, reading_of
 from web.services import services
+
+resource = Resource("reviews", reads=Scope.STUDIES_READ, writes=Scope.REVIEWS_WRITE)
 
 _ETAG = {"ETag": "Version of the sheet, for `If-Match`"}
 
@@ -44,7 +49,8 @@ class ReviewSheetShape(Shape):
     )
 
 
-Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT, pattern=r"^[^\x00]*$")]
+OfReading = Annotated[JobId | None, Field(description="The reading it is about; left out, the latest")]
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT, pattern=TEXT)]
 
 
 class Judgement(Wanted):
@@ -53,6 +59,7 @@ class Judgement(Wanted):
     verdict: Literal["accepted", "rejected", "added"]
     finding: FindingCode
     text: Text | None = None
+    job_id: OfReading = None
 
 
 class Remark(Wanted):
@@ -61,64 +68,69 @@ class Remark(Wanted):
     verdict: Literal["comment"]
     finding: FindingCode | None = None
     text: Text
+    job_id: OfReading = None
 
 
 class ReviewRequest(RootModel[Annotated[Judgement | Remark, Field(discriminator="verdict")]]):
     """Something to say."""
 
 
-@api.operation(
-    "GET",
+@resource.get(
     "/studies/<study_id>/reviews",
-    tag="reviews",
-    scope=Scope.STUDIES_READ,
-    answers={200: Answers("The sheet", ReviewSheetShape, headers=_ETAG), 304: Answers("Not changed")},
+    "The sheet",
+    ReviewSheetShape,
+    headers=_ETAG,
+    answers={304: Answers("Not changed")},
 )
 def list_reviews(study_id: str) -> Reply:
     """What was said of a study."""
     sheet = services().reviews.sheet(study_id)
     if request.if_none_match.contains(sheet.version):
-        return Reply(status=304, headers=_headers(sheet))
+        return Reply(status=304, headers=asked_again(sheet.version))
     return _reply(sheet, 200)
 
 
-@api.operation(
-    "POST",
+@resource.post(
     "/studies/<study_id>/reviews",
-    tag="reviews",
-    scope=Scope.REVIEWS_WRITE,
+    201,
+    "The sheet as it is now",
+    ReviewSheetShape,
+    headers=_ETAG,
     body=ReviewRequest,
     audit="",
     if_match=True,
-    answers={201: Answers("The sheet as it is now", ReviewSheetShape, headers=_ETAG)},
 )
 def add_review(study_id: str, body: ReviewRequest) -> Reply:
-    """Say something of a study's latest reading.
+    """Say something of a reading of a study.
 
-    With `If-Match` it is only taken if nobody has reviewed the study since; else the answer is 412.
+    A `job_id` that is no finished reading of this study answers 422. With `If-Match` it is only taken if
+    nobody has reviewed the study since; else the answer is 412.
     """
+    about = body.root.job_id
+    reading = _reading(study_id, about)
     sheet, _ = services().reviews.add(
         study_id,
         Verdict(body.root.verdict),
         identify(),
         finding=body.root.finding,
         text=body.root.text,
-        report=latest_report(study_id),
+        job_id=about,
+        report=reading.report() if reading is not None else None,
         expected_version=_expected(),
         address=address(),
     )
     return _reply(sheet, 201)
 
 
-@api.operation(
-    "DELETE",
+@resource.delete(
     "/studies/<study_id>/reviews/<review_id>",
-    tag="reviews",
-    scope=Scope.REVIEWS_WRITE,
+    200,
+    "The sheet as it is now",
+    ReviewSheetShape,
+    headers=_ETAG,
     audit="",
     if_match=True,
     problems=(409,),
-    answers={200: Answers("The sheet as it is now", ReviewSheetShape, headers=_ETAG)},
 )
 def undo_review(study_id: str, review_id: int) -> Reply:
     """Take back what one said; an administrator may take back what others said. The entry stays, marked."""
@@ -126,6 +138,15 @@ def undo_review(study_id: str, review_id: int) -> Reply:
         study_id, review_id, identify(), expected_version=_expected(), address=address()
     )
     return _reply(sheet, 200)
+
+
+def _reading(study_id: str, job_id: str | None) -> Reading | None:
+    """The reading that is spoken of; ``None`` where the study has none, or none of that job."""
+    study = services().search.study(study_id)
+    if job_id is None:
+        return of_job(study.done) if study.done is not None else None
+    named = reading_of(job_id)
+    return named if named is not None and named.study_id == study.id else None
 
 
 def _expected() -> str | None:
@@ -138,14 +159,10 @@ def _expected() -> str | None:
     return given.strip('"')
 
 
-def _headers(sheet: ReviewSheet) -> dict[str, str]:
-    return {"ETag": f'"{sheet.version}"', "Cache-Control": "private, no-cache"}
-
-
 def _reply(sheet: ReviewSheet, status: int) -> Reply:
     body = ReviewSheetShape(
         study_id=sheet.study_id,
         entries=[ReviewShape.model_validate(entry) for entry in sheet.entries],
         standing={finding: entry.verdict.value for finding, entry in sheet.standing.items()},  # type: ignore[misc]
     )
-    return Reply(body, status, _headers(sheet))
+    return Reply(body, status, asked_again(sheet.version))

@@ -13,23 +13,20 @@ from suite.records.removal import remove_study
 from suite.records.search import Filter, Position, SortKey, StudyRecord
 from web.api.intake import Handed, Outcome, hand_in, replied, spooled
 from web.api.jobs import JobShape
-from web.api.operations import ROOT, Answers, Reply, api
+from web.api.names import TEXT
+from web.api.operations import ROOT, Reply
+from web.api.paging import Cursor, Limit, paged, position_of, to_cursor
 from web.api.problems import ProblemError
-from web.api.shapes import (
-    PAGE_HEADERS,
-    AskedMoment,
-    Cursor,
-    Limit,
-    Moment,
-    Shape,
-    Wanted,
-    from_cursor,
-    link_header,
-    to_cursor,
-)
+from web.api.resources import Resource
+from web.api.shapes import AskedMoment, Moment, Shape, Wanted
 from web.identity import address, identify
 from web.services import services
 
+resource = Resource("studies", reads=Scope.STUDIES_READ, writes=Scope.STUDIES_WRITE)
+
+erasing = Resource("studies", reads=Scope.STUDIES_READ, writes=Scope.STUDIES_DELETE)
+
+_FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
 FORM = {
     "multipart/form-data": {
         "type": "object",
@@ -39,12 +36,11 @@ FORM = {
             "files": {
                 "type": "array",
                 "minItems": 1,
-                "items": {"type": "string", "contentMediaType": "application/octet-stream"},
+                "items": _FILE,
                 "description": "Films (DICOM, PNG, JPEG, TIFF), and zip archives of films",
             },
             "lateral": {
-                "type": "string",
-                "contentMediaType": "application/octet-stream",
+                **_FILE,
                 "description": "The lateral film of the one film in `files`; DICOM views find each other",
             },
         },
@@ -75,7 +71,7 @@ class StudyPage(Shape):
 class StudyQuery(Wanted):
     """Which studies."""
 
-    text: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")] | None = Field(
+    text: Annotated[str, Field(min_length=1, max_length=100, pattern=TEXT)] | None = Field(
         None, description="Part of the id or of a film's name"
     )
     state: list[JobState] | None = Field(None, description="States of the latest job")
@@ -88,14 +84,7 @@ class StudyQuery(Wanted):
     cursor: Cursor | None = None
 
 
-@api.operation(
-    "GET",
-    "/studies",
-    tag="studies",
-    scope=Scope.STUDIES_READ,
-    query=StudyQuery,
-    answers={200: Answers("Some studies", StudyPage, headers=PAGE_HEADERS)},
-)
+@resource.page("/studies", "Some studies", StudyPage, StudyQuery)
 def list_studies(query: StudyQuery) -> Reply:
     """Studies, filtered and sorted, page by page."""
     wanted = Filter(
@@ -109,26 +98,23 @@ def list_studies(query: StudyQuery) -> Reply:
         wanted,
         sort=query.sort,
         descending=query.order == "desc",
-        after=_position(query) if query.cursor is not None else None,
+        after=_position(query),
         limit=query.limit,
     )
-    following = (
-        to_cursor(query.sort.value, query.order, page.next.value, page.next.study_id) if page.next else None
-    )
+    order = (query.sort.value, query.order)
+    following = to_cursor(*order, page.next.value, page.next.study_id) if page.next else None
     items = [shape_of(study) for study in page.studies]
-    body = StudyPage(items=items, total=services().search.count(wanted), next=following)
-    return Reply(body, headers=link_header(following))
+    return paged(StudyPage(items=items, total=services().search.count(wanted), next=following), following)
 
 
-@api.operation(
-    "POST",
+@resource.post(
     "/studies",
-    tag="studies",
-    scope=Scope.STUDIES_WRITE,
+    200,
+    "The fate of each file; at least one was taken",
+    Outcome,
     media=FORM,
     max_body=None,
     audit="studies.handed_in",
-    answers={200: Answers("The fate of each file; at least one was taken", Outcome)},
 )
 def hand_in_films() -> Reply:
     """Hand in films and zip archives of films.
@@ -154,27 +140,13 @@ def hand_in_films() -> Reply:
         return replied(hand_in(staging, [Handed(film, lateral) for film in films]))
 
 
-@api.operation(
-    "GET",
-    "/studies/<study_id>",
-    tag="studies",
-    scope=Scope.STUDIES_READ,
-    answers={200: Answers("The study", StudyShape)},
-)
+@resource.get("/studies/<study_id>", "The study", StudyShape)
 def get_study(study_id: str) -> StudyShape:
     """One study."""
     return shape_of(services().search.study(study_id))
 
 
-@api.operation(
-    "DELETE",
-    "/studies/<study_id>",
-    tag="studies",
-    scope=Scope.STUDIES_DELETE,
-    audit="",
-    problems=(409,),
-    answers={204: Answers("It is gone")},
-)
+@erasing.delete("/studies/<study_id>", 204, "It is gone", audit="", problems=(409,))
 def delete_study(study_id: str) -> Reply:
     """Remove a study with its films, readings and reviews.
 
@@ -191,7 +163,7 @@ def delete_study(study_id: str) -> Reply:
 def shape_of(study: StudyRecord) -> StudyShape:
     """The study as it is sent."""
     base = f"{ROOT}/studies/{study.id}"
-    links = {"self": base, "reviews": f"{base}/reviews"}
+    links = {"self": base, "reviews": f"{base}/reviews", "written": f"{base}/written-report"}
     if study.done is not None:
         links |= {name: f"{base}/{name}" for name in ("report", "images", "thumbnail")}
     values: dict[str, Any] = {name: getattr(study, name) for name in ("latest", "done")}
@@ -206,8 +178,11 @@ def shape_of(study: StudyRecord) -> StudyShape:
     )
 
 
-def _position(query: StudyQuery) -> Position:
-    sort, order, value, study_id = from_cursor(query.cursor or "", str, str, (int, float, str), str)
+def _position(query: StudyQuery) -> Position | None:
+    parts = position_of(query, str, str, (int, float, str), str)
+    if parts is None:
+        return None
+    sort, order, value, study_id = parts
     if (sort, order) != (query.sort.value, query.order) or isinstance(value, str) != (sort == SortKey.ID):
         raise ProblemError(
             422, "invalid-cursor", "The cursor is from another order; begin again without one."

@@ -6,7 +6,7 @@ needs little change.
 
 from __future__ import annotations
 
-from typing import IO, Annotated, Literal
+from typing import IO, Literal
 
 from flask import request
 from pydantic import Field
@@ -15,11 +15,15 @@ from werkzeug.exceptions import ClientDisconnected
 from suite.accounts.principal import Scope
 from suite.records.uploads import UploadView
 from web.api.intake import Handed, Outcome, hand_in, placed, replied
-from web.api.operations import ROOT, Answers, Reply, api
+from web.api.names import LABEL, UploadId
+from web.api.operations import ROOT, Reply
 from web.api.problems import ProblemError
+from web.api.resources import Resource
 from web.api.shapes import Moment, Shape, Wanted
 from web.identity import identify
 from web.services import services
+
+resource = Resource("uploads", reads=Scope.STUDIES_WRITE, writes=Scope.STUDIES_WRITE)
 
 MAX_PIECE = 64_000_000
 MEDIA = "application/offset+octet-stream"
@@ -49,12 +53,9 @@ class UploadList(Shape):
 class UploadRequest(Wanted):
     """A file that will come in pieces."""
 
-    filename: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
+    filename: str = Field(min_length=1, max_length=200, pattern=LABEL)
     size: int = Field(ge=1, le=_MAX_SIZE, description="Bytes")
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="Checked when all bytes are here")
-
-
-UploadId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
 
 
 class ImportItem(Wanted):
@@ -70,16 +71,15 @@ class ImportRequest(Wanted):
     items: list[ImportItem] = Field(min_length=1, max_length=100)
 
 
-@api.operation(
-    "POST",
+@resource.post(
     "/uploads",
-    tag="uploads",
-    scope=Scope.STUDIES_WRITE,
+    201,
+    "Send pieces to `Location`",
+    UploadShape,
+    at="The upload",
+    headers=_OFFSET,
     body=UploadRequest,
     audit="upload.begun",
-    answers={
-        201: Answers("Send pieces to `Location`", UploadShape, headers={"Location": "The upload", **_OFFSET})
-    },
 )
 def begin_upload(body: UploadRequest) -> Reply:
     """Announce a file that comes in pieces. More than the service takes answers 413 at once."""
@@ -88,36 +88,24 @@ def begin_upload(body: UploadRequest) -> Reply:
     return _reply(upload, 201, {"Location": f"{ROOT}/uploads/{upload.id}"})
 
 
-@api.operation(
-    "GET",
-    "/uploads",
-    tag="uploads",
-    scope=Scope.STUDIES_WRITE,
-    answers={200: Answers("The uploads", UploadList)},
-)
+@resource.get("/uploads", "The uploads", UploadList)
 def list_uploads() -> UploadList:
     """One's own uploads that were not handed in yet, the oldest first."""
     uploads = services().uploads.all(identify())
     return UploadList(items=[UploadShape.model_validate(upload) for upload in uploads])
 
 
-@api.operation(
-    "GET",
-    "/uploads/<upload_id>",
-    tag="uploads",
-    scope=Scope.STUDIES_WRITE,
-    answers={200: Answers("The upload", UploadShape, headers=_OFFSET)},
-)
+@resource.get("/uploads/<upload_id>", "The upload", UploadShape, headers=_OFFSET)
 def get_upload(upload_id: str) -> Reply:
     """How far an upload is; `HEAD` gives the headers alone."""
     return _reply(services().uploads.get(identify(), upload_id), 200)
 
 
-@api.operation(
-    "PATCH",
+@resource.patch(
     "/uploads/<upload_id>",
-    tag="uploads",
-    scope=Scope.STUDIES_WRITE,
+    "The upload as it is now",
+    UploadShape,
+    headers=_OFFSET,
     media={MEDIA: {"description": "Bytes"}},
     max_body=MAX_PIECE,
     request_headers={
@@ -131,7 +119,6 @@ def get_upload(upload_id: str) -> Reply:
     },
     problems=(409,),
     audit="upload.continued",
-    answers={200: Answers("The upload as it is now", UploadShape, headers=_OFFSET)},
 )
 def continue_upload(upload_id: str) -> Reply:
     """Send the next piece, of at most 64 MB.
@@ -149,29 +136,21 @@ def continue_upload(upload_id: str) -> Reply:
     return _reply(upload, 200)
 
 
-@api.operation(
-    "DELETE",
-    "/uploads/<upload_id>",
-    tag="uploads",
-    scope=Scope.STUDIES_WRITE,
-    audit="upload.abandoned",
-    answers={204: Answers("It is gone")},
-)
+@resource.delete("/uploads/<upload_id>", 204, "It is gone", audit="upload.abandoned")
 def abandon_upload(upload_id: str) -> Reply:
     """Give an upload up."""
     services().uploads.remove(identify(), upload_id)
     return Reply(status=204)
 
 
-@api.operation(
-    "POST",
+@resource.post(
     "/imports",
-    tag="uploads",
-    scope=Scope.STUDIES_WRITE,
+    200,
+    "The fate of each file; at least one was taken",
+    Outcome,
     body=ImportRequest,
     audit="studies.handed_in",
     problems=(404,),
-    answers={200: Answers("The fate of each file; at least one was taken", Outcome)},
 )
 def import_uploads(body: ImportRequest) -> Reply:
     """Hand in complete uploads: films and zip archives of films.

@@ -57,16 +57,7 @@ def _answer(level: Level, study: str | None = None, series: str | None = None) -
         warnings.append(
             f'299 radsuite "There are more than {MAX_LIMIT} results; ask for the rest by offset."'
         )
-    content = [
-        answer.attributes
-        | {
-            "00081190": {
-                "vr": "UR",
-                "Value": [address_of(answer.study_uid, answer.series_uid, answer.instance_uid)],
-            }
-        }
-        for answer in found[: min(limit, MAX_LIMIT)]
-    ]
+    content = [answer.attributes | _address(answer) for answer in found[: min(limit, MAX_LIMIT)]]
     return json_answer(content, headers={"Warning": ", ".join(warnings)} if warnings else None)
 
 

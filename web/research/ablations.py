@@ -9,14 +9,12 @@ from pathlib import Path
 from flask import Blueprint, abort, render_template
 
 from suite.errors import UnreadableFileError
-from suite.findings import CODES, FINDINGS
+from suite.findings import CODES, NAMES
 from suite.records.ablations import Ablation, AreaRow, DifferenceRow, read_ablation, result_folders
 from web.research.plots import Figure, Forest, forest
 from web.services import services
 
 blueprint = Blueprint("ablations", __name__)
-
-_NAMES = {finding.code: finding.name for finding in FINDINGS}
 
 
 @blueprint.get("/research/ablations")
@@ -44,7 +42,7 @@ def show(name: str) -> str:
         own=own,
         cells={(row.network, row.finding): row for row in known},
         findings=shown,
-        names=_NAMES,
+        names=NAMES,
         areas=_areas(known, [*means, *(finding for finding in shown if finding in CODES)], own.networks),
         differences=_differences(row for row in own.differences if row.finding in means[:1]),
         mean="".join(means[:1]),
@@ -70,7 +68,7 @@ def _areas(rows: list[AreaRow], findings: list[str], networks: list[str]) -> lis
             for index, name in enumerate(networks)
             if name in own
         ]
-        plots.append((_NAMES.get(finding, finding), forest(figures, reference=0.5)))
+        plots.append((NAMES.get(finding, finding), forest(figures, reference=0.5)))
     return plots
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 
 from suite.accounts.principal import Role
-from suite.findings import FINDINGS
+from suite.findings import NAMES
 from suite.records.agreement import by_finding, by_pair, by_week, judgements
 from web.identity import identify
 from web.research.plots import Figure, forest, timeline
 from web.services import services
 
 blueprint = Blueprint("agreement", __name__)
-
-_NAMES = {finding.code: finding.name for finding in FINDINGS}
 
 
 @blueprint.get("/research/agreement")
@@ -23,7 +21,7 @@ def index() -> str:
     sees_all = me.role is not Role.READER
     findings = by_finding(found)
     confirmed = [
-        Figure(_NAMES[own.finding], own.confirmed.value, *own.confirmed.interval, f"n = {own.confirmed.n}")
+        Figure(NAMES[own.finding], own.confirmed.value, *own.confirmed.interval, f"n = {own.confirmed.n}")
         for own in findings
         if own.confirmed.n
     ]
@@ -34,7 +32,7 @@ def index() -> str:
         weeks=by_week(found),
         drawing=timeline(by_week(found)),
         findings=findings,
-        names=_NAMES,
+        names=NAMES,
         confirmed=forest(confirmed, digits=2) if confirmed else None,
         pairs=[pair for pair in by_pair(found) if sees_all or me.name in (pair.first, pair.second)],
     )

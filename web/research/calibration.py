@@ -11,7 +11,7 @@ from typing import Any
 from flask import Blueprint, render_template
 
 from suite.errors import StorageError, SuiteError
-from suite.findings import FINDINGS
+from suite.findings import NAMES
 from suite.jobs.store import REPORT, Store
 from suite.records.agreement import Judgement, judgements
 from suite.records.jobs import find_job
@@ -30,8 +30,6 @@ blueprint = Blueprint("calibration", __name__)
 
 MAX_READINGS = 400
 """The latest readings that are opened for the site's own reliability."""
-
-_NAMES = {finding.code: finding.name for finding in FINDINGS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ def _curves() -> list[Curve]:
         for code, facts in own.items():
             if facts and "slope" in facts:
                 drawing = curve_plot(calibration_curve(facts), facts.get("operating_point"))
-                found.append(Curve(card.name, _NAMES.get(code, str(card.content["title"])), drawing, facts))
+                found.append(Curve(card.name, NAMES.get(code, str(card.content["title"])), drawing, facts))
     return found
 
 

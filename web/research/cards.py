@@ -9,13 +9,12 @@ from typing import Any
 
 from flask import Blueprint, abort, render_template
 
-from suite.findings import FINDINGS
+from suite.findings import NAMES
 from suite.stages.weights import ModelCard, shipped_cards
 from web.research.plots import Figure, Forest, forest
 
 blueprint = Blueprint("cards", __name__)
 
-_NAMES = {finding.code: finding.name for finding in FINDINGS}
 _HEADLINES = 3
 
 
@@ -80,7 +79,7 @@ def words(key: str) -> str:
     for kind, start in (("auc", ""), ("ece", "ECE, "), ("brier", "Brier, ")):
         found = _finding_figure(key, kind)
         if found:
-            return f"{start}{_NAMES[found['code']]}" + (f", {found['set']}" if found["set"] else "")
+            return f"{start}{NAMES[found['code']]}" + (f", {found['set']}" if found["set"] else "")
     plain = key.replace("_", " ")
     return (
         plain.upper()
@@ -92,7 +91,7 @@ def words(key: str) -> str:
 def _finding_figure(key: str, kind: str) -> re.Match[str] | None:
     """``auc_CODE`` or ``SET_auc_CODE`` taken apart, for a known finding."""
     found = re.fullmatch(rf"(?:(?P<set>[a-z0-9-]+)_)?{kind}_(?P<code>\w+)", key)
-    return found if found and found["code"] in _NAMES else None
+    return found if found and found["code"] in NAMES else None
 
 
 def _is_share(figure: Mapping[str, Any]) -> bool:

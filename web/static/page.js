@@ -1,4 +1,4 @@
-/** What every plain page wants: times in the reader's own zone. */
+/** What every page wants: times in the reader's own zone. */
 import { localTimes } from "./times.js";
 
 localTimes();

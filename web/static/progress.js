@@ -1,6 +1,4 @@
 /** Follows one study's job, and loads the page again when it has ended. */
-import { localTimes } from "./times.js";
-
 const POLL_MS = 600;
 
 async function follow() {
@@ -8,7 +6,11 @@ async function follow() {
   if (!shown || shown.dataset.final === "yes") return;
   try {
     const answer = await fetch(shown.dataset.url, { headers: { Accept: "text/html" } });
-    if (answer.ok && !answer.redirected) {
+    if (answer.redirected || answer.status === 404) {
+      location.reload(); // the session has ended, or the study was removed: the page that comes says so
+      return;
+    }
+    if (answer.ok) {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.getElementById("progress");
       if (fresh && fresh.dataset.final === "yes") {
@@ -23,5 +25,4 @@ async function follow() {
   setTimeout(follow, POLL_MS);
 }
 
-localTimes();
 setTimeout(follow, POLL_MS);

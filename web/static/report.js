@@ -1,8 +1,6 @@
 /** Says what is not saved, and asks before it is lost. */
-import { localTimes } from "./times.js";
-
 const draft = document.getElementById("draft");
-let isChanged = false;
+let isChanged = draft?.dataset.unsaved === "yes"; // what was refused, or drafted anew, came back in the form
 let isLeaving = false;
 
 draft?.addEventListener("input", (event) => {
@@ -21,4 +19,3 @@ draft?.addEventListener("keydown", (event) => {
   event.preventDefault();
   document.getElementById("save").click();
 });
-localTimes();

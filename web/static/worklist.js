@@ -5,9 +5,11 @@ const IDLE_MS = 5000;
 const BUSY_MS = 800;
 const CLOCK_MS = 20_000;
 const TYPING_MS = 250;
+const RETRY_MS = 30_000;
 const rows = document.getElementById("rows");
 const filters = document.getElementById("filters");
 const keys = document.getElementById("keys");
+let stream = null;
 let timer = 0;
 let typing = 0;
 let isStreaming = false;
@@ -87,13 +89,19 @@ export async function refresh() {
     isStale = false;
     refresh();
   } else if (!isStreaming) {
-    timer = setTimeout(refresh, isBusy() ? BUSY_MS : IDLE_MS);
+    askLater();
   }
 }
 
-/** Without a stream (too many readers, a proxy in between) the list asks now and then. */
+/** A list that nobody looks at asks nothing; it does once it is looked at again. */
+function askLater() {
+  clearTimeout(timer);
+  if (!document.hidden) timer = setTimeout(refresh, isBusy() ? BUSY_MS : IDLE_MS);
+}
+
+/** Without a stream (few threads, too many readers, a proxy in between) the list asks now and then. */
 function listen() {
-  const stream = new EventSource(rows.dataset.changes);
+  stream = new EventSource(rows.dataset.changes);
   stream.addEventListener("open", () => {
     isStreaming = true;
     clearTimeout(timer);
@@ -101,11 +109,9 @@ function listen() {
   stream.addEventListener("changed", refresh);
   stream.addEventListener("error", () => {
     isStreaming = false;
-    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 30_000);
-    clearTimeout(timer);
-    timer = setTimeout(refresh, IDLE_MS);
+    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS);
+    askLater();
   });
-  addEventListener("pagehide", () => stream.close(), { once: true });
 }
 
 function narrow() {
@@ -192,8 +198,8 @@ rows.addEventListener("submit", (event) => {
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) refresh();
 });
-localTimes();
 tellTime();
 setInterval(tellTime, CLOCK_MS);
-listen();
-timer = setTimeout(refresh, IDLE_MS);
+if (rows.dataset.changes) listen();
+addEventListener("pagehide", () => stream?.close());
+askLater();

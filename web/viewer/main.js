@@ -19,7 +19,7 @@ function build() {
   const wanted = new URLSearchParams(location.search).get("renderer");
   const viewer = new Viewer(root, data, ["webgl", "canvas"].includes(wanted) ? wanted : "best");
   const findings = new Findings(viewer);
-  const sheet = new ReviewSheet(`${data.addresses.api}/studies/${encodeURIComponent(data.study)}/reviews`);
+  const sheet = new ReviewSheet(`${data.addresses.api}/studies/${encodeURIComponent(data.study)}/reviews`, data.job);
   const reviews = new Reviews(viewer, findings, sheet);
   const ribs = new RibReview(viewer);
   const reset = () => {

@@ -1,10 +1,11 @@
 /** The study's review sheet on the server: read, added to, taken back; never silently over somebody else's. */
 
 export class ReviewSheet extends EventTarget {
-  /** @param address of the study's reviews in the interface */
-  constructor(address) {
+  /** @param address of the study's reviews in the interface; @param job that made the reading on this page */
+  constructor(address, job) {
     super();
     this.address = address;
+    this.job = job;
     this.version = null;
     this.entries = [];
     this.standing = {};
@@ -16,9 +17,9 @@ export class ReviewSheet extends EventTarget {
     await this.#take(answer, "The reviews could not be loaded; reload the page.");
   }
 
-  /** @param said {verdict, finding?, text?} */
+  /** @param said {verdict, finding?, text?}, of the reading that is shown, though a newer one may be there */
   async add(said) {
-    await this.#send(this.address, "POST", JSON.stringify(said));
+    await this.#send(this.address, "POST", JSON.stringify({ ...said, job_id: this.job }));
   }
 
   async undo(id) {
