@@ -106,11 +106,9 @@ class Recalibrator:
         method, why = choose(films, rng) if self.method == "auto" else (self.method, "as asked for")
         after = fit(films, method, self.rule, self.plan.source, rng)
         probability, suggested = cross_fitted(films, self._quick(method), rng)
-        patients = films.patients.tolist()
-        judged = {"after": Judged(films.truth, probability, suggested, patients)}
+        judged = {"after": Judged(films.truth, probability, suggested, films.patients.tolist())}
         if before is not None:
-            said = before.probabilities(films.score)
-            judged = {"before": Judged(films.truth, said, said >= before.operating_point, patients), **judged}
+            judged = {"before": Judged.by(before, films), **judged}
         figures = {name: each.figures(np.random.default_rng(self.plan.seed)) for name, each in judged.items()}
         report = HeadReport(
             head,

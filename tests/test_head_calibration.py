@@ -15,8 +15,8 @@ from classifiers.diagnosis.head_calibration import (
     UNCALIBRATED,
     HeadCalibrations,
     SetCalibration,
+    figures_by_card,
     is_computed_only,
-    shown_figures,
     unlearned_heads,
 )
 from classifiers.diagnosis.predictions import Predictions
@@ -115,7 +115,7 @@ def test_the_shown_probability_is_the_real_sets_and_a_computed_head_has_none(bot
 def test_a_card_is_judged_by_its_own_calibrations_whatever_the_set_would_give(both: HeadCalibrations) -> None:
     """Readers of phantoms would see probabilities fitted to NIH, which are far off there."""
     heads, measured = both.heads(), predictions("phantom", 1500, 2)
-    figures = shown_figures(heads, "phantom", measured, np.random.default_rng(0))
+    figures = figures_by_card(heads, "phantom", measured, np.random.default_rng(0))
     truth, said = (
         measured.truth[:, EDEMA],
         both.sets[0].fitted["edema"].probabilities(measured.scores[:, EDEMA]),
@@ -127,7 +127,7 @@ def test_a_card_is_judged_by_its_own_calibrations_whatever_the_set_would_give(bo
     assert figures["phantom_shown_ece"].n == 1500  # fractures are known here, and have no probability
     assert not [name for name in figures if "fracture" in name or "before" in name]
     assert (
-        shown_figures(
+        figures_by_card(
             {code: {"calibration": None} for code in CODES}, "phantom", measured, np.random.default_rng(0)
         )
         == {}

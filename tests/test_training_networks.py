@@ -101,6 +101,32 @@ def test_triage_learns_and_calibrates_on_films_it_did_not_learn_from(nih: Path, 
     assert {line.split(",")[0] for line in films[1:]} == {record.id for record in split["test"]}
 
 
+def test_triage_is_measured_by_its_cards_own_calibration_on_every_set(
+    nih: Path,
+    cohort_folder: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """A card that says 0.9 of every film is off by what is left to 0.9, whatever a new fit would reach."""
+    card = command.train("triage", {"nih": nih}, SMALL, tmp_path, device="cpu")
+    assert not any("_shown_" in name for name in card.content["metrics"])
+    sure = replace(untrained_weights.CALIBRATION, slope=0.0, intercept=math.log(9.0)).as_json()
+    card.path.write_text(json.dumps({**json.loads(card.path.read_text()), "calibration": sure}))
+    sources = {"nih": nih, "phantom": cohort_folder}
+    figures = command.evaluate("triage", card.weights_path, sources, (), tmp_path / "out").figures
+    for name, folder in sources.items():
+        test = open_dataset(name, folder).split(0, (0.65, 0.15, 0.2))["test"]
+        share = np.mean([record.abnormal for record in test])
+        assert figures[f"{name}_shown_ece"].value == pytest.approx(abs(0.9 - share))
+        assert figures[f"{name}_shown_brier"].value == pytest.approx(share * 0.01 + (1 - share) * 0.81)
+        assert figures[f"{name}_shown_ece"].n == len(test)
+    names = {name for name in figures if "_shown_" in name}
+    assert names == {
+        f"{name}_shown_{key}" for name in sources for key in ("ece", "brier", "slope", "intercept")
+    }
+    assert figures["brier"].value == pytest.approx(card.content["metrics"]["brier"]["value"], abs=1e-5)
+    assert "| nih_shown_ece |" in (tmp_path / "out" / "table.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("sets", "computed_only"), [(("phantom",), True), (("nih",), False), (("nih", "phantom"), False)]
 )

@@ -17,7 +17,7 @@ import numpy as np
 
 from classifiers.calibration import Calibration, fit_calibration
 from classifiers.diagnosis.predictions import Predictions
-from classifiers.reliability import BeforeAfter, plot_reliability
+from classifiers.reliability import BeforeAfter, Judged, plot_reliability, shown_figures
 from suite.datasets.registry import is_computed
 from suite.findings import CODES
 from suite.training.evaluation import Figure
@@ -53,7 +53,6 @@ class SetCalibration:
     def of(cls, name: str, held: Predictions, measured: Predictions, codes: Sequence[str]) -> Self:
         """Fit on the validation part ``held`` and judge on the test part ``measured``, head by head."""
         source = f"{len(held.records)} held-out {name} films"
-        patients = np.array([record.patient_id for record in measured.records], dtype=np.str_)
         fitted, judged = {}, {}
         for code in codes:
             index = CODES.index(code)
@@ -61,10 +60,9 @@ class SetCalibration:
             if calibration is None:
                 continue
             fitted[code] = calibration
-            known = ~np.isnan(measured.truth[:, index])
-            if known.any():
-                truth, scores = measured.truth[known, index], measured.scores[known, index]
-                judged[code] = BeforeAfter.of(calibration, truth, scores, patients[known].tolist())
+            films = measured.of_head(code)
+            if films.truth.size:
+                judged[code] = BeforeAfter.of(calibration, films)
         return cls(name, fitted, judged)
 
     def figures(self, rng: np.random.Generator) -> dict[str, Figure]:
@@ -86,38 +84,28 @@ def pooled_figures(judged: Mapping[str, BeforeAfter], rng: np.random.Generator) 
     return BeforeAfter.joined(tuple(judged.values())).figures(rng, _POOLED_DRAWS)
 
 
-def shown_figures(
+def figures_by_card(
     heads: Mapping[str, Mapping[str, Any]], name: str, measured: Predictions, rng: np.random.Generator
 ) -> dict[str, Figure]:
-    """``NAME_shown_ece``, ``NAME_shown_brier_CODE`` and so on: films judged by the calibrations of a card.
-
-    These are the probabilities that readers see. ``SetCalibration`` fits anew and says what such a network
-    can give on a set; this says what it does give there.
+    """``shown_figures`` of all heads' films together, then of each head's, by the calibrations of a card.
 
     Args:
         heads: of the card.
         name: of the set.
         measured: scores of its test part.
+        rng: of the bootstrap.
     """
-    patients = np.array([record.patient_id for record in measured.records], dtype=np.str_)
-    judged: dict[str, BeforeAfter] = {}
-    for index, code in enumerate(CODES):
-        stored = heads[code]["calibration"]
-        known = ~np.isnan(measured.truth[:, index])
-        if stored is not None and known.any():
-            truth, scores = measured.truth[known, index], measured.scores[known, index]
-            calibration = Calibration.from_json(stored)
-            judged[code] = BeforeAfter.of(calibration, truth, scores, patients[known].tolist())
-    found = _after_alone(f"{name}_shown", pooled_figures(judged, rng))
-    for code, each in judged.items():
-        found |= _after_alone(f"{name}_shown", each.figures(rng), f"_{code}")
+    judged: dict[str, Judged] = {}
+    for code in CODES:
+        stored, films = heads[code]["calibration"], measured.of_head(code)
+        if stored is not None and films.truth.size:
+            judged[code] = Judged.by(Calibration.from_json(stored), films)
+    if not judged:
+        return {}
+    found = shown_figures(name, Judged.joined(tuple(judged.values())), rng, draws=_POOLED_DRAWS)
+    for code, own in judged.items():
+        found |= shown_figures(name, own, rng, head=code)
     return found
-
-
-def _after_alone(prefix: str, figures: Mapping[str, Figure], suffix: str = "") -> dict[str, Figure]:
-    """Without those of sigmoid(score), which do not depend on a calibration."""
-    kept = {key: figure for key, figure in figures.items() if not key.endswith("_before")}
-    return {f"{prefix}_{key}{suffix}": figure for key, figure in kept.items()}
 
 
 @dataclass(frozen=True, slots=True)

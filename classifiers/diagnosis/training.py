@@ -25,8 +25,8 @@ from classifiers.diagnosis.head_calibration import (
     MIN_TRAINING_POSITIVES,
     HeadCalibrations,
     SetCalibration,
+    figures_by_card,
     is_computed_only,
-    shown_figures,
     trained_heads,
     unlearned_heads,
 )
@@ -414,7 +414,7 @@ class DiagnosisTask(Task):
             return {}
         found: dict[str, Figure] = {}
         for name, each in measured.items() if card else ():
-            found |= shown_figures(card["heads"], name, each, rng)
+            found |= figures_by_card(card["heads"], name, each, rng)
         return found
 
     def _localisation(self, predictions: Predictions, rng: np.random.Generator) -> dict[str, Figure]:
