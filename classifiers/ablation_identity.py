@@ -34,7 +34,7 @@ def data_digest(manifest: Manifest, cohort_json: bytes | None = None) -> str:
 
 def _said_of(record: Record) -> list[object]:
     labels = ["" if math.isnan(label) else f"{label:g}" for label in record.labels]
-    said = [record.id, record.patient_id, labels, [int(flag) for flag in record.uncertain]]
+    said: list[object] = [record.id, record.patient_id, labels, [int(flag) for flag in record.uncertain]]
     films = {"frontal": record.frontal, "lateral": record.lateral}
     inverted = [view for view, film in films.items() if film is not None and film.inverted]
     return [*said, inverted] if inverted else said  # digests of sets without such films are of old

@@ -14,9 +14,10 @@ import pytest
 import torch
 from PIL import Image
 
+from classifiers.ablation_films import films_key
 from classifiers.ablation_identity import data_digest
 from classifiers.ablation_plan import VARIANTS
-from classifiers.ablation_runs import Plan, films_key
+from classifiers.ablation_runs import Plan
 from classifiers.diagnosis.films import FilmSettings, StudyFilms
 from classifiers.gate.samples import read_films
 from classifiers.triage.training import TriageRecipe, TriageTask
