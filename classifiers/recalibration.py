@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, ClassVar, cast, get_args
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from classifiers.calibration import MIN_POSITIVES, Calibration, Method, state_of
 from classifiers.calibration_methods import Choice, HeadFilms, choose, cross_fitted, fit, fit_curve
@@ -96,9 +95,10 @@ class Recalibrator:
                 f"kept as it was: {positives} films with it and {negatives} without; "
                 f"at least {MIN_POSITIVES} of each, of {MIN_POSITIVES} patients, are needed."
             )
-        area = roc_auc_score(films.truth, films.score)
-        if area <= 0.5:
-            return f"kept as it was: the score orders these films no better than chance (AUC {area:.2f})."
+        if not films.orders():
+            return (
+                f"kept as it was: the score orders these films no better than chance (AUC {films.area:.2f})."
+            )
         return ""
 
     def _refit(self, head: str, films: HeadFilms, before: Calibration | None) -> Refitted:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from classifiers.calibration import Calibration, expected_calibration_error, fit_line
+from classifiers.calibration import Calibration, fit_line
 from classifiers.calibration_methods import HeadFilms
 from classifiers.resampling import fit_lines, patient_weights
 from suite.training.evaluation import Figure
@@ -42,7 +42,10 @@ def ece_width(truth: Values, probability: Values, bins: int = BINS) -> float:
 
 def ece_mass(truth: Values, probability: Values, bins: int = BINS) -> float:
     """ECE over bins of equal mass."""
-    return expected_calibration_error(truth, probability, bins)
+    order = np.argsort(probability, kind="stable")
+    parts = [part for part in np.array_split(order, bins) if part.size]
+    gaps = [abs(float(probability[part].mean() - truth[part].mean())) * part.size for part in parts]
+    return sum(gaps) / len(truth)
 
 
 def brier(truth: Values, probability: Values) -> float:
@@ -54,8 +57,7 @@ def slope_and_intercept(truth: Values, probability: Values) -> tuple[float, floa
     """Of the truth on the log-odds; NaN where there are not both kinds of films."""
     if truth.min() == truth.max():
         return float("nan"), float("nan")
-    slope, intercept, _ = fit_line(_log_odds(probability), truth)
-    return slope, intercept
+    return fit_line(_log_odds(probability), truth)
 
 
 def _log_odds(probability: Values) -> Values:

@@ -70,7 +70,7 @@ def measured(
         for name, each in tested.items():
             figures |= figures_by_card(shown, name, each, rng)
     unlearned = unlearned_heads(tested, by_dataset)
-    calibrations = replace(_calibrations(tested, held_out, positives), unlearned=unlearned)
+    calibrations = replace(_calibrations(tested, held_out, positives, rng), unlearned=unlearned)
     whole = _joined(list(tested.values()))
     notes = ["Held-out patients; scores are logits."]
     if unlearned:
@@ -102,11 +102,12 @@ def _calibrations(
     tested: Mapping[str, Predictions],
     held_out: Mapping[str, Predictions],
     positives: Mapping[str, Mapping[str, int]],
+    rng: np.random.Generator,
 ) -> HeadCalibrations:
     """Each head's calibrations: set by set, fitted on the validation part, judged on the test part."""
     trained = trained_heads(positives)
     real_first = sorted(tested, key=is_computed)
-    each = [SetCalibration.of(name, held_out[name], tested[name], trained) for name in real_first]
+    each = [SetCalibration.of(name, held_out[name], tested[name], trained, rng) for name in real_first]
     return HeadCalibrations(positives, each)
 
 

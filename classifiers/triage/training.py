@@ -16,8 +16,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import AdamW, Optimizer
 from torch.utils.data import Dataset
 
-from classifiers.calibration import Calibration, fit_calibration
-from classifiers.calibration_methods import HeadFilms
+from classifiers.calibration import Calibration
+from classifiers.calibration_methods import HeadFilms, fit_calibration
 from classifiers.densenet import load_imagenet
 from classifiers.parameters import decay_groups
 from classifiers.reliability import BeforeAfter, Judged, plot_reliability, shown_figures
@@ -38,6 +38,10 @@ from suite.training.task import Batch, Task
 FRACTIONS = (0.65, 0.15, 0.2)
 GEOMETRY = Geometry(degrees=7, shift=0.06, scale=(0.9, 1.15))
 SCORING_BATCH = 32
+NOT_CALIBRATED = (
+    "Not calibrated: the held-out films are too few, or the score orders them no better than chance. "
+    "The triage stage does not read by such weights."
+)
 
 
 class TriageRecipe(Recipe):
@@ -195,14 +199,17 @@ class TriageTask(Task):
         figures = {"auc": auc_figure(films.truth, films.score, films.patients.tolist(), rng)}
         extras: dict[str, Any] = {}
         pictures: dict[str, Callable[[Path], None]] = {}
+        notes = [f"Held-out patients of {chief}; intervals by bootstrap over patients."]
         if split == "test":
             others = sorted(set(self.data) - {chief})
             beside = {name: self._scored(model, self._part_of(name, "test")) for name in others}
             for name, own in beside.items():
                 figures[f"{name}_auc"] = auc_figure(own.truth, own.score, own.patients.tolist(), rng)
             figures |= self._shown({chief: films, **beside}, rng)
-            calibration = self._calibration(model, chief)
-            if calibration is not None:
+            calibration = self._calibration(model, chief, rng)
+            if calibration is None:
+                notes.append(NOT_CALIBRATED)
+            else:
                 judged = BeforeAfter.of(calibration, films)
                 after = judged.after.figures(rng)
                 figures |= {name: after[name] for name in ("sensitivity", "specificity")}
@@ -221,7 +228,7 @@ class TriageTask(Task):
         return Evaluation(
             figures,
             rows,
-            (f"Held-out patients of {chief}; intervals by bootstrap over patients.",),
+            notes,
             extras,
             {"abnormal": (films.truth, films.score)},
             pictures=pictures,
@@ -233,10 +240,10 @@ class TriageTask(Task):
         patients = np.array([record.patient_id for record in records], dtype=np.str_)
         return HeadFilms(truth, self._scores(model, records), patients)
 
-    def _calibration(self, model: nn.Module, chief: str) -> Calibration | None:
-        """Fitted on the validation part; ``None`` where its films do not suffice."""
+    def _calibration(self, model: nn.Module, chief: str, rng: np.random.Generator) -> Calibration | None:
+        """Fitted on the validation part; ``None`` where its films give none."""
         films = self._scored(model, self._part_of(chief, "validation"))
-        return fit_calibration(films.truth, films.score, f"{len(films.truth)} held-out {chief} films")
+        return fit_calibration(films, f"{len(films.truth)} held-out {chief} films", rng)
 
     def _shown(self, measured: Mapping[str, HeadFilms], rng: np.random.Generator) -> dict[str, Figure]:
         """What the measured card's calibration gives on each set; nothing in training."""
