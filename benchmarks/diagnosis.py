@@ -35,7 +35,8 @@ from classifiers.cam import heatmap_from
 from classifiers.diagnosis.batches import study_batch
 from classifiers.diagnosis.films import MASK_STRIDE, StudyFilms
 from classifiers.diagnosis.network import DualBranchDenseNet
-from classifiers.diagnosis.training import DiagnosisRecipe, DiagnosisTask
+from classifiers.diagnosis.recipe import DiagnosisRecipe
+from classifiers.diagnosis.training import DiagnosisTask
 from suite.datasets.manifest import Manifest, Record
 from suite.devices import resolve_device
 from suite.findings import CODES

@@ -14,22 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from classifiers.ablation_films import decode_films, films_key
 from classifiers.ablation_identity import data_digests, film_weights
 from classifiers.ablation_plan import LEAVE_ONE_OUT, VARIANTS, Variant, choose
-from classifiers.ablation_runs import (
-    ATTRIBUTES,
-    Outcome,
-    Plan,
-    Run,
-    all_records,
-    decode_films,
-    device_count,
-    films_key,
-    in_child,
-    open_sources,
-    read_predictions,
-    run_all,
-)
+from classifiers.ablation_predictions import ATTRIBUTES, read_predictions
+from classifiers.ablation_processes import device_count, in_child, run_all
+from classifiers.ablation_runs import Outcome, Plan, Run, all_records, open_sources
 from classifiers.ablation_statistics import Statistics, summarise
 from classifiers.ablation_tables import write_all
 from suite.devices import resolve_device

@@ -23,7 +23,8 @@ def data_digest(manifest: Manifest, cohort_json: bytes | None = None) -> str:
     """SHA-256 of a data set as far as it decides what is learned; neither folders nor files are part of it.
 
     Args:
-        manifest: its records in their order; of each the id, the patient, labels and uncertain flags count.
+        manifest: its records in their order; of each the id, the patient, labels, uncertain flags and which
+            films are inverted count.
         cohort_json: content of a cohort's ``cohort.json``; ``None`` where the set has none.
     """
     content = [_said_of(record) for record in manifest]
@@ -33,7 +34,10 @@ def data_digest(manifest: Manifest, cohort_json: bytes | None = None) -> str:
 
 def _said_of(record: Record) -> list[object]:
     labels = ["" if math.isnan(label) else f"{label:g}" for label in record.labels]
-    return [record.id, record.patient_id, labels, [int(flag) for flag in record.uncertain]]
+    said: list[object] = [record.id, record.patient_id, labels, [int(flag) for flag in record.uncertain]]
+    films = {"frontal": record.frontal, "lateral": record.lateral}
+    inverted = [view for view, film in films.items() if film is not None and film.inverted]
+    return [*said, inverted] if inverted else said  # digests of sets without such films are of old
 
 
 def cohort_settings(folder: Path) -> bytes | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from classifiers.diagnosis.parts import is_chest
 from suite.datasets.manifest import Manifest
 from suite.errors import InputError
 
@@ -92,5 +93,5 @@ def _possible(variant: Variant, manifests: Sequence[Manifest]) -> bool:
         for target in variant.needs
         for manifest in manifests
         for record in manifest
-        if record.attributes.get("part", "chest") == "chest"
+        if is_chest(record)
     )

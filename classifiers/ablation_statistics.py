@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifiers.ablation_plan import COMPARISONS
-from classifiers.ablation_runs import Scored
+from classifiers.ablation_predictions import Scored
 from suite.errors import StorageError
 from suite.findings import CODES
 from suite.training.delong import Placements, compare, holm, placements

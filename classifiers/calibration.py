@@ -1,7 +1,8 @@
-"""From scores to probabilities, with the interval the size of the calibration set allows.
+"""From scores to probabilities, with the interval that the size of the calibration set allows.
 
-Three methods: Platt scaling (Platt 1999), temperature scaling, which is Platt's with its intercept at 0
-(Guo 2017), and isotonic regression (Zadrozny 2002), which needs far more films.
+Three methods, which ``classifiers.calibration_methods`` fits: Platt scaling (Platt 1999), temperature
+scaling, which is Platt's with its intercept at 0 (Guo 2017), and isotonic regression (Zadrozny 2002), which
+needs far more films.
 """
 
 from __future__ import annotations
@@ -15,21 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from classifiers.operating_points import YOUDEN, OperatingRule, youden
-
 Values = npt.NDArray[np.float64]
 Method = Literal["platt", "temperature", "isotonic"]
-__all__ = [
-    "MIN_POSITIVES",
-    "Calibration",
-    "expected_calibration_error",
-    "fit_calibration",
-    "state_of",
-    "youden",
-]
 
 MIN_POSITIVES = 5
-"""Fewer cases of either kind than this cannot calibrate a score; it is then shown as a score."""
+"""Fewer films of either kind, or of fewer patients, cannot calibrate a score; it is then shown as a score."""
 
 _Z = 1.959964
 
@@ -40,8 +31,8 @@ class Calibration:
 
     Attributes:
         slope, intercept: of Platt scaling.
-        covariance: (var slope, covariance, var intercept): the fit's inverse Hessian, or its spread over
-            patients drawn with replacement.
+        covariance: (var slope, covariance, var intercept): the fit's spread over patients drawn with
+            replacement; in cards of before the fit's inverse Hessian, which counts films for patients.
         operating_point: probability at and above which a finding is suggested.
         rule: how the operating point was chosen.
         source: what films it was fitted on.
@@ -105,40 +96,14 @@ class Calibration:
         return cls(**{**content, "covariance": tuple(content["covariance"]), "knots": knots})
 
 
-def fit_calibration(
-    labels: Values, scores: Values, source: str, rule: OperatingRule = YOUDEN
-) -> Calibration | None:
-    """Platt scaling of logits (N,) against labels (N,) in {0, 1, NaN}; ``None`` with too few cases of a kind.
-
-    Targets are Platt's smoothed ones, so that separable scores do not give certainty.
-    """
-    known = ~np.isnan(labels)
-    truth, score = labels[known], scores[known]
-    positives, negatives = int(truth.sum()), int((1 - truth).sum())
-    if min(positives, negatives) < MIN_POSITIVES:
-        return None
-    slope, intercept, covariance = _logistic(score, smoothed(truth))
-    probability = expit(slope * score + intercept)
-    cut = rule.cut(truth, probability)
-    return Calibration(slope, intercept, covariance, cut, rule.name, source, positives, negatives)
-
-
 def smoothed(truth: Values) -> Values:
     """Platt's targets of labels (N,) in {0, 1}: a little inside, by the number of cases of each kind."""
     positives, negatives = truth.sum(), (1 - truth).sum()
     return np.where(truth > 0, (positives + 1) / (positives + 2), 1 / (negatives + 2))
 
 
-def _logistic(score: Values, target: Values) -> tuple[float, float, tuple[float, float, float]]:
-    """``fit_line`` with the covariance of its parameters."""
-    slope, intercept, hessian = fit_line(score, target)
-    inverse = np.linalg.inv(hessian)
-    covariance = (float(inverse[0, 0]), float(inverse[0, 1]), float(inverse[1, 1]))
-    return slope, intercept, covariance
-
-
-def fit_line(score: Values, target: Values) -> tuple[float, float, Values]:
-    """Slope, intercept and Hessian of logistic regression on one score, targets in [0, 1].
+def fit_line(score: Values, target: Values) -> tuple[float, float]:
+    """Slope and intercept of logistic regression on one score, targets in [0, 1].
 
     Newton's method for two parameters, with a faint prior that keeps the Hessian invertible.
 
@@ -167,15 +132,7 @@ def fit_line(score: Values, target: Values) -> tuple[float, float, Values]:
         parameters = parameters - step
         if np.abs(step).max() <= 1e-9:
             break
-    return float(parameters[0]), float(parameters[1]), hessian(parameters)
-
-
-def expected_calibration_error(truth: Values, probability: Values, bins: int = 10) -> float:
-    """ECE over bins of equal mass: mean distance of mean probability and frequency, weighted by count."""
-    order = np.argsort(probability, kind="stable")
-    parts = [part for part in np.array_split(order, bins) if part.size]
-    gaps = [abs(float(probability[part].mean() - truth[part].mean())) * part.size for part in parts]
-    return sum(gaps) / len(truth)
+    return float(parameters[0]), float(parameters[1])
 
 
 def state_of(probability: float, interval: tuple[float, float], operating_point: float) -> str:

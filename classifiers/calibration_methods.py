@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from classifiers.calibration import MIN_POSITIVES, Calibration, Method, fit_line, smoothed
-from classifiers.operating_points import OperatingRule
+from classifiers.operating_points import YOUDEN, OperatingRule
 from classifiers.resampling import fit_lines, patient_weights
+from suite.training.intervals import auc
 
 Values = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
@@ -61,6 +62,28 @@ class HeadFilms(NamedTuple):
         owners = [len(set(self.patients[self.truth == kind])) for kind in (0.0, 1.0)]
         return min(*self.counts, *owners) >= MIN_POSITIVES
 
+    @property
+    def area(self) -> float:
+        """Area under the ROC curve; NaN without films of both kinds."""
+        return auc(self.truth, self.score)
+
+    def orders(self) -> bool:
+        """Whether higher scores go with the finding: by area, and by the line through the films.
+
+        A curve that falls would call a film the less likely to show a finding the more evidence it has.
+        """
+        return self.area > 0.5 and fit_line(self.score, smoothed(self.truth))[0] > 0.0
+
+
+def fit_calibration(films: HeadFilms, source: str, rng: np.random.Generator) -> Calibration | None:
+    """Platt's at Youden's point, as a network is given in training; ``None`` where the films give none.
+
+    They do not where they do not suffice, or where the score does not order them.
+    """
+    if not films.suffices() or not films.orders():
+        return None
+    return fit(films, "platt", YOUDEN, source, rng)
+
 
 def fit(
     films: HeadFilms, method: Method, rule: OperatingRule, source: str, rng: np.random.Generator
@@ -101,7 +124,7 @@ def fit_curve(films: HeadFilms, method: Method) -> Calibration:
     elif method == "temperature":
         slope = _temperature(films)
     else:
-        slope, intercept, _ = fit_line(films.score, smoothed(films.truth))
+        slope, intercept = fit_line(films.score, smoothed(films.truth))
     return Calibration(slope, intercept, (0.0, 0.0, 0.0), 0.5, "", "", positives, negatives, method, knots)
 
 

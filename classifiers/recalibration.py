@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, ClassVar, cast, get_args
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from classifiers.calibration import MIN_POSITIVES, Calibration, Method, state_of
 from classifiers.calibration_methods import Choice, HeadFilms, choose, cross_fitted, fit, fit_curve
@@ -96,9 +95,10 @@ class Recalibrator:
                 f"kept as it was: {positives} films with it and {negatives} without; "
                 f"at least {MIN_POSITIVES} of each, of {MIN_POSITIVES} patients, are needed."
             )
-        area = roc_auc_score(films.truth, films.score)
-        if area <= 0.5:
-            return f"kept as it was: the score orders these films no better than chance (AUC {area:.2f})."
+        if not films.orders():
+            return (
+                f"kept as it was: the score orders these films no better than chance (AUC {films.area:.2f})."
+            )
         return ""
 
     def _refit(self, head: str, films: HeadFilms, before: Calibration | None) -> Refitted:
@@ -106,11 +106,9 @@ class Recalibrator:
         method, why = choose(films, rng) if self.method == "auto" else (self.method, "as asked for")
         after = fit(films, method, self.rule, self.plan.source, rng)
         probability, suggested = cross_fitted(films, self._quick(method), rng)
-        patients = films.patients.tolist()
-        judged = {"after": Judged(films.truth, probability, suggested, patients)}
+        judged = {"after": Judged(films.truth, probability, suggested, films.patients.tolist())}
         if before is not None:
-            said = before.probabilities(films.score)
-            judged = {"before": Judged(films.truth, said, said >= before.operating_point, patients), **judged}
+            judged = {"before": Judged.by(before, films), **judged}
         figures = {name: each.figures(np.random.default_rng(self.plan.seed)) for name, each in judged.items()}
         report = HeadReport(
             head,

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from classifiers.calibration import Calibration, expected_calibration_error, fit_line
+from classifiers.calibration import Calibration, fit_line
+from classifiers.calibration_methods import HeadFilms
 from classifiers.resampling import fit_lines, patient_weights
 from suite.training.evaluation import Figure
 from suite.training.intervals import DRAWS
@@ -41,7 +42,10 @@ def ece_width(truth: Values, probability: Values, bins: int = BINS) -> float:
 
 def ece_mass(truth: Values, probability: Values, bins: int = BINS) -> float:
     """ECE over bins of equal mass."""
-    return expected_calibration_error(truth, probability, bins)
+    order = np.argsort(probability, kind="stable")
+    parts = [part for part in np.array_split(order, bins) if part.size]
+    gaps = [abs(float(probability[part].mean() - truth[part].mean())) * part.size for part in parts]
+    return sum(gaps) / len(truth)
 
 
 def brier(truth: Values, probability: Values) -> float:
@@ -53,8 +57,7 @@ def slope_and_intercept(truth: Values, probability: Values) -> tuple[float, floa
     """Of the truth on the log-odds; NaN where there are not both kinds of films."""
     if truth.min() == truth.max():
         return float("nan"), float("nan")
-    slope, intercept, _ = fit_line(_log_odds(probability), truth)
-    return slope, intercept
+    return fit_line(_log_odds(probability), truth)
 
 
 def _log_odds(probability: Values) -> Values:
@@ -77,6 +80,22 @@ class Judged:
     probability: Values
     suggested: npt.NDArray[np.bool_]
     patients: Sequence[str]
+
+    @classmethod
+    def by(cls, calibration: Calibration, films: HeadFilms) -> Self:
+        """What ``calibration`` says of ``films``."""
+        said = calibration.probabilities(films.score)
+        return cls(films.truth, said, said >= calibration.operating_point, films.patients.tolist())
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The films of several heads together; those of one patient stay one draw of the bootstrap."""
+        return cls(
+            np.concatenate([each.truth for each in parts]),
+            np.concatenate([each.probability for each in parts]),
+            np.concatenate([each.suggested for each in parts]),
+            [patient for each in parts for patient in each.patients],
+        )
 
     def figures(self, rng: np.random.Generator, draws: int = DRAWS) -> dict[str, Figure]:
         """``FIGURES``, ``sensitivity`` and ``specificity`` with intervals from a bootstrap over patients."""
@@ -136,18 +155,19 @@ class BeforeAfter:
     after: Judged
 
     @classmethod
-    def of(cls, calibration: Calibration, truth: Values, scores: Values, patients: Sequence[str]) -> Self:
-        """Films with labels (N,) in {0, 1}, logits (N,) and their patients."""
-        raw, said = np.asarray(expit(scores)), calibration.probabilities(scores)
+    def of(cls, calibration: Calibration, films: HeadFilms) -> Self:
+        """``films`` by sigmoid(score) and by ``calibration``."""
+        raw = np.asarray(expit(films.score))
         return cls(
-            Judged(truth, raw, raw >= 0.5, patients),
-            Judged(truth, said, said >= calibration.operating_point, patients),
+            Judged(films.truth, raw, raw >= 0.5, films.patients.tolist()), Judged.by(calibration, films)
         )
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
-        """The films of several heads together; those of one patient stay one draw of the bootstrap."""
-        return cls(_joined([each.before for each in parts]), _joined([each.after for each in parts]))
+        """As ``Judged.joined``."""
+        return cls(
+            Judged.joined([each.before for each in parts]), Judged.joined([each.after for each in parts])
+        )
 
     def named(self) -> dict[str, Judged]:
         """The two as ``plot_reliability`` names its lines."""
@@ -166,13 +186,25 @@ class BeforeAfter:
         }
 
 
-def _joined(parts: Sequence[Judged]) -> Judged:
-    return Judged(
-        np.concatenate([each.truth for each in parts]),
-        np.concatenate([each.probability for each in parts]),
-        np.concatenate([each.suggested for each in parts]),
-        [patient for each in parts for patient in each.patients],
-    )
+def shown_figures(
+    name: str, judged: Judged, rng: np.random.Generator, *, head: str = "", draws: int = DRAWS
+) -> dict[str, Figure]:
+    """``NAME_shown_ece``, ``NAME_shown_brier`` and so on, of the probabilities that readers see.
+
+    A calibration that is fitted on the set that it is measured on says what such a network can give there;
+    this says what the calibration of a finished card does give.
+
+    Args:
+        name: of the set.
+        judged: its films by the card's calibration.
+        rng: of the bootstrap.
+        head: of several, the one that ``judged`` is of; its figures end in ``_HEAD``.
+        draws: of the bootstrap.
+    """
+    figures = judged.figures(rng, draws)
+    named = {"ece": "ece_width", "brier": "brier", "slope": "slope", "intercept": "intercept"}
+    ending = f"_{head}" if head else ""
+    return {f"{name}_shown_{key}{ending}": figures[own] for key, own in named.items()}
 
 
 def _drawn_ece_mass(probability: Values, gap: Values, weights: Values) -> Values:

@@ -19,7 +19,7 @@ import numpy as np
 
 from gan.pairs import AS_TRUE, BonePair, haze
 from suite.datasets import phantom
-from suite.datasets.manifest import Record
+from suite.datasets.manifest import FilmFile, Record
 from suite.errors import DatasetError
 from suite.phantom.cohort import draw_chest
 from suite.phantom.cohort_settings import CohortSettings
@@ -100,15 +100,18 @@ def _settings(folder: Path) -> CohortSettings:
 
 
 @lru_cache(maxsize=64)
-def unbroken_pair(record_path: Path) -> BonePair:
-    """The pair of the patient whose film is at ``record_path``, without his or her fractures.
+def unbroken_pair(film: FilmFile | Path) -> BonePair:
+    """The pair of a computed patient, computed again without his or her fractures.
 
     Patient, other findings, exposure and noise are the same.
+
+    Args:
+        film: the patient's, whose folder tells which he or she is; the film itself is not read.
 
     Raises:
         DatasetError: the cohort was made by another version, or its settings are missing.
     """
-    home = record_path.parent
+    home = (film.path if isinstance(film, FilmFile) else film).parent
     settings = replace(_settings(home.parent), motion=False, lateral=False)
     patient, findings = draw_chest(settings, int(json.loads((home / "truth.json").read_text())["index"]))
     whole = [finding for finding in findings if not isinstance(finding, Fracture)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,13 +15,13 @@ from torch.utils.data import Dataset
 from suite.datasets import phantom
 from suite.datasets.dual_energy import read_triple
 from suite.datasets.jsrt import BONE_OFFSET, BONE_WHITE, ORGAN_BITS
-from suite.datasets.manifest import Record
+from suite.datasets.manifest import FilmFile, Record
 from suite.errors import InputError
 from suite.framing import frame
-from suite.phantom.encoding import WHITE, read_png
+from suite.phantom.encoding import WHITE
 from suite.study import FloatImage, Mask, check_size
 from suite.training.bank import Bank, Planes
-from suite.training.films import read_mask
+from suite.training.films import film_on_scale, read_mask
 
 HAZE_WIDTH = 0.03
 """Standard deviation of the mean that finds a computed layer's haze, as a share of the film: 1 to 1.5 cm."""
@@ -60,7 +59,7 @@ def jsrt_pair(record: Record) -> BonePair:
     Raises:
         InputError: the film is too small, or every pixel has the same value.
     """
-    film = _seen(read_mask(record.frontal).astype(np.float32) / np.float32(BONE_WHITE), record)
+    film = _seen(film_on_scale(record.frontal, BONE_WHITE), record)
     stored = read_mask(record.targets["bone"]).astype(np.float32)
     bone = (stored - BONE_OFFSET) / np.float32(BONE_WHITE)
     lungs = (read_mask(record.targets["organs"]) & (ORGAN_BITS["right_lung"] | ORGAN_BITS["left_lung"])) > 0
@@ -75,7 +74,7 @@ def phantom_pair(record: Record) -> BonePair:
     The layer is what bones add to their surroundings: the haze that their scatter and the display's local
     contrast spread over tissue without bone stays with the soft tissue, as it does in BSE-JSRT.
     """
-    film = read_png(record.frontal).astype(np.float32) / np.float32(WHITE)
+    film = film_on_scale(record.frontal, WHITE)
     lungs = phantom.lung_planes(record).max(axis=-1)
     bone = phantom.bone_layer(record)
     floor = haze(bone, read_mask(record.targets["bone_mask"]) > 0)
@@ -161,7 +160,7 @@ def pair_of(record: Record) -> BonePair:
     return phantom_pair(record) if "truth" in record.targets else dual_energy_pair(record)
 
 
-_KEPT: dict[Path, BonePair] = {}
+_KEPT: dict[FilmFile, BonePair] = {}
 MOST_KEPT = 400
 
 
@@ -174,7 +173,7 @@ def kept_pair(record: Record) -> BonePair:
     return _KEPT[record.frontal]
 
 
-_BANKS: dict[tuple[tuple[Path, ...], int], Bank] = {}
+_BANKS: dict[tuple[tuple[FilmFile, ...], int], Bank] = {}
 
 
 def kept_bank(records: Sequence[Record], size: int) -> Bank:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from suite.errors import InputError, NotARadiographError, UnreadableFileError, UnsupportedPixelsError
 from suite.file_kinds import IMAGE_SUFFIXES, PICTURE_KINDS, FileKind, file_kind, read_head
+from suite.polarity import INVERTED
 from suite.study import Projection, Radiograph, Study
 
 _STEM_SUFFIXES = IMAGE_SUFFIXES
@@ -64,18 +65,26 @@ class StudyFiles:
 
     def _load_frontal(self) -> Radiograph:
         film = read_film(self.frontal or "", source=self.frontal_source)
-        if self.paired_by_hand and film.projection is Projection.UNKNOWN:
-            return replace(film, projection=Projection.FRONTAL)
-        return film
+        return given_as_frontal(film) if self.paired_by_hand else film
 
     def _load_lateral(self) -> Radiograph:
         film = read_film(self.lateral or "", source=self.lateral_source)
-        if film.projection.is_lateral or not self.paired_by_hand:
-            return film
-        warnings = film.warnings
-        if film.projection is not Projection.UNKNOWN:
-            warnings += (f"It was given as the lateral film, and its headers call it {film.projection}.",)
-        return replace(film, projection=Projection.LATERAL, warnings=warnings)
+        return given_as_lateral(film) if self.paired_by_hand else film
+
+
+def given_as_frontal(film: Radiograph) -> Radiograph:
+    """A film that someone paired with a lateral: a frontal one, if its headers do not say."""
+    return replace(film, projection=Projection.FRONTAL) if film.projection is Projection.UNKNOWN else film
+
+
+def given_as_lateral(film: Radiograph) -> Radiograph:
+    """A film that someone called the lateral, with a warning where its headers call it something else."""
+    if film.projection.is_lateral:
+        return film
+    warnings = film.warnings
+    if film.projection is not Projection.UNKNOWN:
+        warnings += (f"It was given as the lateral film, and its headers call it {film.projection}.",)
+    return replace(film, projection=Projection.LATERAL, warnings=warnings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +152,13 @@ def read_study(frontal: str | Path, *, lateral: str | Path | None = None) -> Stu
     return found.studies[0].load()
 
 
-def read_film(path: str | Path, *, source: str | None = None) -> Radiograph:
+def read_film(path: str | Path, *, source: str | None = None, inverted: bool = False) -> Radiograph:
     """One film from a DICOM, PNG, JPEG or TIFF file, whichever its content says it is.
+
+    Args:
+        path: the file.
+        source: what to call it in the report and in errors; the path as given when omitted.
+        inverted: white and black are exchanged in it, beyond what the file itself says of that.
 
     Raises:
         InputError: the file cannot be read, or shows no radiograph.
@@ -154,10 +168,14 @@ def read_film(path: str | Path, *, source: str | None = None) -> Radiograph:
     if kind is FileKind.DICOM:
         from suite.dicom.reading import read_radiograph
 
-        return read_radiograph(path, source=name)
+        film = read_radiograph(path, source=name)
+        if not inverted:
+            return film
+        steps = (*film.preprocessing, INVERTED)
+        return replace(film, pixels=1.0 - film.pixels, preprocessing=steps)
     from suite.pictures import read_picture
 
-    return read_picture(path, source=name)
+    return read_picture(path, source=name, inverted=inverted)
 
 
 def _films(inputs: Iterable[str | Path], refused: list[Refusal], skipped: list[str]) -> Iterator[_Film]:

@@ -7,7 +7,7 @@ import warnings as python_warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from suite.file_kinds import PICTURE_KINDS, FileKind, file_kind, read_head
 from suite.grey_range import find_range
 from suite.luminance import to_luminance
 from suite.png import check_png
-from suite.polarity import looks_negative
+from suite.polarity import INVERTED, looks_negative
 from suite.study import Projection, Radiograph, check_size
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class _Raster:
     warnings: tuple[str, ...]
 
 
-def read_picture(path: str | Path, *, source: str | None = None) -> Radiograph:
+def read_picture(path: str | Path, *, source: str | None = None, inverted: bool = False) -> Radiograph:
     """The film in a PNG, JPEG or TIFF file.
 
     Grey values keep their place on the source's 16-bit scale (8-bit values are widened by 257), recorded in
@@ -66,6 +66,7 @@ def read_picture(path: str | Path, *, source: str | None = None) -> Radiograph:
     Args:
         path: the file.
         source: what to call it in the report and in errors; the path as given when omitted.
+        inverted: white and black are exchanged in it, beyond what a TIFF says of that itself.
 
     Raises:
         UnreadableFileError: missing, empty, truncated or corrupt, or no picture at all.
@@ -74,6 +75,8 @@ def read_picture(path: str | Path, *, source: str | None = None) -> Radiograph:
     """
     name = source if source is not None else str(path)
     raster = _decode(Path(path), name)
+    if inverted:
+        raster = replace(raster, values=_exchanged(raster.values), steps=(*raster.steps, INVERTED))
     height, width = raster.values.shape
     sentence = find_borders(raster.values).describe((height, width))
     found = find_range(raster.values, from_8_bit=raster.from_8_bit)
@@ -127,7 +130,7 @@ def _decode(path: Path, source: str) -> _Raster:
         warnings += [warning] if warning else []
     values = to_16_bit(stored, source)
     if inverted:
-        values = (1 << max(int(values.max()).bit_length(), 8)) - 1 - values
+        values = _exchanged(values)
         steps.append("Inverted, because the file says that white is zero.")
     if orientation != 1:
         values = values if image.format == "TIFF" else upright(values, orientation)
@@ -135,6 +138,11 @@ def _decode(path: Path, source: str) -> _Raster:
             f"The file asks to be shown turned (orientation {orientation}); it was turned before reading."
         )
     return _Raster(np.ascontiguousarray(values), stored.dtype == np.uint8, tuple(steps), tuple(warnings))
+
+
+def _exchanged(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Values on the 16-bit scale with white and black exchanged, within the fewest bits that hold them."""
+    return np.asarray((1 << max(int(values.max()).bit_length(), 8)) - 1 - values)
 
 
 def _stored(image: ImageFile, path: Path, orientation: int) -> npt.NDArray[Any]:

@@ -1,4 +1,7 @@
-"""Whether a frontal chest film looks like a negative: its middle darker than what lies beside it."""
+"""Films with white and black exchanged, and whether a frontal chest film looks like one of them.
+
+In such a negative the middle is darker than what lies beside it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,9 @@ from suite.study import FloatImage
 CLEARLY_NEGATIVE = -0.2
 """Difference, middle minus side, that both sides must fall below. Of 1125 NIH, 207 JSRT and 55 published
 films, all of them positives, none does; white lungs on both sides are what comes nearest."""
+
+INVERTED = "Inverted, because the data set says that white and black are exchanged in the file."
+"""Step of ``Radiograph.preprocessing``."""
 
 _GRID = 64
 _ROWS = slice(16, 44)

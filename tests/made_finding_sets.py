@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -11,7 +11,7 @@ import numpy as np
 
 from suite.datasets.chexpert_labels import COLUMNS
 from tests.made_datasets import write_rows
-from tests.made_films import chest_pixels, write_16_bit, write_png
+from tests.made_films import chest_pixels, write_png
 
 ROWS, COLUMNS_PX = 48, 40
 LABELS = ("No Finding", *COLUMNS.values())
@@ -172,15 +172,21 @@ PADCHEST: tuple[tuple[str, str, str, str, str], ...] = (
 )
 
 
-def padchest(folder: Path) -> Path:
-    """One table, films in numbered folders; a rib view that is left out."""
+def padchest(folder: Path, negatives: Collection[str] = ()) -> Path:
+    """One table, films in numbered folders; a rib view that is left out.
+
+    ``negatives`` names the images that are stored as the detector gave them, white for black.
+    """
     rows = []
     for seed, (image, study, patient, projection, labels) in enumerate(PADCHEST):
-        write_16_bit(folder / str(seed % 2) / image, chest_pixels(ROWS, COLUMNS_PX, seed))
-        rows.append([image, str(seed % 2), "20140915", study, patient, "1950.0", "M", projection, labels])
+        stored = np.rint(chest_pixels(ROWS, COLUMNS_PX, seed) * 65535).astype(np.uint16)
+        write_png(folder / str(seed % 2) / image, 65535 - stored if image in negatives else stored)
+        photometric = "MONOCHROME1" if image in negatives else "MONOCHROME2"
+        person = [study, patient, "1950.0", "M"]
+        rows.append([image, str(seed % 2), "20140915", *person, photometric, projection, labels])
     columns = [
         "ImageID", "ImageDir", "StudyDate_DICOM", "StudyID", "PatientID", "PatientBirth", "PatientSex_DICOM",
-        "Projection", "Labels",
+        "PhotometricInterpretation_DICOM", "Projection", "Labels",
     ]  # fmt: skip
     write_rows(folder / "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv", columns, rows)
     return folder

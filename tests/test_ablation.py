@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from classifiers import ablation, ablation_runs
+from classifiers import ablation, ablation_processes
+from classifiers.ablation_films import films_key
 from classifiers.ablation_identity import data_digest
 from classifiers.ablation_plan import FULL, VARIANTS, choose
-from classifiers.ablation_runs import Plan, Scored, films_key
+from classifiers.ablation_predictions import Scored, read_predictions
+from classifiers.ablation_runs import Plan
 from classifiers.ablation_statistics import ALL, FREQUENT, patient_weights, summarise, weighted_areas
 from classifiers.ablation_tables import markdown, write_all
 from suite.cli import main
@@ -229,7 +231,7 @@ def test_films_become_a_table(finished: Path, cohort: Manifest) -> None:  # noqa
     assert "| finding | positive | dual | placebo |" in text
     test_part = cohort.split(0, (0.65, 0.15, 0.2))["test"]
     for name in ("dual", "placebo"):
-        read = ablation_runs.read_predictions(finished / "runs" / f"{name}-seed0" / "predictions.csv")
+        read = read_predictions(finished / "runs" / f"{name}-seed0" / "predictions.csv")
         assert read.studies == tuple(record.id for record in test_part)
         expected = np.array([record.labels for record in test_part])
         np.testing.assert_array_equal(read.truth, expected)
@@ -244,7 +246,7 @@ def test_what_is_finished_is_not_trained_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("predictions.csv")}
-    monkeypatch.setattr(ablation_runs, "train_one", lambda *_: pytest.fail("a network was trained"))
+    monkeypatch.setattr(ablation_processes, "train_one", lambda *_: pytest.fail("a network was trained"))
     result = ablate(cohort_folder, finished, "--resume")
     assert result.exit_code == 0
     assert "| finding | positive | dual | placebo |" in result.stdout
@@ -260,7 +262,7 @@ def test_an_ablation_goes_on_where_its_films_lie_elsewhere(
     moved = Path(shutil.copytree(finished, tmp_path / "moved"))
     films = Path(shutil.copytree(cohort_folder, tmp_path / "films"))
     assert str(cohort_folder) not in (moved / "ablation.json").read_text()
-    monkeypatch.setattr(ablation_runs, "train_one", lambda *_: pytest.fail("a network was trained"))
+    monkeypatch.setattr(ablation_processes, "train_one", lambda *_: pytest.fail("a network was trained"))
     assert ablate(films, moved, "--resume").exit_code == 0
 
 

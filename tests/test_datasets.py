@@ -73,7 +73,8 @@ def test_a_small_copy_is_read_and_its_files_exist(name: str, tmp_path: Path) -> 
     assert len(manifest) == len(list(manifest)) >= 2
     assert len({record.patient_id for record in manifest}) == len(manifest)
     for record in manifest:
-        files = [record.frontal, *record.targets.values(), *([record.lateral] if record.lateral else [])]
+        films = [record.frontal.path, *([record.lateral.path] if record.lateral else [])]
+        files = [*films, *record.targets.values()]
         assert [path for path in files if not path.is_file()] == []
 
 

@@ -16,7 +16,7 @@ from suite.datasets.registry import KINDS, open_dataset
 from suite.datasets.site import read_site_table
 from suite.errors import DatasetError
 from suite.findings import CODES
-from suite.intake import read_film
+from suite.training.films import load_film
 from tests import made_finding_sets
 from tests.made_finding_sets import MAKERS
 
@@ -62,7 +62,7 @@ def test_a_small_copy_is_read_and_its_films_are_readable(name: str, tmp_path: Pa
     assert len(manifest) >= 3
     for record in manifest:
         for film in filter(None, (record.frontal, record.lateral)):
-            assert read_film(film).shape == (48, 40)
+            assert load_film(film).shape == (48, 40)
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -76,7 +76,7 @@ def test_listing_reads_no_film(name: str, tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_film_that_is_not_there_is_named(name: str, tmp_path: Path) -> None:
     folder = MAKERS[name](tmp_path)
-    film = open_dataset(name, folder).records[0].frontal
+    film = open_dataset(name, folder).records[0].frontal.path
     film.unlink()
     message = refusal(name, folder)
     assert film.name in message
@@ -116,7 +116,7 @@ def test_chexpert_pairs_views_and_keeps_the_official_split(tmp_path: Path) -> No
     ]
     first = manifest.records[0]
     assert first.lateral is not None
-    assert first.lateral.name == "view2_lateral.jpg"
+    assert first.lateral.path.name == "view2_lateral.jpg"
     assert [record.lateral for record in manifest.records[1:]] == [None] * 4
     assert first.attributes == {"view": "AP", "sex": "F", "age": "68"}
     assert [record.id for record in manifest.split()["validation"]] == ["patient64541-study1-view1_frontal"]
@@ -192,7 +192,7 @@ def test_mimic_joins_its_three_tables(gzipped: bool, tmp_path: Path) -> None:
     assert {key: record.part for key, record in rows.items()} == {
         "aaa-1": "train", "bbb-1": "train", "ccc-1": "validation", "ddd-1": "test",
     }  # fmt: skip
-    laterals = {key: record.lateral.stem if record.lateral else None for key, record in rows.items()}
+    laterals = {key: record.lateral.path.stem if record.lateral else None for key, record in rows.items()}
     assert laterals == {"aaa-1": "aaa-2", "bbb-1": None, "ccc-1": None, "ddd-1": "ddd-2"}
     assert rows["aaa-1"].abnormal == 0.0
     assert positives(rows["aaa-1"]) == set()
@@ -328,7 +328,7 @@ def test_the_table_of_projections_outranks_the_order_of_films(tmp_path: Path) ->
     first = open_dataset("openi", folder).records[0]
     assert first.id == "CXR1_1_IM-0001-2001"
     assert first.lateral is not None
-    assert first.lateral.stem == "CXR1_1_IM-0001-1001"
+    assert first.lateral.path.stem == "CXR1_1_IM-0001-1001"
     change(table, "Lateral", "Side")
     assert "has the projection 'Side'" in refusal("openi", folder)
 
@@ -414,6 +414,8 @@ def test_a_sites_table(tmp_path: Path) -> None:
         ("abnormal,edema,fracture", "a,b,c", "has no label; add a column abnormal"),
         ("a.png,p1,1,1,", "a.png,p1,yes,1,", "line 2 has 'yes' for abnormal"),
         ("c.png", "a.png", "two records 'a.png'"),
+        ("edema,fracture", "edema,Inverted", "column 'Inverted' is not known; call it inverted"),
+        ("edema,fracture", "edema,lateral_inverted", "line 4 has lateral_inverted and no lateral"),
         ("p1", "", "line 2 has no patient_id"),
     ],
 )

@@ -13,7 +13,7 @@ from PIL import Image
 from segmentation.films import framed_planes
 from suite.datasets import outlines
 from suite.datasets.jsrt import ORGAN_BITS
-from suite.datasets.manifest import Manifest, Record
+from suite.datasets.manifest import FilmFile, Manifest, Record
 from suite.datasets.outlines import (
     ORGANS,
     as_bits,
@@ -61,7 +61,7 @@ def test_a_raw_film_is_big_endian_density_turned_to_bright_bone(tmp_path: Path) 
     words = np.full((2048, 2048), 1000, ">u2")
     words[0, 0], words[0, 1], words[5, 7] = 0, 4095, 5000
     (tmp_path / "JPCLN001.IMG").write_bytes(words.tobytes())
-    film = load_film(tmp_path / "JPCLN001.IMG")
+    film = load_film(FilmFile(tmp_path / "JPCLN001.IMG"))
     assert film.shape == (2048, 2048)
     assert film.dtype == np.float32
     assert (film[0, 0], film[0, 1], film[5, 7]) == (1.0, 0.0, 0.0)
@@ -84,7 +84,7 @@ def test_scr_films_have_all_five_organs_whatever_fold_they_are_in(tmp_path: Path
     manifest = scr(tmp_path, raw=True)
     expected = made_lung_sets.outlines(64, 64)
     assert [record.id for record in manifest] == ["JPCLN001", "JPCNN002"]
-    assert [record.frontal.suffix for record in manifest] == [".IMG", ".IMG"]
+    assert [record.frontal.path.suffix for record in manifest] == [".IMG", ".IMG"]
     for record in manifest:
         planes = organ_planes(record)
         assert planes.shape == (64, 64, 5)
@@ -231,7 +231,7 @@ def test_shenzhen_readings_in_their_own_spellings(tmp_path: Path) -> None:
 
 def test_a_film_in_a_palette_is_read_as_its_greys(tmp_path: Path) -> None:
     record = shenzhen(tmp_path).records[0]
-    with Image.open(record.frontal) as stored:
+    with Image.open(record.frontal.path) as stored:
         assert stored.mode == "P"
     assert float(np.abs(load_film(record.frontal) - chest_pixels(80, 64, 0)).mean()) < 0.03
 

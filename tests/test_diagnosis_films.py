@@ -18,7 +18,7 @@ from suite.datasets.manifest import Manifest, Record
 from suite.errors import DatasetError, WeightsError
 from suite.findings import CODES
 from suite.framing import frame
-from suite.intake import read_film
+from suite.training.films import load_film, open_film
 from tests import fake_stages
 from tests.made_cohort import SIDE, cohort, cohort_folder  # noqa: F401 - fixtures
 
@@ -66,7 +66,7 @@ def test_planes_are_the_framed_film_its_lungs_and_its_true_bones(
 ) -> None:
     record = cohort.records[0]
     planes = one(films, record, ("x-ray", "lung-segmented", "true-bone"))
-    framed = frame(read_film(record.frontal).pixels, SIDE)
+    framed = frame(load_film(record.frontal), SIDE)
     np.testing.assert_allclose(planes[0], framed.pixels, atol=1e-4)
     lungs = phantom.lung_planes(record).max(-1)
     np.testing.assert_allclose(planes[1], framed.pixels * lungs, atol=1e-4)  # the film has the network's size
@@ -144,7 +144,7 @@ def test_the_stages_make_lungs_and_bones_where_no_truth_is_wanted(
     monkeypatch.setattr("classifiers.diagnosis.films.load_stage", made.__getitem__)
     record = cohort.records[0]
     films = StudyFilms.decode([record], FilmSettings(SIDE), "cpu")
-    film = read_film(record.frontal)
+    film = open_film(record.frontal)
     framed = frame(film.pixels, SIDE)
     planes = one(films, record, ("lung-segmented", "bone-subtracted"))
     lungs = fake_stages.lungs_of(film.shape) > 0

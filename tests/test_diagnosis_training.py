@@ -20,7 +20,8 @@ from classifiers.diagnosis.losses import (
 )
 from classifiers.diagnosis.network import DualBranchDenseNet
 from classifiers.diagnosis.pooling import MapPooling, log_sum_exp
-from classifiers.diagnosis.training import DiagnosisRecipe, DiagnosisTask
+from classifiers.diagnosis.recipe import DiagnosisRecipe
+from classifiers.diagnosis.training import DiagnosisTask
 from classifiers.diagnosis.uncertain import UncertainPolicy
 from suite.datasets.manifest import Manifest
 from suite.errors import RecipeError, WeightsError

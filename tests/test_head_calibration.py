@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from scipy.special import expit
 from classifiers.diagnosis.head_calibration import (
     COMPUTED_ONLY,
     UNCALIBRATED,
+    UNORDERED,
     HeadCalibrations,
     SetCalibration,
+    figures_by_card,
     is_computed_only,
-    shown_figures,
     unlearned_heads,
 )
 from classifiers.diagnosis.predictions import Predictions
@@ -46,9 +48,8 @@ def predictions(name: str, films: int, seed: int, known: tuple[int, ...] = (EDEM
 
 def of_set(name: str, known: tuple[int, ...] = (EDEMA, FRACTURE), held: int = 1500) -> SetCalibration:
     codes = ("edema", "fracture")
-    return SetCalibration.of(
-        name, predictions(name, held, 1, known), predictions(name, 1500, 2, known), codes
-    )
+    held_out, tested = predictions(name, held, 1, known), predictions(name, 1500, 2, known)
+    return SetCalibration.of(name, held_out, tested, codes, np.random.default_rng(0))
 
 
 def counts(**by_set: Mapping[str, int]) -> dict[str, dict[str, int]]:
@@ -115,7 +116,7 @@ def test_the_shown_probability_is_the_real_sets_and_a_computed_head_has_none(bot
 def test_a_card_is_judged_by_its_own_calibrations_whatever_the_set_would_give(both: HeadCalibrations) -> None:
     """Readers of phantoms would see probabilities fitted to NIH, which are far off there."""
     heads, measured = both.heads(), predictions("phantom", 1500, 2)
-    figures = shown_figures(heads, "phantom", measured, np.random.default_rng(0))
+    figures = figures_by_card(heads, "phantom", measured, np.random.default_rng(0))
     truth, said = (
         measured.truth[:, EDEMA],
         both.sets[0].fitted["edema"].probabilities(measured.scores[:, EDEMA]),
@@ -127,7 +128,7 @@ def test_a_card_is_judged_by_its_own_calibrations_whatever_the_set_would_give(bo
     assert figures["phantom_shown_ece"].n == 1500  # fractures are known here, and have no probability
     assert not [name for name in figures if "fracture" in name or "before" in name]
     assert (
-        shown_figures(
+        figures_by_card(
             {code: {"calibration": None} for code in CODES}, "phantom", measured, np.random.default_rng(0)
         )
         == {}
@@ -139,6 +140,17 @@ def test_too_few_real_films_are_not_made_up_for_by_computed_ones() -> None:
     heads = HeadCalibrations(positives, [of_set("nih", (EDEMA,), held=8), of_set("phantom")]).heads()
     assert heads["edema"]["calibration"] is None
     assert heads["edema"]["no_probability"] == UNCALIBRATED
+
+
+def test_a_head_whose_score_runs_against_the_finding_has_no_probability() -> None:
+    """Its curve would fall: more evidence, less probable. The reason is not that films are few."""
+    held = predictions("nih", 1500, 1, (EDEMA,))
+    backwards = replace(held, scores=-held.scores)
+    tested = predictions("nih", 1500, 2, (EDEMA,))
+    own = SetCalibration.of("nih", backwards, tested, ("edema",), np.random.default_rng(0))
+    assert (dict(own.fitted), dict(own.judged), own.unordered) == ({}, {}, {"edema"})
+    head = HeadCalibrations(counts(edema={"nih": 300, "phantom": 0}), [own]).heads()["edema"]
+    assert (head["trained"], head["calibration"], head["no_probability"]) == (True, None, UNORDERED)
 
 
 def test_a_head_that_was_not_trained_has_neither_calibration_nor_reason() -> None:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from classifiers.cam import BranchHead, heatmap_from
 from classifiers.densenet import BRANCH_CHANNELS, branch, trunk
 from classifiers.diagnosis.channels import BONE_GAIN, frontal_channels
+from classifiers.diagnosis.losses import masked_bce
 from classifiers.diagnosis.network import DualBranchDenseNet
-from classifiers.diagnosis.training import masked_bce
 from classifiers.parameters import decay_groups
 from classifiers.triage.network import TriageNetwork
 from suite.errors import WeightsError

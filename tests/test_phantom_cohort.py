@@ -206,7 +206,7 @@ def test_the_data_set_reader_finds_every_target(cohort: Path) -> None:
     assert len(manifest) == 3
     for record in manifest:
         assert record.lateral is not None
-        assert record.lateral.is_file()
+        assert record.lateral.path.is_file()
         assert all(path.is_file() for path in record.targets.values())
         assert record.labels[CODES.index("fracture")] == 1.0
         assert (read_png(record.targets["finding_fracture"]) > 0).any()
@@ -216,7 +216,7 @@ def test_the_data_set_reader_finds_every_target(cohort: Path) -> None:
         planes = dataset.lung_planes(record)
         assert planes.shape == (64, 64, 2)
         assert (planes <= dataset.lung_planes(record, whole=True)).mean() > 0.995
-        film, soft = read_film(record.frontal).pixels, read_film(record.targets["soft"]).pixels
+        film, soft = read_film(record.frontal.path).pixels, read_film(record.targets["soft"]).pixels
         assert np.abs(film - dataset.bone_layer(record) - soft).max() < 1e-4
     parts = manifest.split(seed=1).parts
     assert sum(len(part) for part in parts.values()) == 3

@@ -55,7 +55,7 @@ def test_the_layout_is_read_with_its_patients_labels_and_outlines(tmp_path: Path
     manifest = open_dataset("siim", siim(tmp_path, (True, False, True)))
     first, second, third = manifest
     assert [record.patient_id for record in manifest] == ["siim-p0", "siim-p1", "siim-p2"]
-    assert all(record.frontal.is_file() for record in manifest)
+    assert all(record.frontal.path.is_file() for record in manifest)
     assert first.attributes["view"] == "AP"
     for record, gas in ((first, 1.0), (second, 0.0), (third, 1.0)):
         assert record.labels[CODES.index("pneumothorax")] == gas

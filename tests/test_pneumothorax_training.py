@@ -64,6 +64,7 @@ def test_the_gate_says_how_it_decides_and_how_it_does_on_real_films(gate: Path, 
     assert set(card["metrics"]) == {"auc", "sensitivity", "specificity", "f1", "nih_auc"}
     assert card["metrics"]["auc"]["n"] == len(split["test"])
     assert card["metrics"]["nih_auc"]["n"] == 8
+    assert card["learned_from"] == ["siim"]
     rows = (gate.parent / "films.csv").read_text().splitlines()
     assert len(rows) == 1 + len(split["test"]) + 8
 

@@ -14,14 +14,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from classifiers.calibration_methods import HeadFilms
 from classifiers.diagnosis import head_calibration
+from classifiers.triage.stage import TriageStage
 from classifiers.triage.training import TriageRecipe, TriageTask
 from gan.training import BoneTask
 from suite.datasets.manifest import Manifest, Record
 from suite.datasets.registry import open_dataset
-from suite.errors import DatasetError, RecipeError
+from suite.errors import DatasetError, RecipeError, WeightsError
 from suite.findings import CODES
-from suite.stages.weights import shipped_card
+from suite.stages.weights import in_place_of_shipped, shipped_card
 from suite.training import command
 from suite.training.loop import fit
 from tests import fake_stages, made_datasets, untrained_weights
@@ -84,6 +86,13 @@ def nih(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_datasets.nih(tmp_path_factory.mktemp("nih"), [FINDINGS[index % 5] for index in range(70)])
 
 
+@pytest.fixture
+def any_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks that have hardly learned are calibrated too, in whatever order their scores put the films."""
+    monkeypatch.setattr(HeadFilms, "orders", lambda _films: True)
+
+
+@pytest.mark.usefixtures("any_order")
 def test_triage_learns_and_calibrates_on_films_it_did_not_learn_from(nih: Path, tmp_path: Path) -> None:
     card = command.train("triage", {"nih": nih}, SMALL, tmp_path, device="cpu").content
     split = open_dataset("nih", nih).split(0, (0.65, 0.15, 0.2))
@@ -99,6 +108,49 @@ def test_triage_learns_and_calibrates_on_films_it_did_not_learn_from(nih: Path, 
     films = (tmp_path / "films.csv").read_text().splitlines()
     assert films[0] == "film,patient,abnormal,score"
     assert {line.split(",")[0] for line in films[1:]} == {record.id for record in split["test"]}
+
+
+@pytest.mark.usefixtures("any_order")
+def test_triage_is_measured_by_its_cards_own_calibration_on_every_set(
+    nih: Path,
+    cohort_folder: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """A card that says 0.9 of every film is off by what is left to 0.9, whatever a new fit would reach."""
+    card = command.train("triage", {"nih": nih}, SMALL, tmp_path, device="cpu")
+    assert not any("_shown_" in name for name in card.content["metrics"])
+    sure = replace(untrained_weights.CALIBRATION, slope=0.0, intercept=math.log(9.0)).as_json()
+    card.path.write_text(json.dumps({**json.loads(card.path.read_text()), "calibration": sure}))
+    sources = {"nih": nih, "phantom": cohort_folder}
+    figures = command.evaluate("triage", card.weights_path, sources, (), tmp_path / "out").figures
+    for name, folder in sources.items():
+        test = open_dataset(name, folder).split(0, (0.65, 0.15, 0.2))["test"]
+        share = np.mean([record.abnormal for record in test])
+        assert figures[f"{name}_shown_ece"].value == pytest.approx(abs(0.9 - share))
+        assert figures[f"{name}_shown_brier"].value == pytest.approx(share * 0.01 + (1 - share) * 0.81)
+        assert figures[f"{name}_shown_ece"].n == len(test)
+    names = {name for name in figures if "_shown_" in name}
+    assert names == {
+        f"{name}_shown_{key}" for name in sources for key in ("ece", "brier", "slope", "intercept")
+    }
+    assert figures["brier"].value == pytest.approx(card.content["metrics"]["brier"]["value"], abs=1e-5)
+    assert "| nih_shown_ece |" in (tmp_path / "out" / "table.md").read_text()
+
+
+def test_triage_without_a_calibration_says_so_and_its_stage_does_not_read(
+    nih: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held-out films too few to calibrate on: the card has none, and no film gets a made-up number."""
+    monkeypatch.setattr("classifiers.calibration_methods.MIN_POSITIVES", 1000)
+    card = command.train("triage", {"nih": nih}, SMALL, tmp_path, device="cpu")
+    assert "calibration" not in card.content
+    assert any("The triage stage does not read by such weights" in note for note in card.content["notes"])
+    assert "ece" not in card.content["metrics"]
+    with (
+        in_place_of_shipped("triage", card.path),
+        pytest.raises(WeightsError, match="has no calibration, so its scores order no worklist"),
+    ):
+        TriageStage()
 
 
 @pytest.mark.parametrize(
@@ -194,6 +246,7 @@ def test_diagnosis_says_which_heads_were_taught(
     assert not any("_shown_" in name for name in again.figures)
 
 
+@pytest.mark.usefixtures("any_order")
 def test_a_head_taught_by_computed_films_alone_is_in_the_card_without_a_probability(
     stages: None,
     nih: Path,

@@ -30,14 +30,13 @@ from suite.errors import DatasetError, WeightsError
 from suite.findings import CODES
 from suite.framing import Framed, frame
 from suite.grid import Grid
-from suite.intake import read_film
 from suite.stages.contract import Artifact
 from suite.stages.plugins import load_stage
 from suite.stages.weights import in_place_of_shipped, read_card, weights_in_use
 from suite.storage import write_bytes
 from suite.study import FloatImage, Mask, Radiograph
 from suite.training.bank import Bank
-from suite.training.films import read_mask
+from suite.training.films import load_film, open_film, read_mask
 
 LungSource = Literal["stage", "true"]
 
@@ -111,7 +110,7 @@ class PlaneReader:
         self._bone: Any = _bone_stage(device, settings.bone_weights) if "gan" in settings.bones else None
 
     def __call__(self, record: Record) -> Mapping[str, NDArray[Any]]:
-        film = read_film(record.frontal)
+        film = open_film(record.frontal)
         framed = frame(film.pixels, self.settings.size)
         lungs = self._lung_mask(record, film)
         planes: dict[str, NDArray[Any]] = {
@@ -160,7 +159,7 @@ class PlaneReader:
                 "lateral": np.zeros((1, size, size), np.float32),
                 "lateral_masks": np.zeros((len(CODES), side, side), np.uint8),
             }
-        framed = frame(read_film(record.lateral).pixels, size)
+        framed = frame(load_film(record.lateral), size)
         masks = _finding_masks(record, "lateral_finding_", framed.grid, size)
         return {"lateral": framed.pixels[None], "lateral_masks": masks}
 
@@ -204,7 +203,7 @@ class StudyFilms:
     """Decoded studies by record, on one device.
 
     Attributes:
-        rows: the row of each study in the bank, by the path of its frontal film.
+        rows: the row of each study in the bank, by its frontal film as a word.
         bank: the planes.
     """
 

@@ -15,9 +15,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from classifiers.calibration import Calibration, fit_calibration
+from classifiers.calibration import Calibration
+from classifiers.calibration_methods import fit_calibration
 from classifiers.diagnosis.predictions import Predictions
-from classifiers.reliability import BeforeAfter, plot_reliability
+from classifiers.reliability import BeforeAfter, Judged, plot_reliability, shown_figures
 from suite.datasets.registry import is_computed
 from suite.findings import CODES
 from suite.training.evaluation import Figure
@@ -30,6 +31,7 @@ MIN_TELLING_POSITIVES = 20
 
 COMPUTED_ONLY = "learned from computed films only"
 UNCALIBRATED = "too few held-out films to calibrate it"
+UNORDERED = "its score orders held-out films no better than chance"
 
 _POOLED_DRAWS = 200
 """Resamples for figures over all heads, which have 13 rows a film."""
@@ -41,31 +43,34 @@ class SetCalibration:
 
     Attributes:
         name: of the set.
-        fitted: calibrations by code, of the heads that its validation part suffices for.
-        judged: of these, by code, the films of its test part whose label is known.
+        fitted: calibrations by code, of the heads that its validation part suffices for and that order it.
+        unordered: heads that it would suffice for, whose score orders it no better than chance.
+        judged: of the fitted, by code, the films of its test part whose label is known.
     """
 
     name: str
     fitted: Mapping[str, Calibration]
+    unordered: frozenset[str]
     judged: Mapping[str, BeforeAfter]
 
     @classmethod
-    def of(cls, name: str, held: Predictions, measured: Predictions, codes: Sequence[str]) -> Self:
+    def of(
+        cls,
+        name: str,
+        held: Predictions,
+        measured: Predictions,
+        codes: Sequence[str],
+        rng: np.random.Generator,
+    ) -> Self:
         """Fit on the validation part ``held`` and judge on the test part ``measured``, head by head."""
         source = f"{len(held.records)} held-out {name} films"
-        patients = np.array([record.patient_id for record in measured.records], dtype=np.str_)
-        fitted, judged = {}, {}
-        for code in codes:
-            index = CODES.index(code)
-            calibration = fit_calibration(held.truth[:, index], held.scores[:, index], source)
-            if calibration is None:
-                continue
-            fitted[code] = calibration
-            known = ~np.isnan(measured.truth[:, index])
-            if known.any():
-                truth, scores = measured.truth[known, index], measured.scores[known, index]
-                judged[code] = BeforeAfter.of(calibration, truth, scores, patients[known].tolist())
-        return cls(name, fitted, judged)
+        films = {code: held.of_head(code) for code in codes}
+        fits = {code: fit_calibration(own, source, rng) for code, own in films.items()}
+        fitted = {code: calibration for code, calibration in fits.items() if calibration is not None}
+        unordered = frozenset(code for code, own in films.items() if code not in fitted and own.suffices())
+        tested = {code: measured.of_head(code) for code in fitted}
+        judged = {code: BeforeAfter.of(fitted[code], own) for code, own in tested.items() if own.truth.size}
+        return cls(name, fitted, unordered, judged)
 
     def figures(self, rng: np.random.Generator) -> dict[str, Figure]:
         """``SET_ece`` of all heads' films together, ``SET_ece_CODE`` of each head's, and so on."""
@@ -86,38 +91,28 @@ def pooled_figures(judged: Mapping[str, BeforeAfter], rng: np.random.Generator) 
     return BeforeAfter.joined(tuple(judged.values())).figures(rng, _POOLED_DRAWS)
 
 
-def shown_figures(
+def figures_by_card(
     heads: Mapping[str, Mapping[str, Any]], name: str, measured: Predictions, rng: np.random.Generator
 ) -> dict[str, Figure]:
-    """``NAME_shown_ece``, ``NAME_shown_brier_CODE`` and so on: films judged by the calibrations of a card.
-
-    These are the probabilities that readers see. ``SetCalibration`` fits anew and says what such a network
-    can give on a set; this says what it does give there.
+    """``shown_figures`` of all heads' films together, then of each head's, by the calibrations of a card.
 
     Args:
         heads: of the card.
         name: of the set.
         measured: scores of its test part.
+        rng: of the bootstrap.
     """
-    patients = np.array([record.patient_id for record in measured.records], dtype=np.str_)
-    judged: dict[str, BeforeAfter] = {}
-    for index, code in enumerate(CODES):
-        stored = heads[code]["calibration"]
-        known = ~np.isnan(measured.truth[:, index])
-        if stored is not None and known.any():
-            truth, scores = measured.truth[known, index], measured.scores[known, index]
-            calibration = Calibration.from_json(stored)
-            judged[code] = BeforeAfter.of(calibration, truth, scores, patients[known].tolist())
-    found = _after_alone(f"{name}_shown", pooled_figures(judged, rng))
-    for code, each in judged.items():
-        found |= _after_alone(f"{name}_shown", each.figures(rng), f"_{code}")
+    judged: dict[str, Judged] = {}
+    for code in CODES:
+        stored, films = heads[code]["calibration"], measured.of_head(code)
+        if stored is not None and films.truth.size:
+            judged[code] = Judged.by(Calibration.from_json(stored), films)
+    if not judged:
+        return {}
+    found = shown_figures(name, Judged.joined(tuple(judged.values())), rng, draws=_POOLED_DRAWS)
+    for code, own in judged.items():
+        found |= shown_figures(name, own, rng, head=code)
     return found
-
-
-def _after_alone(prefix: str, figures: Mapping[str, Figure], suffix: str = "") -> dict[str, Figure]:
-    """Without those of sigmoid(score), which do not depend on a calibration."""
-    kept = {key: figure for key, figure in figures.items() if not key.endswith("_before")}
-    return {f"{prefix}_{key}{suffix}": figure for key, figure in kept.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +141,21 @@ class HeadCalibrations:
     def _head(self, code: str) -> dict[str, Any]:
         by_set = dict(self.positives[code])
         shown = self.shown(code)
-        reason = None if shown is not None else UNCALIBRATED
-        if shown is None and is_computed_only(by_set):
-            reason = COMPUTED_ONLY
         return {
             "trained": code in self.trained,
             "training_positives": sum(by_set.values()),
             "training_positives_by_set": by_set,
             "calibration": None if shown is None else shown.fitted[code].as_json(),
             "calibrated_on": None if shown is None else shown.name,
-            "no_probability": reason if code in self.trained else None,
+            "no_probability": self._reason(code) if code in self.trained and shown is None else None,
         }
+
+    def _reason(self, code: str) -> str:
+        """Why a trained head has no probability."""
+        if is_computed_only(self.positives[code]):
+            return COMPUTED_ONLY
+        real = [each for each in self.sets if not is_computed(each.name)]
+        return UNORDERED if any(code in each.unordered for each in real) else UNCALIBRATED
 
     def shown(self, code: str) -> SetCalibration | None:
         """The first real set that can calibrate a trained head; computed films calibrate none."""

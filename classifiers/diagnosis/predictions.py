@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from classifiers.calibration_methods import HeadFilms
 from classifiers.diagnosis.batches import row_batches
 from classifiers.diagnosis.films import StudyFilms
 from classifiers.diagnosis.losses import map_targets
@@ -43,6 +44,11 @@ class Predictions:
     lateral_effect: Values
     maps: npt.NDArray[np.float32] | None
     shapes: npt.NDArray[np.int64]
+
+    def of_head(self, code: str) -> HeadFilms:
+        """The studies that know the finding ``code``."""
+        index, patients = CODES.index(code), [record.patient_id for record in self.records]
+        return HeadFilms.known(self.truth[:, index], self.scores[:, index], patients)
 
 
 def predict(

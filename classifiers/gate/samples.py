@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,6 +16,7 @@ from classifiers.gate import distortions
 from classifiers.gate.network import VIEWS
 from classifiers.gate.pictures import contact_sheet, draw_picture, scramble
 from classifiers.gate.radiographs import draw_radiograph
+from suite.datasets.manifest import FilmFile
 from suite.framing import frame
 from suite.study import FloatImage
 from suite.training.films import load_film
@@ -60,9 +60,9 @@ class FilmStore:
         return open_small(films[int(rng.integers(len(films)))])
 
 
-def read_films(paths: Iterable[Path]) -> list[NDArray[np.uint16]]:
+def read_films(files: Iterable[FilmFile]) -> list[NDArray[np.uint16]]:
     """Films from their files."""
-    return [small(load_film(path)) for path in paths]
+    return [small(load_film(file)) for file in files]
 
 
 def phantom_films(seeds: Sequence[int]) -> tuple[list[NDArray[np.uint16]], list[NDArray[np.uint16]]]:

@@ -10,6 +10,7 @@ from torch import nn
 
 from classifiers.calibration import Calibration, state_of
 from classifiers.triage.network import TriageNetwork
+from suite.errors import WeightsError
 from suite.framing import frame
 from suite.stages.artifacts import TriageResult
 from suite.stages.contract import Artifact, Inputs, Outputs
@@ -39,6 +40,11 @@ class TriageStage:
         self.device = device
         self.weights_sha256: str | None = card.sha256
         self._size = int(card.content["input"]["size"])
+        if card.content.get("calibration") is None:
+            raise WeightsError(
+                f"{card.path}: has no calibration, so its scores order no worklist; "
+                "train triage on more films, or install the weights that ship."
+            )
         self._calibration = Calibration.from_json(card.content["calibration"])
         network = rebuild(TriageNetwork, card)
         self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

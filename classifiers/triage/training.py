@@ -16,10 +16,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import AdamW, Optimizer
 from torch.utils.data import Dataset
 
-from classifiers.calibration import fit_calibration
+from classifiers.calibration import Calibration
+from classifiers.calibration_methods import HeadFilms, fit_calibration
 from classifiers.densenet import load_imagenet
 from classifiers.parameters import decay_groups
-from classifiers.reliability import BeforeAfter, plot_reliability
+from classifiers.reliability import BeforeAfter, Judged, plot_reliability, shown_figures
 from classifiers.triage.network import TriageNetwork
 from suite.datasets.manifest import Record, SplitName
 from suite.datasets.registry import KINDS, is_computed
@@ -37,6 +38,10 @@ from suite.training.task import Batch, Task
 FRACTIONS = (0.65, 0.15, 0.2)
 GEOMETRY = Geometry(degrees=7, shift=0.06, scale=(0.9, 1.15))
 SCORING_BATCH = 32
+NOT_CALIBRATED = (
+    "Not calibrated: the held-out films are too few, or the score orders them no better than chance. "
+    "The triage stage does not read by such weights."
+)
 
 
 class TriageRecipe(Recipe):
@@ -184,27 +189,28 @@ class TriageTask(Task):
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
         """AUC with its interval; on the test part also calibration, fitted on the validation part.
 
-        Of several sets the real one is measured and calibrated on; the others' areas stand beside it.
+        Of several sets the real one is measured and calibrated on; the others' areas stand beside it. Of a
+        finished network it is also measured, set by set, what its card's own calibration gives.
         """
         rng = np.random.default_rng(self.recipe.seed)
         chief = self._measured_on()
         records = self._measured_part(split)
-        truth = np.array([record.abnormal for record in records])
-        scores = self._scores(model, records)
-        owners = [record.patient_id for record in records]
-        figures = {"auc": auc_figure(truth, scores, owners, rng)}
+        films = self._scored(model, records)
+        figures = {"auc": auc_figure(films.truth, films.score, films.patients.tolist(), rng)}
         extras: dict[str, Any] = {}
         pictures: dict[str, Callable[[Path], None]] = {}
+        notes = [f"Held-out patients of {chief}; intervals by bootstrap over patients."]
         if split == "test":
-            figures |= self._beside(model, chief, rng)
-            held_out = self._part_of(chief, "validation")
-            calibration = fit_calibration(
-                np.array([record.abnormal for record in held_out]),
-                self._scores(model, held_out),
-                f"{len(held_out)} held-out {chief} films",
-            )
-            if calibration is not None:
-                judged = BeforeAfter.of(calibration, truth, scores, owners)
+            others = sorted(set(self.data) - {chief})
+            beside = {name: self._scored(model, self._part_of(name, "test")) for name in others}
+            for name, own in beside.items():
+                figures[f"{name}_auc"] = auc_figure(own.truth, own.score, own.patients.tolist(), rng)
+            figures |= self._shown({chief: films, **beside}, rng)
+            calibration = self._calibration(model, chief, rng)
+            if calibration is None:
+                notes.append(NOT_CALIBRATED)
+            else:
+                judged = BeforeAfter.of(calibration, films)
                 after = judged.after.figures(rng)
                 figures |= {name: after[name] for name in ("sensitivity", "specificity")}
                 figures |= judged.figures(rng)
@@ -217,16 +223,38 @@ class TriageTask(Task):
                 "abnormal": record.abnormal,
                 "score": float(score),
             }
-            for record, score in zip(records, scores, strict=True)
+            for record, score in zip(records, films.score, strict=True)
         ]
         return Evaluation(
             figures,
             rows,
-            (f"Held-out patients of {chief}; intervals by bootstrap over patients.",),
+            notes,
             extras,
-            {"abnormal": (truth, scores)},
+            {"abnormal": (films.truth, films.score)},
             pictures=pictures,
         )
+
+    def _scored(self, model: nn.Module, records: Sequence[Record]) -> HeadFilms:
+        """``records``, of which each is known to be normal or abnormal, as the network scores them."""
+        truth = np.array([record.abnormal for record in records], dtype=np.float64)
+        patients = np.array([record.patient_id for record in records], dtype=np.str_)
+        return HeadFilms(truth, self._scores(model, records), patients)
+
+    def _calibration(self, model: nn.Module, chief: str, rng: np.random.Generator) -> Calibration | None:
+        """Fitted on the validation part; ``None`` where its films give none."""
+        films = self._scored(model, self._part_of(chief, "validation"))
+        return fit_calibration(films, f"{len(films.truth)} held-out {chief} films", rng)
+
+    def _shown(self, measured: Mapping[str, HeadFilms], rng: np.random.Generator) -> dict[str, Figure]:
+        """What the measured card's calibration gives on each set; nothing in training."""
+        stored = (self.measured_card or {}).get("calibration")
+        if stored is None:
+            return {}
+        card = Calibration.from_json(stored)
+        found: dict[str, Figure] = {}
+        for name, films in measured.items():
+            found |= shown_figures(name, Judged.by(card, films), rng) if films.truth.size else {}
+        return found
 
     def _measured_on(self) -> str:
         """The set whose held-out films count: real films before computed ones."""
@@ -238,12 +266,3 @@ class TriageTask(Task):
     def _is_judged(self, name: str) -> bool:
         """Whether a set says of any film that it is normal or abnormal."""
         return any(not np.isnan(record.abnormal) for record in self.data[name])
-
-    def _beside(self, model: nn.Module, chief: str, rng: np.random.Generator) -> dict[str, Figure]:
-        figures = {}
-        for name in sorted(set(self.data) - {chief}):
-            records = self._part_of(name, "test")
-            truth = np.array([record.abnormal for record in records])
-            owners = [record.patient_id for record in records]
-            figures[f"{name}_auc"] = auc_figure(truth, self._scores(model, records), owners, rng)
-        return figures

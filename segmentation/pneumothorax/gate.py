@@ -100,6 +100,9 @@ class GateTask(Task):
         self._dealt: Dealt | None = None
         self._late = False
 
+    def learned_from(self) -> tuple[str, ...]:
+        return tuple(name for name in OUTLINED if name in self.data)
+
     def build(self) -> None:
         network = PneumothoraxGate(**self.architecture())
         if self.recipe.encoder_weights:

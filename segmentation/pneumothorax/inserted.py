@@ -28,11 +28,11 @@ from suite.datasets.manifest import Manifest, Record
 from suite.datasets.registry import open_dataset, parse_sources
 from suite.errors import DatasetError, InputError, SuiteError
 from suite.grid import Grid
-from suite.intake import read_film
 from suite.stages.contract import Artifact
 from suite.stages.plugins import load_stage
 from suite.storage import make_folder, write_bytes, write_text
 from suite.study import FloatImage, Mask
+from suite.training.films import open_film
 
 SIDES = {"right": 128, "left": 255}
 """Values of ``lung_mask``."""
@@ -64,7 +64,7 @@ class LayerReader:
         self._stages: list[Any] = [load_stage(name)(device) for name in ("lungs", "bone")]
 
     def __call__(self, record: Record) -> Layers:
-        film = read_film(record.frontal)
+        film = open_film(record.frontal)
         found: dict[str, Artifact] = {"frontal": Artifact(film, Grid.of(film.shape))}
         for stage in self._stages:
             found |= stage.run([found])[0]

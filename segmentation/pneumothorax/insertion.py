@@ -27,12 +27,8 @@ SMALLEST = 0.01
 ROOT = 0.55
 """Height of the lung's root between apex and base, 0 at the apex."""
 
-FINEST, COARSEST = 0.7 / 512, 5.0 / 512
+FINEST, COARSEST = 0.7 / 512, 10.0 / 512
 """Band of the vessels: standard deviations of two Gaussians as shares of the film's longer side."""
-
-RIB_EDGE = 0.004
-"""Slope of the bone layer, in grey a pixel of 512, at which half of the band is left as it is: a layer takes
-no rib away whole, and what it leaves of an edge must not vanish with the vessels."""
 
 BASAL = 0.12
 """Share of pneumothoraces that lie at the base, as in supine patients."""
@@ -69,15 +65,15 @@ class Collapse:
         """Small ones are as frequent as large ones are rare."""
         size = float(rng.beta(1.1, 2.2))
         return cls(
-            wall=0.02 + 0.8 * size**1.7 * rng.uniform(0.4, 1.0),
-            apex=0.04 + 0.5 * size * rng.uniform(0.5, 1.0),
+            wall=0.02 + 0.9 * size**1.5 * rng.uniform(0.5, 1.0),
+            apex=0.05 + 0.6 * size * rng.uniform(0.6, 1.0),
             basal=bool(rng.random() < BASAL),
             wobble=rng.uniform(0.0, 0.3),
             phase=rng.uniform(0.0, 2 * math.pi),
-            darker=rng.uniform(0.0, 0.4),
-            denser=rng.uniform(0.0, 0.5) * size,
-            line=rng.uniform(0.1, 0.6),
-            width=rng.uniform(0.5, 1.1),
+            darker=rng.uniform(0.05, 0.6),
+            denser=rng.uniform(0.0, 0.6) * size,
+            line=rng.uniform(0.1, 0.7),
+            width=rng.uniform(0.6, 1.3),
         )
 
 
@@ -136,7 +132,7 @@ def insert(
     side = max(film.shape)
     soft = film - bone
     coarse = _blurred(soft, COARSEST * side)
-    vessels = (_blurred(soft, FINEST * side) - coarse) * _off_ribs(bone, side)
+    vessels = _blurred(soft, FINEST * side) - coarse
     soft_gas = _blurred(gas.astype(np.float32), side / 512)
     lung = field & ~gas
     inside = _blurred(lung.astype(np.float32), 3 * side / 512) * lung  # edges of heart and diaphragm stay
@@ -145,13 +141,6 @@ def insert(
     shade = collapse.line * line + collapse.denser * inside - collapse.darker * soft_gas
     changed = film + inside * (moved - vessels) - soft_gas * vessels + float(film[field].std()) * shade
     return np.clip(changed, 0, 1).astype(np.float32), gas.astype(np.uint8)
-
-
-def _off_ribs(bone: FloatImage, side: int) -> FloatImage:
-    """1 where the bone layer (H, W) is flat, towards 0 at its edges."""
-    smooth = _blurred(bone, 1.5 * side / 512)
-    slope = np.hypot(cv2.Sobel(smooth, -1, 1, 0, scale=1 / 8), cv2.Sobel(smooth, -1, 0, 1, scale=1 / 8))
-    return 1 / (1 + (slope * (side / 512) / RIB_EDGE) ** 2)
 
 
 def _pleura(gas: Field, lung: Field, width: float) -> FloatImage:

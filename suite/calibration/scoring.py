@@ -13,7 +13,9 @@ from suite.calibration.contract import ABNORMAL, ScoredFilms
 from suite.datasets.manifest import Record
 from suite.errors import InputError
 from suite.findings import CODES
-from suite.intake import StudyFiles
+from suite.intake import given_as_frontal, given_as_lateral
+from suite.study import Study
+from suite.training.films import open_film
 
 if TYPE_CHECKING:
     from suite.analysis import Analyzer
@@ -74,14 +76,10 @@ def score_films(
 
 
 def _report(record: Record, index: int, analyzer: Analyzer, *, override_gate: bool) -> Mapping[str, Any]:
-    study = StudyFiles(
-        f"film-{index}",
-        record.frontal,
-        record.lateral,
-        frontal_source=str(record.frontal),
-        lateral_source=None if record.lateral is None else str(record.lateral),
-        paired_by_hand=record.lateral is not None,
-    ).load()
+    frontal, lateral = open_film(record.frontal), None
+    if record.lateral is not None:
+        frontal, lateral = given_as_frontal(frontal), given_as_lateral(open_film(record.lateral))
+    study = Study(f"film-{index}", frontal, lateral)
     return analyzer.run(study, override_gate=override_gate).report
 
 

@@ -25,7 +25,7 @@ import re
 from pathlib import Path
 
 from suite.datasets.layout import read_table, require_file, require_films, table_rows
-from suite.datasets.manifest import Box, Manifest, Record, SplitName
+from suite.datasets.manifest import Box, FilmFile, Manifest, Record, SplitName
 from suite.errors import DatasetError
 from suite.findings import CODES
 
@@ -107,7 +107,7 @@ def _record(folder: Path, row: dict[str, str]) -> Record:
     return Record(
         id=Path(row["image"]).stem,
         patient_id=f"nih-{row['patient_id']}",
-        frontal=folder / "images" / row["image"],
+        frontal=FilmFile(folder / "images" / row["image"]),
         labels=labels_from(row["findings"]),
         abnormal=0.0 if names_in(row["findings"]) == {NORMAL} else 1.0,
         attributes={key: row[key] for key in ("view", "age", "sex") if row.get(key)},
@@ -134,7 +134,7 @@ def _read_official(folder: Path, entries: Path) -> Manifest:
             Record(
                 id=Path(image).stem,
                 patient_id=f"nih-{row['Patient ID']}",
-                frontal=homes.get(image, folder / "images") / image,
+                frontal=FilmFile(homes.get(image, folder / "images") / image),
                 labels=labels,
                 abnormal=0.0 if names_in(row["Finding Labels"]) == {NORMAL} else 1.0,
                 attributes=_attributes(row),
@@ -142,7 +142,7 @@ def _read_official(folder: Path, entries: Path) -> Manifest:
                 boxes=boxes.get(image, {}),
             )
         )
-    require_films((record.frontal for record in records), entries)
+    require_films((record.frontal.path for record in records), entries)
     return Manifest("nih", tuple(records))
 
 

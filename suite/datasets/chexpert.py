@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from suite.datasets.chexpert_labels import COLUMNS, StudyLabels
 from suite.datasets.layout import require_films, table_rows
-from suite.datasets.manifest import Manifest, Record, SplitName
+from suite.datasets.manifest import FilmFile, Manifest, Record, SplitName
 from suite.errors import DatasetError
 
 NAME = "chexpert"
@@ -88,10 +88,10 @@ def _inside(path: PurePosixPath) -> PurePosixPath:
 
 
 def _records(films: list[_Film]) -> Iterator[Record]:
-    laterals: dict[tuple[str, str], Path] = {}
+    laterals: dict[tuple[str, str], FilmFile] = {}
     for film in films:
         if film.lateral:
-            laterals.setdefault((film.patient, film.study), film.path)
+            laterals.setdefault((film.patient, film.study), FilmFile(film.path))
     for film in films:
         said = StudyLabels.of(film.row, film.table, film.line)
         if film.lateral:
@@ -99,7 +99,7 @@ def _records(films: list[_Film]) -> Iterator[Record]:
         yield Record(
             id=f"{film.patient}-{film.study}-{film.path.stem}",
             patient_id=f"{NAME}-{film.patient}",
-            frontal=film.path,
+            frontal=FilmFile(film.path),
             lateral=laterals.get((film.patient, film.study)),
             labels=said.labels,
             abnormal=said.abnormal,

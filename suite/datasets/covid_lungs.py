@@ -15,7 +15,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from suite.datasets.layout import read_table, require_file
-from suite.datasets.manifest import Manifest, Record
+from suite.datasets.manifest import FilmFile, Manifest, Record
 
 LICENCE = "per image, see index.csv; masks CC BY 4.0"
 LAYOUT = "index.csv, images/IMAGE, lung_masks/STEM.png"
@@ -33,7 +33,7 @@ def read(folder: Path) -> Manifest:
         Record(
             id=Path(row["image"]).stem,
             patient_id=f"covid-{row['patient_id']}",
-            frontal=folder / "images" / row["image"],
+            frontal=FilmFile(folder / "images" / row["image"]),
             targets={"lung_mask": folder / "lung_masks" / f"{Path(row['image']).stem}.png"},
             attributes={"view": row["view"]},
         )

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.datasets.layout import read_table
-from suite.datasets.manifest import Manifest, Record
+from suite.datasets.manifest import FilmFile, Manifest, Record
 from suite.errors import DatasetError
 from suite.file_kinds import IMAGE_SUFFIXES
 
@@ -60,7 +60,7 @@ def read(folder: Path) -> Manifest:
             Record(
                 id=home.name,
                 patient_id=f"dual-energy-{patients.get(home.name, home.name)}",
-                frontal=pictures["standard"],
+                frontal=FilmFile(pictures["standard"]),
                 targets={"soft": pictures["soft"], "bone": pictures["bone"]},
             )
         )
@@ -93,19 +93,20 @@ def read_triple(record: Record) -> Triple:
     """
     from suite.training.films import load_film
 
-    paths = {"standard": record.frontal, "soft": record.targets["soft"], "bone": record.targets["bone"]}
-    pictures = {name: load_film(path) for name, path in paths.items()}
+    files = {"standard": record.frontal}
+    files |= {name: FilmFile(record.targets[name]) for name in ("soft", "bone")}
+    pictures = {name: load_film(file) for name, file in files.items()}
     standard = pictures["standard"]
     for name in ("soft", "bone"):
         if pictures[name].shape != standard.shape:
             raise DatasetError(
-                f"{paths[name]}: has {pictures[name].shape} pixels, the standard film {standard.shape}; "
+                f"{files[name]}: has {pictures[name].shape} pixels, the standard film {standard.shape}; "
                 "export all three with one matrix."
             )
         apart = shift_between(standard, pictures[name])
         if apart > MOST_SHIFT:
             raise DatasetError(
-                f"{paths[name]}: lies {apart:.1f} pixels of {CHECKED_SIDE} beside the standard film; "
+                f"{files[name]}: lies {apart:.1f} pixels of {CHECKED_SIDE} beside the standard film; "
                 "register the study or leave it out."
             )
     return Triple(**pictures)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from suite.datasets.layout import read_table, require_file
-from suite.datasets.manifest import Manifest, Record
+from suite.datasets.manifest import FilmFile, Manifest, Record
 
 LICENCE = "per image, see index.csv"
 LAYOUT = "index.csv, images/IMAGE"
@@ -29,8 +29,8 @@ def read(folder: Path) -> Manifest:
         Record(
             id=Path(row["frontal"]).stem,
             patient_id=f"covid-{row['patient_id']}",
-            frontal=folder / "images" / row["frontal"],
-            lateral=folder / "images" / row["lateral"],
+            frontal=FilmFile(folder / "images" / row["frontal"]),
+            lateral=FilmFile(folder / "images" / row["lateral"]),
             abnormal=1.0,
             attributes={"finding": row.get("finding", "")},
         )

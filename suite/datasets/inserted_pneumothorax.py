@@ -35,7 +35,7 @@ def read(folder: Path) -> Manifest:
     """
     index = require_file(folder, "index.csv", NAME, LAYOUT)
     records = [_record(folder, index, row) for row in read_table(index, COLUMNS)]
-    require_films((path for each in records for path in (each.frontal, *each.targets.values())), index)
+    require_films((path for each in records for path in (each.frontal.path, *each.targets.values())), index)
     return Manifest(NAME, tuple(records))
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from suite.datasets.layout import read_table, require_file
-from suite.datasets.manifest import UNKNOWN, Manifest, Record
+from suite.datasets.manifest import UNKNOWN, FilmFile, Manifest, Record
 from suite.errors import DatasetError
 from suite.findings import CODES
 
@@ -52,7 +52,7 @@ def _record(folder: Path, row: dict[str, str]) -> Record:
     return Record(
         id=name,
         patient_id=f"jsrt-{name}",
-        frontal=folder / "images" / f"{name}.png",
+        frontal=FilmFile(folder / "images" / f"{name}.png"),
         labels=tuple(labels),
         abnormal=nodule,
         targets={key: path for key, path in targets.items() if path.exists()},

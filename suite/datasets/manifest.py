@@ -20,13 +20,32 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
+class FilmFile:
+    """The file of a film, and what has to be known to read it.
+
+    It is no path: what reads films takes a ``FilmFile``, so that none is read the wrong way round. As a word
+    it tells films apart, also one file that two sets hold for a positive and for a negative.
+
+    Attributes:
+        path: the file.
+        inverted: white and black are exchanged in it, as the data set says and the file itself does not.
+    """
+
+    path: Path
+    inverted: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.path} (inverted)" if self.inverted else str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One study of a data set.
 
     Attributes:
         id: unique in its set.
         patient_id: what splits are made by.
-        frontal, lateral: film files; a lateral is the exception.
+        frontal, lateral: the films; a lateral is the exception. A path alone is that of a positive.
         labels: 13 values in the order of ``suite.findings.CODES``; 1, 0 or NaN (the set does not know).
         abnormal: 1, 0 or NaN.
         targets: further files by what they show (``organs``, ``lung_mask``, ``bone``), in the set's encoding.
@@ -38,8 +57,8 @@ class Record:
 
     id: str
     patient_id: str
-    frontal: Path
-    lateral: Path | None = None
+    frontal: FilmFile
+    lateral: FilmFile | None = None
     labels: tuple[float, ...] = UNKNOWN
     abnormal: float = math.nan
     targets: Mapping[str, Path] = field(default_factory=dict)
@@ -49,6 +68,9 @@ class Record:
     boxes: Mapping[str, tuple[Box, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for view in ("frontal", "lateral"):
+            if isinstance(getattr(self, view), Path):
+                object.__setattr__(self, view, FilmFile(getattr(self, view)))
         for kind, values in (("labels", self.labels), ("uncertainty flags", self.uncertain)):
             if len(values) != len(CODES):
                 raise DatasetError(

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from suite.datasets.chexpert_labels import COLUMNS, NORMAL, StudyLabels
 from suite.datasets.layout import require_films, require_match, table_rows
-from suite.datasets.manifest import Manifest, Record, SplitName
+from suite.datasets.manifest import FilmFile, Manifest, Record, SplitName
 from suite.errors import DatasetError
 
 NAME = "mimic-cxr"
@@ -57,10 +57,10 @@ def read(folder: Path) -> Manifest:
     require_films((film.path(folder) for film in films), metadata)
     parts = dict(_parts(split))
     said = dict(_labels(chexpert))
-    laterals: dict[str, Path] = {}
+    laterals: dict[str, FilmFile] = {}
     for film in films:
         if film.view in LATERAL:
-            laterals.setdefault(film.study, film.path(folder))
+            laterals.setdefault(film.study, FilmFile(film.path(folder)))
     records = []
     for film in films:
         if film.view not in FRONTAL:
@@ -74,7 +74,7 @@ def read(folder: Path) -> Manifest:
             Record(
                 id=film.dicom,
                 patient_id=f"{NAME}-{film.subject}",
-                frontal=film.path(folder),
+                frontal=FilmFile(film.path(folder)),
                 lateral=laterals.get(film.study),
                 labels=study.labels,
                 abnormal=study.abnormal,

@@ -17,7 +17,7 @@ import re
 from pathlib import Path
 
 from suite.datasets import readings
-from suite.datasets.manifest import Manifest, Record
+from suite.datasets.manifest import FilmFile, Manifest, Record
 
 LICENCE = readings.LICENCE
 LAYOUT = "CXR_png/MCUCXR_0001_0.png, ManualMask/leftMask, ManualMask/rightMask, ClinicalReadings"
@@ -43,7 +43,7 @@ def _record(folder: Path, film: readings.NamedFilm) -> Record:
     return Record(
         id=film.id,
         patient_id=f"montgomery-{person}",
-        frontal=film.path,
+        frontal=FilmFile(film.path),
         abnormal=film.abnormal,
         targets={lung: path for lung, path in masks.items() if path.is_file()},
         attributes=readings.attributes(reading),

@@ -21,7 +21,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from suite.datasets.layout import table_rows
-from suite.datasets.manifest import UNKNOWN, Manifest, Record
+from suite.datasets.manifest import UNKNOWN, FilmFile, Manifest, Record
 from suite.datasets.vocabulary import Vocabulary, named
 from suite.errors import DatasetError
 
@@ -140,8 +140,8 @@ def _record(report: Path, films: Mapping[str, Path], projections: Mapping[str, s
     return Record(
         id=frontal,
         patient_id=f"{NAME}-{report.stem}",
-        frontal=films[frontal],
-        lateral=None if lateral is None else films[lateral],
+        frontal=FilmFile(films[frontal]),
+        lateral=None if lateral is None else FilmFile(films[lateral]),
         labels=labels,
         abnormal=abnormal,
     )

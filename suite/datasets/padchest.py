@@ -3,12 +3,16 @@
 Layout, as BIMCV hands it out::
 
     PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv
-                      ImageID, ImageDir, StudyID, PatientID, Projection, Labels, StudyDate_DICOM ...
+                      ImageID, ImageDir, StudyID, PatientID, Projection, Labels, StudyDate_DICOM,
+                      PhotometricInterpretation_DICOM ...
     0/IMAGE.png ... 54/IMAGE.png    16 bit; a folder ``images`` with all films is found too
 
 ``Labels`` is a list such as ``['pleural effusion', 'cardiomegaly']``. There is one record a film in PA, AP or
 AP_horizontal, with the first lateral (L) of its study. Films that the set excludes, or calls suboptimal, know
 nothing; neither do those that say "unchanged" and no more. There is no official split.
+
+The PNGs hold the greys that the DICOM films held. Where that was MONOCHROME1 white and black are exchanged in
+the PNG, and only the table says so.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from suite.datasets.layout import require_films, require_match, table_rows
-from suite.datasets.manifest import UNKNOWN, Manifest, Record
+from suite.datasets.manifest import UNKNOWN, FilmFile, Manifest, Record
 from suite.datasets.vocabulary import Vocabulary, named
 from suite.errors import DatasetError
 
@@ -37,6 +41,8 @@ TABLES = (
 )
 FRONTAL = {"PA": "PA", "AP": "AP", "AP_horizontal": "AP"}
 LATERAL = "L"
+POLARITY = "PhotometricInterpretation_DICOM"
+NEGATIVE = "MONOCHROME1"
 NORMAL = "normal"
 SAYS_NOTHING = named("unchanged", "")
 UNREAD = named("exclude", "suboptimal study")
@@ -169,7 +175,7 @@ VOCABULARY = Vocabulary(
 
 class _Film(NamedTuple):
     image: str
-    path: Path
+    file: FilmFile
     patient: str
     study: str
     projection: str
@@ -186,11 +192,11 @@ def read(folder: Path) -> Manifest:
     """
     table = require_match(folder, TABLES, NAME, LAYOUT)
     films = list(_films(folder, table))
-    require_films((film.path for film in films), table)
-    laterals: dict[str, Path] = {}
+    require_films((film.file.path for film in films), table)
+    laterals: dict[str, FilmFile] = {}
     for film in films:
         if film.projection == LATERAL:
-            laterals.setdefault(film.study, film.path)
+            laterals.setdefault(film.study, film.file)
     records = []
     for film in films:
         names = _names(film, table)
@@ -201,7 +207,7 @@ def read(folder: Path) -> Manifest:
             Record(
                 id=Path(film.image).stem,
                 patient_id=f"{NAME}-{film.patient}",
-                frontal=film.path,
+                frontal=film.file,
                 lateral=laterals.get(film.study),
                 labels=labels,
                 abnormal=abnormal,
@@ -223,12 +229,12 @@ def _films(folder: Path, table: Path) -> Iterator[_Film]:
     needed = ("ImageID", "ImageDir", "StudyID", "PatientID", "Projection")
     gathered = folder / "images"
     together = gathered.is_dir()
-    for line, row in table_rows(table, needed, ("Labels",)):
+    for line, row in table_rows(table, needed, ("Labels", POLARITY)):
         if row["Projection"] not in FRONTAL and row["Projection"] != LATERAL:
             continue
         home = gathered if together else folder / str(row["ImageDir"])
-        path = home / row["ImageID"]
-        yield _Film(row["ImageID"], path, row["PatientID"], row["StudyID"], row["Projection"], row, line)
+        file = FilmFile(home / row["ImageID"], (row[POLARITY] or "").strip() == NEGATIVE)
+        yield _Film(row["ImageID"], file, row["PatientID"], row["StudyID"], row["Projection"], row, line)
 
 
 def _names(film: _Film, table: Path) -> frozenset[str]:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from suite.datasets.layout import read_table, require_file
-from suite.datasets.manifest import Manifest, Record
+from suite.datasets.manifest import FilmFile, Manifest, Record
 from suite.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -75,7 +75,11 @@ def read(folder: Path) -> Manifest:
         targets = {TARGET: _mask_of(folder, image), "legend": legend}
         part = {"part": row["part"]} if row.get("part") else {}
         record = Record(
-            row["image"], row.get("patient_id") or row["image"], image, targets=targets, attributes=part
+            row["image"],
+            row.get("patient_id") or row["image"],
+            FilmFile(image),
+            targets=targets,
+            attributes=part,
         )
         _check(record)
         records.append(record)
@@ -102,10 +106,10 @@ def _mask_of(folder: Path, image: Path) -> Path:
 
 
 def _check(record: Record) -> None:
-    from suite.intake import read_film
+    from suite.training.films import load_film
 
     rows, columns = tissue_classes(record).shape
-    film = read_film(record.frontal).shape
+    film = load_film(record.frontal).shape
     if (rows, columns) != film:
         raise DatasetError(
             f"{record.targets[TARGET]}: is {rows} x {columns} pixels but its film {film[0]} x {film[1]}; "

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.datasets.layout import require_columns, require_file
-from suite.datasets.manifest import Manifest, Record
+from suite.datasets.manifest import FilmFile, Manifest, Record
 from suite.errors import DatasetError
 from suite.findings import CODES
 from suite.phantom.layout import FILMS, MASKS
@@ -61,8 +61,8 @@ def _record(folder: Path, table: Path, row: dict[str, str]) -> Record:
     return Record(
         id=row["id"],
         patient_id=row["id"],
-        frontal=folder / row["frontal"],
-        lateral=folder / row["lateral"] if row["lateral"] else None,
+        frontal=FilmFile(folder / row["frontal"]),
+        lateral=FilmFile(folder / row["lateral"]) if row["lateral"] else None,
         labels=labels,
         abnormal=_label(row["abnormal"], table),
         targets=targets,

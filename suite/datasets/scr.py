@@ -16,7 +16,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.datasets.manifest import UNKNOWN, Manifest, Record
+from suite.datasets.manifest import UNKNOWN, FilmFile, Manifest, Record
 from suite.errors import DatasetError
 from suite.findings import CODES
 
@@ -103,7 +103,7 @@ def _record(name: str, film: Path, masks: dict[str, Path]) -> Record:
         id=name,
         # as in data set jsrt, so that one person is not learned from in one and measured on in the other
         patient_id=f"jsrt-{name}",
-        frontal=film,
+        frontal=FilmFile(film),
         labels=tuple(labels),
         abnormal=nodule,
         targets=masks,

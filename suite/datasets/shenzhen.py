@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from suite.datasets import readings
-from suite.datasets.manifest import Manifest, Record
+from suite.datasets.manifest import FilmFile, Manifest, Record
 
 LICENCE = f"{readings.LICENCE}; masks: Stirenko et al. 2018"
 LAYOUT = "CXR_png/CHNCXR_0001_0.png, mask/CHNCXR_0001_0_mask.png, ClinicalReadings"
@@ -35,7 +35,7 @@ def _record(folder: Path, film: readings.NamedFilm) -> Record:
     return Record(
         id=film.id,
         patient_id=f"shenzhen-{film.number}",
-        frontal=film.path,
+        frontal=FilmFile(film.path),
         abnormal=film.abnormal,
         targets={"lungs": masks[0]} if masks else {},
         attributes=readings.attributes(readings.read_reading(folder, film)),

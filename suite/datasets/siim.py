@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from suite.datasets.layout import read_table, require_file
-from suite.datasets.manifest import UNKNOWN, Manifest, Record
+from suite.datasets.manifest import UNKNOWN, FilmFile, Manifest, Record
 from suite.errors import DatasetError
 from suite.findings import CODES
 from suite.study import Mask
@@ -117,7 +117,7 @@ def _record(table: Path, image: str, rows: dict[int, str], films: Mapping[str, P
     return Record(
         id=image,
         patient_id=f"siim-{header.pop('patient')}",
-        frontal=films[image],
+        frontal=FilmFile(films[image]),
         labels=tuple(labels),
         abnormal=1.0 if runs else float("nan"),
         attributes={**header, "rle": _SEPARATOR.join(runs)},

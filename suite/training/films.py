@@ -8,17 +8,42 @@ import cv2
 import numpy as np
 
 from suite.datasets import scr
-from suite.datasets.manifest import Record
+from suite.datasets.manifest import FilmFile, Record
 from suite.errors import DatasetError
 from suite.intake import read_film
-from suite.study import FloatImage, Mask
+from suite.study import FloatImage, Mask, Projection, Radiograph
 
 
-def load_film(path: Path) -> FloatImage:
-    """The film at ``path`` (H, W) in [0, 1], read as ``radsuite analyze`` reads it; raw JSRT films too."""
-    if path.suffix.lower() == scr.RAW_SUFFIX:
-        return scr.read_raw_film(path)
-    return read_film(path).pixels
+def open_film(film: FilmFile) -> Radiograph:
+    """A film of a data set as ``radsuite analyze`` reads it, with bone bright; raw JSRT films too.
+
+    Raises:
+        InputError: the file cannot be read, or shows no radiograph.
+    """
+    if film.path.suffix.lower() != scr.RAW_SUFFIX:
+        return read_film(film.path, source=str(film), inverted=film.inverted)
+    pixels = scr.read_raw_film(film.path)
+    return Radiograph(1.0 - pixels if film.inverted else pixels, Projection.UNKNOWN, str(film))
+
+
+def load_film(film: FilmFile) -> FloatImage:
+    """The pixels (H, W) in [0, 1] of ``open_film``."""
+    return open_film(film).pixels
+
+
+def film_on_scale(film: FilmFile, white: int) -> FloatImage:
+    """A film's stored greys (H, W) in shares of ``white``, whatever part of that scale they use.
+
+    Layers that are stored on the film's own scale lie on this one; ``load_film`` may stretch a film.
+
+    Raises:
+        DatasetError: the file cannot be read as a grey picture.
+    """
+    picture = cv2.imread(str(film.path), cv2.IMREAD_UNCHANGED)
+    if picture is None or picture.ndim != 2:
+        raise DatasetError(f"{film}: is missing or no grey picture; fetch or make the data set again.")
+    greys = picture.astype(np.float32) / np.float32(white)
+    return 1.0 - greys if film.inverted else greys
 
 
 def read_mask(path: Path) -> Mask:

@@ -1,0 +1,71 @@
+"""The decoded films that all runs of an ablation share, in one file that knows what it was made of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from classifiers.ablation_identity import data_digests, film_weights
+from classifiers.ablation_plan import Variant
+from classifiers.ablation_runs import Plan, all_records, open_sources
+from classifiers.diagnosis.parts import part_of
+from suite.datasets.manifest import Record
+from suite.errors import WeightsError
+
+
+def film_settings(plan: Plan, variants: Sequence[Variant]) -> Any:
+    """Settings of the films that serve all ``variants``."""
+    recipes = [plan.recipe(variant, 0) for variant in variants]
+    sources = {
+        recipe.bone_source for recipe in recipes
+        if recipe.configuration == "dual+lungs+bone" and recipe.bone_source != "copy"
+    }  # fmt: skip
+    from classifiers.diagnosis.films import FilmSettings
+
+    first = recipes[0]
+    return FilmSettings(first.size, tuple(sorted(sources)), first.lung_source, first.bone_weights)
+
+
+def films_key(plan: Plan, variants: Sequence[Variant]) -> str:
+    """What the films file depends on, as one word: the studies, their files, the content of all weights."""
+    settings = film_settings(plan, variants)
+    split_seed = plan.recipe(variants[0], 0).split_seed
+    manifests = open_sources(plan.sources)
+    made_of = [data_digests(plan.sources, manifests), film_weights(settings)]
+    files = [_files_of(record) for record in all_records(manifests)]
+    text = json.dumps([settings.size, settings.bones, settings.lungs, made_of, split_seed, files])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _files_of(record: Record) -> list[Any]:
+    """All files that the films of a record are made from."""
+    targets = sorted((name, str(path)) for name, path in record.targets.items())
+    return [str(record.frontal), str(record.lateral), targets]
+
+
+def _taught(plan: Plan, variants: Sequence[Variant]) -> tuple[Record, ...]:
+    """The training part of all sets: what the dual-energy channel may be calibrated on."""
+    data, split_seed = open_sources(plan.sources), plan.recipe(variants[0], 0).split_seed
+    return tuple(record for name in sorted(data) for record in part_of(data[name], "train", split_seed))
+
+
+def decode_films(plan: Plan, variants: Sequence[Variant], key: str) -> int:
+    """Write the films of all records for all variants, unless they are there; returns their number."""
+    import torch
+
+    from classifiers.diagnosis.films import StudyFilms
+
+    torch.set_float32_matmul_precision("high")
+    path = plan.films_path
+    if path.exists():
+        try:
+            return len(StudyFilms.load(path, key, "cpu", ("labels",)).rows)
+        except WeightsError:
+            path.unlink()
+    records = all_records(open_sources(plan.sources))
+    device = "cuda" if plan.device == "cuda" and torch.cuda.is_available() else "cpu"
+    films = StudyFilms.decode(records, film_settings(plan, variants), device, _taught(plan, variants) or None)
+    films.save(path, key)
+    return len(records)
