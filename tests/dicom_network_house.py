@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -56,6 +57,20 @@ class Wires:
         """Names of all DICOM files below the data folder, each inode once."""
         found = {path.stat().st_ino: path.name for path in self.data.rglob("*") if path.suffix == ".dcm"}
         return sorted(found.values())
+
+
+@contextmanager
+def without_leftovers() -> Iterator[None]:
+    """Collect at its end what was left to the garbage collector meanwhile, and so not in another test.
+
+    Only what is new is looked at: a look at everything takes longer than most tests that need this.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.collect()
+        gc.unfreeze()
 
 
 @contextmanager

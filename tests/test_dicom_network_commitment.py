@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +20,15 @@ from suite.dicom.network.nodes import DIMSE, Destination, Nodes
 from suite.dicom.network.outbox import Outbox
 from suite.dicom.network.routing import enqueue
 from suite.jobs.models import Outgoing
-from tests.dicom_network_house import Wires, as_bytes, film, open_wires, serving, wait_until
+from tests.dicom_network_house import (
+    Wires,
+    as_bytes,
+    film,
+    open_wires,
+    serving,
+    wait_until,
+    without_leftovers,
+)
 from tests.orthanc_house import open_orthanc
 from tests.ports import free_port
 from tests.test_dicom_network_sending import one_reading
@@ -34,8 +41,8 @@ CR = "1.2.840.10008.5.1.4.1.1.1"
 
 @pytest.fixture(autouse=True)
 def nothing_left_to_collect() -> Iterator[None]:
-    yield
-    gc.collect()
+    with without_leftovers():
+        yield
 
 
 @dataclass

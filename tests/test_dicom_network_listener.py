@@ -24,7 +24,7 @@ from suite.dicom.network.acceptance import content_sha256
 from suite.dicom.network.allow_list import parse
 from suite.dicom.network.classes import ACCEPTED_CLASSES, accepted_syntaxes
 from suite.errors import InputError, RecipeError
-from tests.dicom_network_house import Wires, as_bytes, dcmtk, film, film_pair, open_wires
+from tests.dicom_network_house import Wires, as_bytes, dcmtk, film, film_pair, open_wires, without_leftovers
 from tests.dicom_zoo import CR, DX, SECONDARY_CAPTURE, save
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -38,8 +38,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning
 @pytest.fixture(autouse=True)
 def nothing_left_to_collect() -> Iterator[None]:
     """Those sockets, while their warning is expected."""
-    yield
-    gc.collect()
+    with without_leftovers():
+        yield
 
 
 def store(wires: Wires, *datasets: Dataset, title: str = "MODALITY", **options: Any) -> list[Dataset]:

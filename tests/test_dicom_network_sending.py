@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import socket
 import threading
 import time
@@ -31,7 +30,7 @@ from suite.jobs.models import Instance, Outgoing, Review
 from suite.jobs.queue import JobQueue
 from suite.jobs.worker import load_study
 from suite.records.removal import remove_study
-from tests.dicom_network_house import Wires, as_bytes, film, open_wires, serving
+from tests.dicom_network_house import Wires, as_bytes, film, open_wires, serving, without_leftovers
 from tests.dicom_zoo import save
 from tests.jobs_fakes import FakeAnalyzer
 from tests.orthanc_house import open_orthanc
@@ -46,8 +45,8 @@ SENDER = Sender("RADSUITE", 10.0)
 @pytest.fixture(autouse=True)
 def nothing_left_to_collect() -> Iterator[None]:
     """Those sockets, while their warning is expected."""
-    yield
-    gc.collect()
+    with without_leftovers():
+        yield
 
 
 @dataclass
