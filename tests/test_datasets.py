@@ -47,7 +47,7 @@ OPACITIES = {
 
 TESTED_ELSEWHERE = {
     "dual-energy", "phantom", "scr", "montgomery", "shenzhen", "siim", "painted-masks",
-    "chexpert", "mimic-cxr", "openi", "padchest", "site",
+    "chexpert", "mimic-cxr", "openi", "padchest", "site", "inserted-pneumothorax",
 }  # fmt: skip
 """Sets without a table, the computed one, and those of ``tests.made_finding_sets``."""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from suite.datasets.layout import read_table, require_file, require_films
-from suite.datasets.manifest import UNKNOWN, Manifest, Record
+from suite.datasets.manifest import UNKNOWN, FilmFile, Manifest, Record
 from suite.errors import DatasetError
 from suite.findings import CODES
 
@@ -48,7 +48,7 @@ def _record(folder: Path, index: Path, row: dict[str, str]) -> Record:
     return Record(
         id=Path(name).stem,
         patient_id=row["patient_id"],
-        frontal=folder / "images" / name,
+        frontal=FilmFile(folder / "images" / name),
         labels=tuple(labels),
         targets={TARGET: folder / "masks" / name},
         attributes={"view": row["view"]} if row["view"] else {},
