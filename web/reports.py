@@ -73,8 +73,8 @@ def save(study_id: str) -> AnyResponse | str | tuple[str, int]:
 @needs(Scope.REVIEWS_WRITE)
 def add(study_id: str) -> AnyResponse | tuple[str, int]:
     """Add a signed addendum. 409 while the report is a draft, 422 without text: it stays in the form."""
-    study, latest = read_study(study_id)
     _check_signs_in_person()
+    study, latest = read_study(study_id)
     text, signer = request.form.get("text", ""), request.form.get("signer", "")
     try:
         services().written.add(study.id, text, identify(), signer=signer, address=address())

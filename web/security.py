@@ -69,7 +69,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         # Without a login, a foreign page that points its own name at this address must not be served.
         TRUSTED_HOSTS=_trusted_hosts(settings),
     )
-    app.wsgi_app = _in_ascii(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = _in_ascii(app.wsgi_app)  # type: ignore[method-assign, assignment]
     app.before_request(_check_text)
     app.before_request(_check_csrf)
     app.after_request(_add_headers)
