@@ -61,9 +61,10 @@ class PneumothoraxStage:
         told, gas, framed = self._cascade.read(pixels)
         mask = with_sides(gas, lungs)
         numbers = {**measured(mask, lungs), "pneumothorax_gate_score": told}
-        warnings = self._warnings
-        if told >= self._cascade.gate_threshold and not mask.any():
-            warnings = (*warnings, "A pneumothorax is suggested, but could not be outlined.")
+        warnings: tuple[str, ...] = ()
+        if told >= self._cascade.gate_threshold:
+            lost = () if mask.any() else ("A pneumothorax is suggested, but could not be outlined.",)
+            warnings = (*self._warnings, *lost)
         history = (*framed.history(), *self._hashes)
         return {
             "pneumothorax_mask": Artifact(mask, Grid.of(pixels.shape), history, warnings),
