@@ -170,6 +170,7 @@ def test_without_its_weights_there_is_no_stage(monkeypatch: pytest.MonkeyPatch, 
 def test_specks_are_no_gas_and_the_rest_stays_as_it_was() -> None:
     probability = np.zeros((100, 100), np.float32)
     probability[10:30, 10:14] = 0.7
+    probability[20, 11:13] = 0.1  # a pinhole
     probability[60, 60:64] = 0.9  # four pixels of 10,000: below 0.05 %
     probability[80, 80:85] = 0.9  # five are as much as that
     gas = outlined(probability, 0.6)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from segmentation.postprocessing import without_islands
+from segmentation.postprocessing import without_holes, without_islands
 from segmentation.test_time import AS_IT_IS, averaged, mirrored
 from suite.framing import Framed, frame
 from suite.study import FloatImage, Mask
@@ -17,7 +17,7 @@ _WAYS = {False: (AS_IT_IS,), True: (AS_IT_IS, mirrored())}
 """Both networks learn from mirrored films too, so that they may be asked about them."""
 
 SPECK = 0.0005
-"""Share of the film below which a piece of gas is left out: no pneumothorax that is outlined is as small."""
+"""Share of the film below which a piece of gas is left out and a hole in it filled."""
 
 
 def gate_probability(network: nn.Module, framed: FloatImage, *, tta: bool = False) -> float:
@@ -97,6 +97,7 @@ class Cascade:
 
 
 def outlined(probability: FloatImage, threshold: float) -> Mask:
-    """Gas (H, W), 0 or 1: where the probability lies above the threshold, without specks."""
+    """Gas (H, W), 0 or 1: where the probability lies above the threshold, without specks and pinholes."""
     gas = (probability > np.float32(threshold)).astype(np.uint8)
-    return without_islands(gas, round(SPECK * gas.size))
+    smallest = round(SPECK * gas.size)
+    return without_islands(without_holes(gas, smallest), smallest)
