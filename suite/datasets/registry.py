@@ -176,6 +176,18 @@ def is_computed(name: str) -> bool:
     return any(kind.computed for kind in KINDS if kind.name == name)
 
 
+def terms_of(names: Sequence[str]) -> str:
+    """Name and licence of each set, for a model card."""
+    licences = {kind.name: kind.licence for kind in KINDS}
+    return "; ".join(f"{name}: {licences.get(name, 'see its source')}" for name in names)
+
+
+def citations_of(names: Sequence[str]) -> list[str]:
+    """Name and citation of each known set, for a model card."""
+    citations = {kind.name: kind.citation for kind in KINDS}
+    return [f"{name}: {citations[name]}" for name in names if name in citations]
+
+
 def shared_origin(name: str, other: str) -> str:
     """The collection that two different sets took their films from; empty where they share none."""
     origins = {kind.name: kind.origin for kind in KINDS}
