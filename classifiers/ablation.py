@@ -22,6 +22,8 @@ from classifiers.ablation_processes import device_count, in_child, run_all
 from classifiers.ablation_runs import Outcome, Plan, Run, all_records, open_sources
 from classifiers.ablation_statistics import Statistics, summarise
 from classifiers.ablation_tables import write_all
+from classifiers.diagnosis.parts import is_chest
+from classifiers.learned_sets import LearnedSets
 from suite.devices import resolve_device
 from suite.errors import InputError
 from suite.storage import make_folder, write_text
@@ -114,6 +116,9 @@ def ablate(
     manifests = open_sources(sources)
     variants = choose(options.names, list(manifests.values()), leave_one_out=options.leave_one_out)
     recipes = [plan.recipe(variant, 0) for variant in variants]
+    LearnedSets.of(
+        "diagnosis", recipes[0].learn_from, manifests, is_chest, split_seed=0, limit=0, finished=False
+    ).check_apart()
     runs = [Run(variant, seed) for seed in range(options.seeds) for variant in variants]
     head = _head(plan, recipes[0], len(all_records(manifests)))
     _open_folder(plan, recipes[0], options.resume, {"head": head, "planned": len(runs)})

@@ -10,7 +10,8 @@ from typing import Any
 from classifiers.ablation_identity import data_digests, film_weights
 from classifiers.ablation_plan import Variant
 from classifiers.ablation_runs import Plan, all_records, open_sources
-from classifiers.diagnosis.parts import part_of
+from classifiers.diagnosis.parts import is_chest
+from classifiers.learned_sets import part_of
 from suite.datasets.manifest import Record
 from suite.errors import WeightsError
 
@@ -48,7 +49,8 @@ def _files_of(record: Record) -> list[Any]:
 def _taught(plan: Plan, variants: Sequence[Variant]) -> tuple[Record, ...]:
     """The training part of all sets: what the dual-energy channel may be calibrated on."""
     data, split_seed = open_sources(plan.sources), plan.recipe(variants[0], 0).split_seed
-    return tuple(record for name in sorted(data) for record in part_of(data[name], "train", split_seed))
+    parts = [part_of(data[name], "train", split_seed, is_chest) for name in sorted(data)]
+    return tuple(record for part in parts for record in part)
 
 
 def decode_films(plan: Plan, variants: Sequence[Variant], key: str) -> int:

@@ -138,6 +138,6 @@ def in_child(function: Any, *arguments: Any) -> Any:
             return pool.submit(function, *arguments).result()
         except BrokenProcessPool:
             raise StageError(
-                "the process that decodes films ended without a word, perhaps for want of memory; give fewer "
-                "films, or a smaller size."
+                "a process that was to use the GPU ended without a word, perhaps for want of memory; "
+                "give fewer films, or a smaller size."
             ) from None

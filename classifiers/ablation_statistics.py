@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,7 @@ class Statistics:
         subgroups: mean area by variant, by ``attribute: value`` with the number of studies.
         seeds: how many of each variant.
         studies, patients: of the test part.
+        sets: names of the data sets that the studies are of.
     """
 
     areas: Mapping[str, Mapping[str, Area]]
@@ -71,7 +72,7 @@ class Statistics:
     seeds: Mapping[str, int]
     studies: int
     patients: int
-    notes: Sequence[str] = field(default_factory=tuple)
+    sets: tuple[str, ...] = ()
 
 
 def weighted_areas(truth: Values, scores: Values, weights: Values) -> Values:
@@ -143,6 +144,7 @@ def summarise(
         {name: len(seeds) for name, seeds in runs.items()},
         len(first.studies),
         len(set(first.patients)),
+        tuple(sorted(set(first.attributes["source"]) - {""})),
     )
 
 
@@ -267,8 +269,6 @@ def _seed_draws(first: Values, second: Values, rng: np.random.Generator) -> Valu
 
 def _with_holm(differences: Sequence[Difference]) -> list[Difference]:
     """p values corrected for all tests of all comparisons together."""
-    from dataclasses import replace
-
     adjusted = holm([difference.p for difference in differences])
     return [replace(difference, p_holm=p) for difference, p in zip(differences, adjusted, strict=True)]
 

@@ -19,6 +19,10 @@ ONE_SEED = (
     "**Where a network has one seed, the luck of its training is in no interval: trained again it would "
     "differ.**"
 )
+POOLED = (
+    "**Studies of {sets} are ranked together: where the sets differ in how often a finding is there, a "
+    "network that tells the sets apart gains area by it. `--subgroups source` gives the areas in each set.**"
+)
 ROWS = (*CODES, ALL, FREQUENT)
 _MEANINGS = {variant.name: variant.meaning for variant in (*VARIANTS, *LEAVE_ONE_OUT)}
 
@@ -49,6 +53,7 @@ def markdown(statistics: Statistics, head: Sequence[str]) -> str:
             f"**{name}** ({statistics.seeds[name]} seeds): {_MEANINGS.get(name, name)}" for name in names
         ),
         "## Area under the ROC curve\n\nMean over seeds, 95 % interval by bootstrap over patients.\n\n"
+        + (POOLED.format(sets=" and ".join(statistics.sets)) + "\n\n" if len(statistics.sets) > 1 else "")
         + _grid(
             ["finding", "positive", *names],
             [_area_row(row, statistics.areas) for row in ROWS] + [_deviation_row(statistics.areas)],

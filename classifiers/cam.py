@@ -1,7 +1,8 @@
 """Class activation maps in closed form (Zhou 2016): every finding's map from the one forward pass.
 
-A branch ends in batch normalisation, ReLU, global average pooling and a linear head. The head applied to each
-position instead of to the average is the map; its mean is the logit, so map and number cannot disagree.
+A branch ends in batch normalisation, ReLU and a linear head that is applied at every position: that is the
+map. The branch's logit is the map pooled (``classifiers.diagnosis.pooling``), by its mean or a soft maximum,
+so map and number cannot disagree.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ class BranchHead(nn.Module):
 
     Shape:
         - **input** - (B, C, h, w)
-        - **output** - maps (B, classes, h, w); ``maps.mean((-2, -1))`` are the logits
+        - **output** - maps (B, classes, h, w), of which the branch's pooling makes its logits
     """
 
     def __init__(self, channels: int, classes: int) -> None:

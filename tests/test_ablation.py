@@ -25,12 +25,14 @@ from classifiers.ablation_tables import markdown, write_all
 from suite.cli import main
 from suite.datasets import phantom
 from suite.datasets.manifest import Manifest, Record
+from suite.datasets.registry import open_dataset
 from suite.errors import InputError, StorageError
 from suite.findings import CODES
 from suite.phantom.cohort import CohortSettings, parse_prevalence, write_cohort
 from suite.stages.weights import FORMAT as CARD_FORMAT
 from suite.stages.weights import REQUIRED, in_place_of_shipped
 from suite.training.delong import placements
+from tests import made_datasets
 from tests.made_cohort import STUDIES, cohort, cohort_folder  # noqa: F401 - fixtures
 
 COUNT = 120
@@ -158,6 +160,17 @@ def test_subgroups_are_measured_on_their_own_studies() -> None:
         if one.truth[rows, i].any()
     ]
     assert found.subgroups["view: AP"] == (60, {"single": pytest.approx(np.mean(areas))})
+
+
+def test_a_table_says_that_studies_of_several_sets_are_ranked_together() -> None:
+    """A network that knows which set a study is of, and nothing else, has an area of more than one half."""
+    one = scored(1.0, 1)
+    mixed = replace(one, attributes={**one.attributes, "source": ("nih", "phantom") * (COUNT // 2)})
+    assert "ranked together" not in markdown(summarise({"single": [one]}, draws=10), [])
+    found = summarise({"single": [mixed]}, ("source",), draws=10)
+    text = markdown(found, [])
+    assert "**Studies of nih and phantom are ranked together" in text
+    assert {"source: nih", "source: phantom"} == set(found.subgroups)
 
 
 def test_runs_on_other_studies_do_not_go_together() -> None:
@@ -382,6 +395,19 @@ def test_tables_can_be_made_of_what_there_is_without_the_films(finished: Path, t
     nowhere = CliRunner().invoke(main, ["ablate", "--out", str(tmp_path), "--tables-only"])
     assert "is no ablation; name the folder" in nowhere.stderr
     assert "Missing option '--data'" in CliRunner().invoke(main, ["ablate", "--out", str(part)]).stderr
+
+
+def test_sets_that_share_films_are_refused_before_a_film_is_decoded(tmp_path: Path) -> None:
+    nih = made_datasets.nih(tmp_path / "nih")
+    film = open_dataset("nih", nih).records[0].frontal
+    (tmp_path / "site").mkdir()
+    row = [str(film), "p", "1"]
+    made_datasets.write_rows(tmp_path / "site" / "films.csv", ["file", "patient_id", "edema"], [row])
+    words = ["ablate", "--data", f"nih={nih}", "--data", f"site={tmp_path / 'site'}", "--out", str(tmp_path)]
+    result = CliRunner().invoke(main, [*words, "--device", "cpu", "--configurations", "single"])
+    assert result.exit_code == 2
+    assert "is a film of both nih and site, which are split each by itself" in result.stderr
+    assert not (tmp_path / "ablation.json").exists()
 
 
 @pytest.mark.parametrize(

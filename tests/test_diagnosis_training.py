@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from classifiers.densenet import load_imagenet
+from classifiers.diagnosis import head_calibration
 from classifiers.diagnosis.losses import (
     class_weights,
     map_loss,
@@ -19,14 +20,16 @@ from classifiers.diagnosis.losses import (
     smooth,
 )
 from classifiers.diagnosis.network import DualBranchDenseNet
+from classifiers.diagnosis.parts import training_positives
 from classifiers.diagnosis.pooling import MapPooling, log_sum_exp
 from classifiers.diagnosis.recipe import DiagnosisRecipe
 from classifiers.diagnosis.training import DiagnosisTask
 from classifiers.diagnosis.uncertain import UncertainPolicy
 from suite.datasets.manifest import Manifest
-from suite.errors import RecipeError, WeightsError
+from suite.errors import DatasetError, RecipeError, WeightsError
 from suite.findings import CODES
 from suite.training import command
+from suite.training.evaluation import Evaluation
 from tests.made_cohort import cohort, cohort_folder  # noqa: F401 - fixtures
 
 LAYERS = len(CODES)
@@ -324,4 +327,62 @@ def test_it_learns_from_computed_films_with_masks_and_goes_on_from_its_own_card(
 )
 def test_bad_recipes_are_named(cohort: Manifest, values: dict[str, object], words: str) -> None:  # noqa: F811
     with pytest.raises(RecipeError, match=words):
-        task(cohort, **values)
+        task(cohort, **values).learned_from()
+
+
+@pytest.mark.parametrize(
+    ("fractions", "words"),
+    [
+        ((0.8, 0.0, 0.2), "the validation part of phantom has no film; give more patients"),
+        ((0.8, 0.2, 0.0), "the test part of phantom has no film; give more patients"),
+    ],
+)
+def test_a_part_without_films_is_said_before_anything_is_trained(
+    cohort: Manifest,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    fractions: tuple[float, float, float],
+    words: str,
+) -> None:
+    """Without a validation part the last epoch would pass for the best."""
+    monkeypatch.setattr("classifiers.learned_sets.FRACTIONS", fractions)
+    with pytest.raises(DatasetError, match=words):
+        task(cohort).training_set()
+
+
+@pytest.mark.parametrize(
+    ("stated", "shown"),
+    [({}, True), ({"lungs": None}, False), ({"bone": "1" * 64}, False)],
+)
+def test_what_a_set_brings_along_and_no_film_does_shows_readers_nothing(
+    cohort: Manifest,  # noqa: F811
+    stated: dict[str, str | None],
+    shown: bool,
+) -> None:
+    """Scores of the phantoms' own lungs and bones: the stage would withdraw their calibrations."""
+    own = task(cohort)
+    assert own._input_weights == {"lungs": None, "bone": None}
+    own.measured_card = {"input_weights": stated, "heads": {"edema": {}}}
+    assert own._shown_heads() == ({"edema": {}} if shown else None)
+
+
+def test_a_card_calls_a_head_not_trained_that_did_not_learn(
+    cohort: Manifest,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(head_calibration, "MIN_TRAINING_POSITIVES", 1)
+    own = task(cohort)
+    taught = training_positives(own._sets)["fracture"]["phantom"]
+    assert taught > 1
+
+    def not_trained() -> list[str]:
+        said = own.describe()["limits"].split("not trained: ")[1]
+        return said.split(";")[0].split(".")[0].split(", ")
+
+    assert "fracture" not in not_trained()
+    heads = {code: {"trained": code != "fracture"} for code in CODES}
+    monkeypatch.setattr(own, "_predictions", lambda *_, **__: {})
+    monkeypatch.setattr(
+        "classifiers.diagnosis.training.measured", lambda *_, **__: Evaluation({}, extras={"heads": heads})
+    )
+    own.evaluate(torch.nn.Identity(), "test")
+    assert "fracture" in not_trained()

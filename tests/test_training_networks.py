@@ -144,7 +144,7 @@ def test_triage_without_a_calibration_says_so_and_its_stage_does_not_read(
     monkeypatch.setattr("classifiers.calibration_methods.MIN_POSITIVES", 1000)
     card = command.train("triage", {"nih": nih}, SMALL, tmp_path, device="cpu")
     assert "calibration" not in card.content
-    assert any("The triage stage does not read by such weights" in note for note in card.content["notes"])
+    assert "The triage stage does not read by weights without a calibration." in card.content["notes"]
     assert "ece" not in card.content["metrics"]
     with (
         in_place_of_shipped("triage", card.path),
@@ -161,8 +161,11 @@ def test_triage_calibrated_on_computed_films_says_where_its_probabilities_hold(
 ) -> None:
     films = tuple(Record(f"f{n}", f"p{n}", Path("a.png"), abnormal=float(n % 2)) for n in range(40))
     task = TriageTask(TriageRecipe(), {name: Manifest(name, films) for name in sets})
-    said = "its probabilities and operating point hold for such films only" in task.describe()["limits"]
-    assert said == computed_only
+    card = task.describe()
+    assert (
+        "its probabilities and operating point hold for such films only" in card["limits"]
+    ) == computed_only
+    assert any("Wang et al. 2017" in source for source in card["sources"]) == ("nih" in sets)
 
 
 def test_too_few_patients_to_measure_on_are_said_before_triage_learns(
@@ -170,7 +173,7 @@ def test_too_few_patients_to_measure_on_are_said_before_triage_learns(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("classifiers.triage.training.FRACTIONS", (1.0, 0.0, 0.0))
+    monkeypatch.setattr("classifiers.learned_sets.FRACTIONS", (1.0, 0.0, 0.0))
     with pytest.raises(DatasetError, match="the validation part of phantom has no film"):
         command.train("triage", {"phantom": cohort_folder}, SMALL, tmp_path, device="cpu")
 

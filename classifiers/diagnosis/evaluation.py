@@ -39,6 +39,7 @@ def measured(
     held_out: Mapping[str, Predictions],
     positives: Mapping[str, Mapping[str, int]],
     *,
+    beside: Mapping[str, Predictions],
     size: int,
     seed: int,
     shown: Mapping[str, Mapping[str, Any]] | None,
@@ -49,25 +50,27 @@ def measured(
     the place of a finding is known how well the frontal heatmaps point at it.
 
     Args:
-        tested: predictions on the test part of each set, with their maps.
-        held_out: predictions on the validation parts.
+        tested: predictions on the test part of each set that was learned from, with their maps.
+        held_out: predictions on the validation parts of the same sets.
         positives: training positives by code and set.
+        beside: as ``tested``, of sets that are measured on only; they enter no mean and no calibration.
         size: side of the network's input.
         seed: of the bootstrap.
         shown: heads of a finished network's card; ``None`` in training, and where its stage would withdraw
             their calibrations.
     """
     rng = np.random.default_rng(seed)
+    every = {**tested, **beside}
     by_dataset = {
-        name: {**_aucs(each, rng), **_localisation(each, size, rng)} for name, each in tested.items()
+        name: {**_aucs(each, rng), **_localisation(each, size, rng)} for name, each in every.items()
     }
-    figures = _mean_auc(list(by_dataset.values()))
+    figures = _mean_auc([by_dataset[name] for name in tested])
     figures |= _without_lateral(list(tested.values()))
     for name, own in by_dataset.items():
-        prefix = f"{name}_" if len(by_dataset) > 1 else ""
+        prefix = f"{name}_" if len(tested) > 1 or name in beside else ""
         figures |= {f"{prefix}{key}": figure for key, figure in own.items()}
     if shown is not None:
-        for name, each in tested.items():
+        for name, each in every.items():
             figures |= figures_by_card(shown, name, each, rng)
     unlearned = unlearned_heads(tested, by_dataset)
     calibrations = replace(_calibrations(tested, held_out, positives, rng), unlearned=unlearned)

@@ -122,7 +122,7 @@ class PlaneReader:
         planes |= self._lateral(record)
         planes["masks"] = _finding_masks(record, "finding_", framed.grid, self.settings.size)
         planes["labels"] = np.array(record.labels, dtype=np.float32)
-        planes["uncertain"] = np.array(_uncertain(record), dtype=np.float32)
+        planes["uncertain"] = np.array(record.uncertain, dtype=np.float32)
         planes["shape"] = np.array(film.shape, dtype=np.float32)
         planes["has_lateral"] = np.array([record.lateral is not None], dtype=np.float32)
         planes["has_masks"] = np.array(["truth" in record.targets], dtype=np.float32)
@@ -170,11 +170,6 @@ def _bone_stage(device: str, weights: str) -> Any:
         return load_stage("bone")(device)
     with in_place_of_shipped("bone", Path(weights)):
         return load_stage("bone")(device)
-
-
-def _uncertain(record: Record) -> Sequence[bool]:
-    """13 flags; sets that never leave a finding open have none."""
-    return getattr(record, "uncertain", (False,) * len(CODES))
 
 
 def _finding_masks(record: Record, prefix: str, grid: Grid, size: int) -> Mask:

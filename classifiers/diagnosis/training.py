@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,13 +22,14 @@ from classifiers.diagnosis.head_calibration import MIN_TRAINING_POSITIVES, is_co
 from classifiers.diagnosis.losses import class_weights
 from classifiers.diagnosis.network import DualBranchDenseNet, same_start
 from classifiers.diagnosis.objective import Objective
-from classifiers.diagnosis.parts import LearnedSets
+from classifiers.diagnosis.parts import is_chest, training_positives
 from classifiers.diagnosis.predictions import Predictions, predict
 from classifiers.diagnosis.recipe import DiagnosisRecipe
 from classifiers.diagnosis.uncertain import UncertainPolicy
+from classifiers.learned_sets import LearnedSets, doubts
 from classifiers.parameters import decay_groups
 from suite.datasets.manifest import Manifest, Record, SplitName
-from suite.datasets.registry import KINDS, is_computed
+from suite.datasets.registry import KINDS, citations_of, is_computed, terms_of
 from suite.errors import DatasetError, RecipeError
 from suite.findings import CODES
 from suite.stages.weights import load_into, load_state, read_card
@@ -63,23 +65,26 @@ class DiagnosisTask(Task):
             )
         self.channels = len(self.planes)  # type: ignore[misc]
         self.policy = UncertainPolicy.parse(own.uncertain)
-        self._learned = LearnedSets(data, self._names(), own.split_seed, own.limit)
         self._input_weights = input_weights(self.film_settings(), self.planes)
         self._given = films
         self._decoded: dict[tuple[str, ...], StudyFilms] = {}
         self.losses = Objective(own, self.policy)
+        self._unlearned: frozenset[str] = frozenset()
         self._steps = 0
         self._last_losses: dict[str, float] = {}
 
-    def _names(self) -> tuple[str, ...]:
-        names = tuple(name.strip() for name in self.recipe.learn_from.split(",") if name.strip())
-        names = ("nih", "phantom") if names == ("both",) else names or tuple(sorted(self.data))
-        for name in names:
-            if name not in self.data:
-                raise RecipeError(
-                    f"recipe diagnosis learns from {name}, which is not given; add --data {name}=DIR."
-                )
-        return names
+    @property
+    def _sets(self) -> LearnedSets:
+        recipe, finished = self.recipe, self.measured_card is not None
+        return LearnedSets.of(
+            self.name,
+            recipe.learn_from,
+            self.data,
+            is_chest,
+            split_seed=recipe.split_seed,
+            limit=recipe.limit,
+            finished=finished,
+        )
 
     def build(self) -> None:
         recipe = self.recipe
@@ -113,35 +118,33 @@ class DiagnosisTask(Task):
         return self.recipe.model_dump()
 
     def learned_from(self) -> tuple[str, ...]:
-        return self._learned.names
+        return self._sets.names
 
     def describe(self) -> dict[str, Any]:
-        sets = self._learned.names
-        positives = self._learned.training_positives()
-        trained = trained_heads(positives)
+        sets = self._sets
+        positives = training_positives(sets)
+        trained = [code for code in trained_heads(positives) if code not in self._unlearned]
         computed = [code for code in trained if is_computed_only(positives[code])]
         films = len(self.part("train"))
         laterals = sum(record.lateral is not None for record in self.part("train"))
         reads_lateral = bool(self.architecture()["lateral"] and laterals >= MIN_TRAINING_POSITIVES)
         computed_laterals = reads_lateral and all(
-            record.lateral is None for name in sets if not is_computed(name)
-            for record in self._learned.part_of(name, "train")
+            record.lateral is None for name in sets.names if not is_computed(name)
+            for record in sets.part_of(name, "train")
         )  # fmt: skip
-        licences = {kind.name: kind.licence for kind in KINDS}
         return {
             "title": "13 findings on chest radiographs, with heatmaps",
             "intended_use": "Suggestions for a radiologist to accept or reject, for research.",
-            "limits": f"Learned from {films} studies of {', '.join(sets)}; not trained: "
+            "limits": f"Learned from {films} studies of {', '.join(sets.names)}; not trained: "
             + (", ".join(code for code in CODES if code not in trained) or "none")
             + (f"; learned from computed films only: {', '.join(computed)}" if computed else "")
             + ". Heatmaps show what the branch looked at, not outlines."
             + (" Laterals were learned from computed films alone." if computed_laterals else ""),
-            "licence": "research use only: "
-            + "; ".join(f"{name}: {licences.get(name, 'see its source')}" for name in sets),
+            "licence": f"research use only: {terms_of(sets.names)}",
             "sources": [
                 "Avramescu et al. (network)",
                 "Huang et al. 2017 (DenseNet)",
-                "Wang et al. 2017 (ChestX-ray14)",
+                *citations_of(sets.names),
             ],
             "views": {
                 "frontal": {"trained": True, "studies": films},
@@ -161,7 +164,7 @@ class DiagnosisTask(Task):
 
     def part(self, name: SplitName) -> tuple[Record, ...]:
         """Chest studies of one part of all sets that are learned from."""
-        return self._learned.part(name)
+        return self._sets.part(name)
 
     def film_settings(self) -> FilmSettings:
         """What the films are made of."""
@@ -182,10 +185,13 @@ class DiagnosisTask(Task):
         return self._decoded[key]
 
     def training_set(self) -> Dataset[Batch]:
-        if not self.part("test"):  # said before anything is trained
-            raise DatasetError(
-                f"the test part of {', '.join(self._learned.names)} has no film; give more patients."
-            )
+        sets = self._sets
+        sets.check_apart()  # said before anything is trained
+        measured_on: tuple[SplitName, ...] = ("validation", "test")
+        for split in measured_on:
+            if not sets.part(split):
+                names = ", ".join(sets.names)
+                raise DatasetError(f"the {split} part of {names} has no film; give more patients.")
         records = self.part("train")
         device = next(self.modules["model"].parameters()).device
         labels = torch.tensor([record.labels for record in records]).reshape(-1, len(CODES))
@@ -233,36 +239,42 @@ class DiagnosisTask(Task):
 
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
         """On the validation part the mean area alone; on the test part all of ``evaluation.measured``."""
+        sets = self._sets
         if split != "test":
-            return validated(self._predictions(model, split))
-        return measured(
-            self._predictions(model, split, keep_maps=True, compare_lateral=True),
-            self._predictions(model, "validation"),
-            self._learned.training_positives(),
+            return validated(self._predictions(model, sets.names, split))
+        evaluation = measured(
+            self._predictions(model, sets.names, split, whole=True),
+            self._predictions(model, sets.names, "validation"),
+            training_positives(sets),
+            beside=self._predictions(model, sets.others, split, whole=True),
             size=self.recipe.size,
             seed=self.recipe.seed,
             shown=self._shown_heads(),
         )
+        heads = evaluation.extras["heads"]
+        self._unlearned = frozenset(code for code in CODES if not heads[code]["trained"])
+        return replace(evaluation, notes=[*evaluation.notes, *doubts(self.measured_card, sorted(self.data))])
 
     def _predictions(
-        self, model: nn.Module, split: SplitName, *, keep_maps: bool = False, compare_lateral: bool = False
+        self, model: nn.Module, names: Sequence[str], split: SplitName, *, whole: bool = False
     ) -> dict[str, Predictions]:
-        """Of one part of each set."""
+        """Of one part of each set; ``whole``: with maps, and what the laterals added."""
+        parts = {name: self._sets.part_of(name, split) for name in names}
         return {
-            name: self.predict(
-                model,
-                self._learned.part_of(name, split),
-                keep_maps=keep_maps,
-                compare_lateral=compare_lateral,
-            )
-            for name in self._learned.names
+            name: self.predict(model, records, keep_maps=whole, compare_lateral=whole)
+            for name, records in parts.items()
         }
 
     def _shown_heads(self) -> Mapping[str, Any] | None:
-        """Those of the measured card; ``None`` in training, and where the stage would withdraw them."""
+        """Those of the measured card; ``None`` in training, and where the stage would withdraw them.
+
+        It also does where a card's scores depend on a set's own lungs or bones, which no film brings along.
+        """
         card = self.measured_card
         stated = {} if card is None else card.get("input_weights") or {}
-        if card is None or any(self._input_weights.get(name) != sha256 for name, sha256 in stated.items()):
+        if card is None or any(
+            sha256 is None or self._input_weights.get(name) != sha256 for name, sha256 in stated.items()
+        ):
             return None
         heads: Mapping[str, Any] = card["heads"]
         return heads

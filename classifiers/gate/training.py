@@ -18,14 +18,15 @@ from classifiers.gate.benchmark import CHANGED, Picture, accepted, refused
 from classifiers.gate.network import GateNetwork, split
 from classifiers.gate.samples import FilmStore, GateSet, phantom_films, read_films
 from classifiers.gate.scores import QUESTIONS, GateScores, batch_scores
+from classifiers.learned_sets import FRACTIONS
 from classifiers.parameters import decay_groups
 from suite.datasets.manifest import Record, SplitName
+from suite.datasets.registry import citations_of, terms_of
 from suite.training.evaluation import Evaluation, Figure
 from suite.training.intervals import mean_figure
 from suite.training.recipe import Recipe
 from suite.training.task import Batch, Task
 
-FRACTIONS = (0.65, 0.15, 0.2)
 LATERAL_FRACTIONS = (0.5, 0.1, 0.4)
 PHANTOM_SEEDS: Mapping[SplitName, tuple[int, int]] = {
     "train": (100_000, 120),
@@ -33,6 +34,10 @@ PHANTOM_SEEDS: Mapping[SplitName, tuple[int, int]] = {
     "test": (300_000, 30),
 }
 """First seed and number of computed thoraces of each part."""
+
+
+TAUGHT = ("nih", "jsrt", "frontal-lateral")
+"""Sets that are learned from where they are given: frontal films of two, laterals of the third."""
 
 
 class GateRecipe(Recipe):
@@ -55,11 +60,11 @@ class GateRecipe(Recipe):
 
 
 class GateTask(Task):
-    """Learns from ``nih``, ``jsrt``, ``frontal-lateral`` and phantoms; ``covid-lungs`` is for testing."""
+    """Learns from the sets in ``TAUGHT`` and from phantoms; ``covid-lungs`` is for testing."""
 
     name = "gate"
     recipe_type: ClassVar[type[Recipe]] = GateRecipe
-    datasets = ("nih", "jsrt", "frontal-lateral", "covid-lungs")
+    datasets = (*TAUGHT, "covid-lungs")
     monitor = ("balanced_accuracy", "max")
     recipe: GateRecipe
 
@@ -71,6 +76,9 @@ class GateTask(Task):
     def architecture(self) -> dict[str, Any]:
         return {"dropout": self.recipe.dropout}
 
+    def learned_from(self) -> tuple[str, ...]:
+        return tuple(name for name in TAUGHT if name in self.data)
+
     def describe(self) -> dict[str, Any]:
         return {
             "title": "Gate: is this an upright, right-way-round frontal chest radiograph",
@@ -80,13 +88,8 @@ class GateTask(Task):
                 "A mirrored film is told by heart and aorta, so situs inversus looks mirrored. "
                 "It does not judge positioning, breath or exposure."
             ),
-            "licence": "research use only: learned from ChestX-ray14, JSRT and covid-chestxray-dataset films",
-            "sources": [
-                "ChestX-ray14: Wang et al. 2017",
-                "JSRT: Shiraishi et al. 2000",
-                "covid-chestxray-dataset: Cohen et al. 2020",
-                "photographs: scikit-image",
-            ],
+            "licence": f"research use only; learned from {terms_of(self.learned_from())}",
+            "sources": [*citations_of(self.learned_from()), "photographs: scikit-image"],
         }
 
     def optimizers(self) -> dict[str, Optimizer]:
@@ -102,7 +105,7 @@ class GateTask(Task):
             return ()
         fractions = LATERAL_FRACTIONS if dataset == "frontal-lateral" else FRACTIONS
         records = self.data[dataset].split(self.recipe.split_seed, fractions)[split]
-        return records[: self.recipe.limit] if self.recipe.limit else records
+        return records[: self.recipe.limit] if self.recipe.limit and split == "train" else records
 
     def _store(self, split: SplitName) -> FilmStore:
         if split not in self._stores:
@@ -168,10 +171,14 @@ class GateTask(Task):
         return self._pictures[split]
 
     def _outside(self, size: int) -> list[Picture]:
-        """Frontal films of sources that were never trained on."""
+        """Frontal films of sources whose frontal films were never trained on.
+
+        Of the pairs only those of the test part, because laterals of the others' patients were.
+        """
         out = []
-        for name in ("covid-lungs", "frontal-lateral"):
-            for record in self.data.get(name, ()):
+        pairs = self.records("frontal-lateral", "test")
+        for name, records in (("covid-lungs", self.data.get("covid-lungs", ())), ("frontal-lateral", pairs)):
+            for record in records:
                 film = read_films([record.frontal])[0]
                 out.append(Picture.of(f"accept_{name}", record.patient_id, film, size, ()))
         return out

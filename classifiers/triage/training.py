@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,29 +20,27 @@ from torch.utils.data import Dataset
 from classifiers.calibration import Calibration
 from classifiers.calibration_methods import HeadFilms, fit_calibration
 from classifiers.densenet import load_imagenet
+from classifiers.learned_sets import LearnedSets, doubts
 from classifiers.parameters import decay_groups
 from classifiers.reliability import BeforeAfter, Judged, plot_reliability, shown_figures
 from classifiers.triage.network import TriageNetwork
 from suite.datasets.manifest import Record, SplitName
-from suite.datasets.registry import KINDS, is_computed
-from suite.errors import DatasetError, RecipeError
+from suite.datasets.registry import KINDS, citations_of, is_computed, terms_of
+from suite.errors import DatasetError
 from suite.framing import frame
 from suite.stages.weights import load_into, read_card
 from suite.training.bank import Bank
 from suite.training.batch_augment import Geometry, light_appearance, warp
 from suite.training.evaluation import Evaluation, Figure
 from suite.training.films import load_film
-from suite.training.intervals import auc_figure
+from suite.training.intervals import auc, auc_figure
 from suite.training.recipe import Recipe
 from suite.training.task import Batch, Task
 
-FRACTIONS = (0.65, 0.15, 0.2)
 GEOMETRY = Geometry(degrees=7, shift=0.06, scale=(0.9, 1.15))
 SCORING_BATCH = 32
-NOT_CALIBRATED = (
-    "Not calibrated: the held-out films are too few, or the score orders them no better than chance. "
-    "The triage stage does not read by such weights."
-)
+NOT_CALIBRATED = "No calibration: the held-out films are too few, or the score orders them by chance alone."
+NOT_READ_BY = "The triage stage does not read by weights without a calibration."
 
 
 class TriageRecipe(Recipe):
@@ -86,26 +85,31 @@ class TriageTask(Task):
         return {"dropout": self.recipe.dropout}
 
     def learned_from(self) -> tuple[str, ...]:
-        names = tuple(name.strip() for name in self.recipe.learn_from.split(",") if name.strip())
-        for name in names:
-            if name not in self.data:
-                raise RecipeError(
-                    f"recipe triage learns from {name}, which is not given; add --data {name}=DIR."
-                )
-        return names or tuple(sorted(self.data))
+        return self._sets.names
+
+    @property
+    def _sets(self) -> LearnedSets:
+        recipe, finished = self.recipe, self.measured_card is not None
+        return LearnedSets.of(
+            self.name,
+            recipe.learn_from,
+            self.data,
+            _is_judged,
+            split_seed=recipe.split_seed,
+            limit=recipe.limit,
+            finished=finished,
+        )
 
     def describe(self) -> dict[str, Any]:
         sets = self.learned_from()
-        licences = {kind.name: kind.licence for kind in KINDS}
         return {
             "title": "Normal or abnormal frontal chest radiograph",
             "intended_use": "To order a worklist, raising priority only, for research.",
-            "limits": f"Learned from {len(self._part('train'))} films of {', '.join(sets)}; "
+            "limits": f"Learned from {len(self._sets.part('train'))} films of {', '.join(sets)}; "
             "abnormal is what their labels call so, and those of reports are wrong now and then."
             + self._limit_of_calibration(),
-            "licence": "research use only; learned from "
-            + "; ".join(f"{name}: {licences[name]}" for name in sets),
-            "sources": ["Huang et al. 2017 (DenseNet)", "Wang et al. 2017 (ChestX-ray14)"],
+            "licence": f"research use only; learned from {terms_of(sets)}",
+            "sources": ["Huang et al. 2017 (DenseNet)", *citations_of(sets)],
         }
 
     def _limit_of_calibration(self) -> str:
@@ -125,23 +129,17 @@ class TriageTask(Task):
         return {"model": AdamW(groups, lr=self.recipe.learning_rate, fused=fused)}
 
     def training_set(self) -> Dataset[Batch]:
+        sets = self._sets
+        sets.check_apart()  # both before anything is trained
         for split in ("validation", "test"):
-            self._measured_part(split)  # before anything is trained
+            self._measured_part(split)
         device = next(self.modules["model"].parameters()).device
-        self._training_bank = self._bank(self._part("train"), device)
+        self._training_bank = self._bank(sets.part("train"), device)
         return self._training_bank
-
-    def _part(self, name: SplitName) -> tuple[Record, ...]:
-        records = tuple(record for each in self.learned_from() for record in self._part_of(each, name))
-        return records[: self.recipe.limit] if self.recipe.limit and name == "train" else records
-
-    def _part_of(self, dataset: str, name: SplitName) -> tuple[Record, ...]:
-        records = self.data[dataset].split(self.recipe.split_seed, FRACTIONS)[name]
-        return tuple(record for record in records if not np.isnan(record.abnormal))
 
     def _measured_part(self, split: SplitName) -> tuple[Record, ...]:
         chief = self._measured_on()
-        records = self._part_of(chief, split)
+        records = self._sets.part_of(chief, split)
         if not records:
             raise DatasetError(
                 f"the {split} part of {chief} has no film that is known to be normal or abnormal; give more "
@@ -187,7 +185,7 @@ class TriageTask(Task):
         return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
 
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
-        """AUC with its interval; on the test part also calibration, fitted on the validation part.
+        """AUC; on the test part with its interval, and calibration, fitted on the validation part.
 
         Of several sets the real one is measured and calibrated on; the others' areas stand beside it. Of a
         finished network it is also measured, set by set, what its card's own calibration gives.
@@ -196,26 +194,28 @@ class TriageTask(Task):
         chief = self._measured_on()
         records = self._measured_part(split)
         films = self._scored(model, records)
+        if split != "test":
+            return Evaluation({"auc": Figure(auc(films.truth, films.score), n=len(records))})
         figures = {"auc": auc_figure(films.truth, films.score, films.patients.tolist(), rng)}
         extras: dict[str, Any] = {}
         pictures: dict[str, Callable[[Path], None]] = {}
         notes = [f"Held-out patients of {chief}; intervals by bootstrap over patients."]
-        if split == "test":
-            others = sorted(set(self.data) - {chief})
-            beside = {name: self._scored(model, self._part_of(name, "test")) for name in others}
-            for name, own in beside.items():
-                figures[f"{name}_auc"] = auc_figure(own.truth, own.score, own.patients.tolist(), rng)
-            figures |= self._shown({chief: films, **beside}, rng)
-            calibration = self._calibration(model, chief, rng)
-            if calibration is None:
-                notes.append(NOT_CALIBRATED)
-            else:
-                judged = BeforeAfter.of(calibration, films)
-                after = judged.after.figures(rng)
-                figures |= {name: after[name] for name in ("sensitivity", "specificity")}
-                figures |= judged.figures(rng)
-                pictures["reliability.png"] = partial(plot_reliability, {"abnormal": judged.named()})
-                extras["calibration"] = calibration.as_json()
+        notes += doubts(self.measured_card, sorted(self.data))
+        others = sorted(set(self.data) - {chief})
+        beside = {name: self._scored(model, self._sets.part_of(name, "test")) for name in others}
+        for name, own in beside.items():
+            figures[f"{name}_auc"] = auc_figure(own.truth, own.score, own.patients.tolist(), rng)
+        figures |= self._shown({chief: films, **beside}, rng)
+        calibration = self._calibration(model, chief, rng)
+        if calibration is None:
+            notes += [NOT_CALIBRATED] if self.measured_card is not None else [NOT_CALIBRATED, NOT_READ_BY]
+        else:
+            judged = BeforeAfter.of(calibration, films)
+            after = judged.after.figures(rng)
+            figures |= {name: after[name] for name in ("sensitivity", "specificity")}
+            figures |= judged.figures(rng)
+            pictures["reliability.png"] = partial(plot_reliability, {"abnormal": judged.named()})
+            extras["calibration"] = calibration.as_json()
         rows = [
             {
                 "film": record.id,
@@ -242,7 +242,7 @@ class TriageTask(Task):
 
     def _calibration(self, model: nn.Module, chief: str, rng: np.random.Generator) -> Calibration | None:
         """Fitted on the validation part; ``None`` where its films give none."""
-        films = self._scored(model, self._part_of(chief, "validation"))
+        films = self._scored(model, self._sets.part_of(chief, "validation"))
         return fit_calibration(films, f"{len(films.truth)} held-out {chief} films", rng)
 
     def _shown(self, measured: Mapping[str, HeadFilms], rng: np.random.Generator) -> dict[str, Figure]:
@@ -258,11 +258,12 @@ class TriageTask(Task):
 
     def _measured_on(self) -> str:
         """The set whose held-out films count: real films before computed ones."""
-        names = self.learned_from()
-        given = sorted(self.data)
-        real = [name for name in (*names, *given) if not is_computed(name) and self._is_judged(name)]
-        return (real or list(names))[0]
+        sets = self._sets
+        order = (*sets.names, *sets.others)
+        real = [name for name in order if not is_computed(name) and any(map(_is_judged, self.data[name]))]
+        return (real or list(sets.names))[0]
 
-    def _is_judged(self, name: str) -> bool:
-        """Whether a set says of any film that it is normal or abnormal."""
-        return any(not np.isnan(record.abnormal) for record in self.data[name])
+
+def _is_judged(record: Record) -> bool:
+    """Whether a set says of a film that it is normal or abnormal."""
+    return not math.isnan(record.abnormal)

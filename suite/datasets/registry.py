@@ -169,6 +169,7 @@ KINDS: tuple[DatasetKind, ...] = (
         inserted_pneumothorax.read,
         "whoever made the films",
         computed=True,
+        origin=CHESTXRAY14,  # what it is usually made of; no network is to be tested on films it knows from here
     ),
     DatasetKind(
         painted_masks.NAME,
@@ -184,6 +185,18 @@ KINDS: tuple[DatasetKind, ...] = (
 def is_computed(name: str) -> bool:
     """Whether the films of a known data set are computed; an unknown one is taken for real."""
     return any(kind.computed for kind in KINDS if kind.name == name)
+
+
+def terms_of(names: Sequence[str]) -> str:
+    """Name and licence of each set, for a model card."""
+    licences = {kind.name: kind.licence for kind in KINDS}
+    return "; ".join(f"{name}: {licences.get(name, 'see its source')}" for name in names)
+
+
+def citations_of(names: Sequence[str]) -> list[str]:
+    """Name and citation of each known set, for a model card."""
+    citations = {kind.name: kind.citation for kind in KINDS}
+    return [f"{name}: {citations[name]}" for name in names if name in citations]
 
 
 def shared_origin(name: str, other: str) -> str:
