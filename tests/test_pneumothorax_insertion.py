@@ -16,7 +16,7 @@ from segmentation.pneumothorax.gate import GateTask
 from segmentation.pneumothorax.inserted import Layers, main, usable
 from segmentation.pneumothorax.insertion import Collapse, insert
 from suite.datasets.manifest import Record
-from suite.datasets.registry import open_dataset
+from suite.datasets.registry import open_dataset, shared_origin
 from suite.errors import DatasetError
 from suite.findings import CODES
 from suite.training.films import load_film
@@ -146,6 +146,10 @@ def test_every_usable_film_is_there_with_and_without_gas(pairs: Path) -> None:
         assert gas.shape == load_film(record.frontal).shape
         assert bool(gas.any()) is (record.labels[code] == 1.0)
         assert set(np.unique(gas)) <= {0, 1}
+
+
+def test_its_films_are_not_taken_for_others_than_those_they_were_made_from() -> None:
+    assert shared_origin("inserted-pneumothorax", "nih") == "ChestX-ray14"
 
 
 def test_patients_with_a_pneumothorax_are_left_to_be_measured_on(tmp_path: Path) -> None:

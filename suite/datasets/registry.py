@@ -169,7 +169,7 @@ KINDS: tuple[DatasetKind, ...] = (
         inserted_pneumothorax.read,
         "whoever made the films",
         computed=True,
-        origin=CHESTXRAY14,  # what it is usually made of; no network is to be tested on films it knows from here
+        origin=CHESTXRAY14,  # as a rule; none is to be learned from here and tested on there
     ),
     DatasetKind(
         painted_masks.NAME,
