@@ -168,7 +168,9 @@ def test_a_gate_sees_as_many_films_with_gas_as_it_is_told_to(films: Path) -> Non
 def test_what_cannot_be_trained_is_said_before_training(films: Path, nih: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="fold 5 of 5 does not exist"):
         task(films, "folds=5", "fold=5")
-    with pytest.raises(RecipeError, match="learn from phantom or siim; add --data phantom=DIR"):
+    with pytest.raises(
+        RecipeError, match="learn from phantom, siim or inserted-pneumothorax; add --data phantom=DIR"
+    ):
         command.prepare("pneumothorax-gate", {"nih": nih}, GATE)
     with pytest.raises(RecipeError, match="no film with a pneumothorax"):
         task(siim(tmp_path, (False,) * 30))

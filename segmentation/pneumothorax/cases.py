@@ -87,9 +87,8 @@ def part(data: Mapping[str, Manifest], recipe: PneumothoraxRecipe, name: SplitNa
     """
     sets = [data[each] for each in OUTLINED if each in data]
     if not sets:
-        raise RecipeError(
-            f"the pneumothorax networks learn from {' or '.join(OUTLINED)}; add --data {OUTLINED[0]}=DIR."
-        )
+        names = f"{', '.join(OUTLINED[:-1])} or {OUTLINED[-1]}"
+        raise RecipeError(f"the pneumothorax networks learn from {names}; add --data {OUTLINED[0]}=DIR.")
     records = tuple(
         record for each in sets for record in _split(each, recipe)[name] if label(record) in (0.0, 1.0)
     )
