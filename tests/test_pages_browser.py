@@ -288,7 +288,9 @@ class TestWorklist:
         desk.house.services.users.create("carl", Role.READER)
         others = _desk(browser, address, desk.house, "carl")
         carl = next(others)
-        carl.open("/")
+        carl.page.goto("about:blank")
+        with carl.page.expect_response("**/studies/changes"):  # the list listens before the session ends
+            carl.open("/")
         desk.house.services.users.change("carl", disabled=True)
         desk.house.services.worklist.assign("two", LOCAL, to=None)  # something changes, and the list asks
         carl.page.wait_for_selector("h1:has-text('Sign in')")
