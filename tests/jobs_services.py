@@ -153,7 +153,7 @@ def rabbitmq_server() -> Server:
         folder,
         environment,
         ready=lambda: _speaks_amqp(port),
-        last_signal=signal.SIGKILL,  # in good order it takes 6 s
+        last_signal=signal.SIGKILL,  # its files go too: there is nothing to put in order
         tls_url=tls_url,
     )
 
