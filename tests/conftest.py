@@ -20,18 +20,18 @@ from tests.jobs_services import (
 
 BACKENDS = ("sqlite+files", "postgres+redis", "postgres+rabbitmq")
 LONGEST = (
-    "test_pages_browser.py",
-    "test_bone_evaluation.py",
     "test_jobs_backends.py",
-    "test_pneumothorax_training.py",
-    "test_networks_stages.py",
+    "test_pages_browser.py",
     "test_phantom_pathology.py",
+    "test_bone_evaluation.py",
     "test_organs_stage.py",
-    "test_calibration_site.py",
-    "test_gate.py",
+    "test_networks_stages.py",
     "test_dicom_network_sending.py",
+    "test_api_studies.py",
+    "test_pneumothorax_training.py",
     "test_viewer_tools.py",
-    "test_viewer_reviews.py",
+    "test_ablation.py",
+    "test_training_networks.py",
 )
 """The files that take longest, the longest first; ``--durations=0`` says what each test takes."""
 

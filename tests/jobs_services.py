@@ -22,6 +22,9 @@ from tests.ports import free_port
 START_SECONDS = 120.0
 """RabbitMQ needs 4 s of a free core; a busy machine takes longer."""
 
+NODE_SECONDS = 30.0
+"""How long an Erlang node that was killed may take to be gone."""
+
 PACKAGES = {"redis": "redis-server", "rabbitmq": "rabbitmq-server", "postgres": "postgresql"}
 _RABBIT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
@@ -84,10 +87,19 @@ class Server:
     def close(self) -> None:
         """End it and remove its folder."""
         self.stop(self.last_signal)
-        epmd = self.environment.get("ERL_EPMD_PORT")
-        if epmd:  # Erlang's name server stays behind; this one is ours alone
-            subprocess.run(["epmd", "-port", epmd, "-kill"], capture_output=True, check=False)
+        if names := self.environment.get("ERL_EPMD_PORT"):
+            _end_name_server(names)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _end_name_server(port: str) -> None:
+    """Erlang's stays behind, and this one is ours alone; it refuses to end before its last node has ended."""
+    deadline = time.monotonic() + NODE_SECONDS
+    command = ["epmd", "-port", port, "-kill"]
+    while b"living nodes" in subprocess.run(command, capture_output=True, check=False).stdout:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"an Erlang node on the name server at port {port} does not end; end it.")
+        time.sleep(0.1)
 
 
 def redis_server() -> Server:
@@ -141,7 +153,7 @@ def rabbitmq_server() -> Server:
         folder,
         environment,
         ready=lambda: _speaks_amqp(port),
-        last_signal=signal.SIGKILL,  # in good order it takes 6 s
+        last_signal=signal.SIGKILL,  # its files go too: there is nothing to put in order
         tls_url=tls_url,
     )
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 import ssl
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +24,7 @@ from suite.jobs.probes import broker
 from suite.settings import load_settings
 from tests.jobs_fleet import Fleet
 from tests.jobs_services import Server, certificates
+from tests.ports import free_port
 
 
 def until(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -84,6 +89,27 @@ def test_a_broker_that_another_authority_vouches_for_is_not_spoken_to(
 def test_whoever_says_so_takes_any_certificate(redis: Server, tmp_path: Path) -> None:
     url = redis.tls_url.partition("?")[0] + "?ssl_cert_reqs=none"
     assert broker(load_settings(data=tmp_path, broker_url=url)).well
+
+
+@pytest.mark.skipif(
+    shutil.which("erl") is None and os.environ.get("CI") != "true",
+    reason="Erlang is not installed; apt install rabbitmq-server",
+)
+def test_a_closed_server_leaves_no_name_server_behind(tmp_path: Path) -> None:
+    """Erlang's refuses to end while a node lives; this node outlives the program that started it."""
+    names = free_port()
+    environment = {"ERL_EPMD_PORT": str(names), "ERL_EPMD_ADDRESS": "127.0.0.1", "HOME": str(tmp_path)}
+
+    def known() -> str:
+        asked = ["epmd", "-port", str(names), "-names"]
+        return subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+
+    node = f"setsid timeout -s KILL 3 erl -sname radsuite{names}@localhost -noinput & wait"
+    command = ["sh", "-c", node]
+    server = Server("", names, command, tmp_path, environment, last_signal=signal.SIGKILL)
+    server.ready = lambda: f"radsuite{names}" in known()
+    server.start().close()
+    assert "up and running" not in known()
 
 
 @pytest.mark.parametrize(
