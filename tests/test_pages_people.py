@@ -215,7 +215,7 @@ class TestAdministration:
         root = signed_in(house, "root")
         odd = root.post("/people", name="no spaces please", role="reader")
         assert (odd.status_code, "cannot be a user name" in odd.text) == (422, True)
-        assert root.post("/people", name="ada", role="reader").status_code == 422
+        assert root.post("/people", name="ada", role="reader").status_code == 409
         last = [user.name for user in house.services.users.all() if user.role == Role.ADMIN]
         for name in last:
             if name != "root":

@@ -69,6 +69,7 @@ def test_what_finished_meanwhile_is_told_before_anything_is_signed(house: House,
     assert answer.status_code == 409
     assert "A newer reading of this study has finished" in answer.text
     assert "My words." in answer.text
+    assert "data-unsaved" not in answer.text  # the draft is kept, the signature is not
     assert 'id="seen" name="seen" value="yes">' in answer.text  # to be ticked again
     assert not house.services.written.of(STUDY).is_signed
     asked = fields(answer.text)
@@ -117,6 +118,8 @@ def test_findings_are_taken_over_from_the_reading_that_is_named(house: House, ad
     newer = read_again(house)
     own = ada.post(page_of(house), action="redraft", **form)
     assert "(suggested with 71 %" in own.text
+    assert 'data-unsaved="yes"' in own.text
+    assert "data-unsaved" not in ada.get(page_of(house)).text
     other = ada.post(page_of(house), action="redraft", **form | {"reading": newer})
     assert "(suggested in another reading, accepted by ada)" in other.text
     assert (fields(own.text)["reading"], fields(other.text)["reading"]) == (form["reading"], newer)
@@ -140,6 +143,7 @@ def test_a_text_that_is_refused_does_not_take_anothers_version(house: House, ada
     ben.post(page_of(house), action="save", **form | {"findings": "By ben."})
     refused = ada.post(page_of(house), action="save", **form | {"findings": "x" * 10_001})
     assert (refused.status_code, fields(refused.text)["version"]) == (422, "0")
+    assert 'data-unsaved="yes"' in refused.text
     assert ada.post(page_of(house), action="save", **fields(refused.text)).status_code == 412
     assert house.services.written.of(STUDY).sections["findings"] == "By ben."
 
@@ -174,6 +178,15 @@ def test_a_token_does_not_sign_even_with_the_pages_form(house: House, ada: Perso
         answer = robot.post(path, data=form | more | {"text": "More."}, headers=headers)
         assert answer.status_code == 403
     assert not house.services.written.of(STUDY).is_signed
+
+
+def test_an_addendum_that_is_refused_stays_in_its_form(house: House, ada: Person) -> None:
+    form = fields(ada.get(page_of(house)).text)
+    ada.post(page_of(house), action="sign", seen="yes", **form)
+    answer = ada.post(f"{page_of(house)}/addenda", text="Long. " * 2000)
+    assert (answer.status_code, "shorten it" in answer.text) == (422, True)
+    assert "Long. Long. " in answer.text
+    assert house.services.written.of(STUDY).addenda == ()
 
 
 def test_a_researcher_adds_nothing_to_what_was_signed(house: House, ada: Person) -> None:

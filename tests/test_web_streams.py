@@ -21,7 +21,7 @@ from tests.jobs_fakes import film_png
 from tests.web_house import open_house
 from web.streams import Seats, init_app, streams
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 200.0
 EAGER_READERS = 6
 
 
@@ -43,7 +43,7 @@ def served(data: Path, threads: int) -> Iterator[int]:
         while status(settings.port, "/healthz") != 200:
             assert server.poll() is None
             assert time.monotonic() < deadline
-            time.sleep(0.05)
+            time.sleep(0.2)
         yield settings.port
     finally:
         server.terminate()

@@ -169,7 +169,8 @@ def _to_the_door() -> Response:
     had_session = identity.SINCE_KEY in session
     if request.method != "GET" or "text/html" not in request.headers.get("Accept", ""):
         abort(401, "Your session has ended; load the page and sign in again.")
-    return redirect(url_for("access.login", next=request.path, ended="yes" if had_session else None))
+    wanted = request.full_path.removesuffix("?")
+    return redirect(url_for("access.login", next=wanted, ended="yes" if had_session else None))
 
 
 def _who() -> dict[str, object]:

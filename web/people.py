@@ -9,6 +9,7 @@ from suite.accounts.links import LIFETIME_SECONDS
 from suite.accounts.principal import Role, Scope
 from suite.errors import InputError
 from web.access import needs
+from web.api.problems import of_exception
 from web.identity import address, identify
 from web.services import services
 
@@ -36,7 +37,7 @@ def create() -> Response | tuple[str, int]:
     try:
         account = services().users.create(name, _role(role))
     except InputError as error:
-        return _page(complaint=str(error), given=name), 422
+        return _page(complaint=str(error), given=name), of_exception(error).status
     detail = {"role": account.role.value}
     services().trail.record(identify(), "user.created", account.name, detail=detail, address=address())
     return _invited(account.name)

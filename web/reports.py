@@ -52,31 +52,36 @@ def save(study_id: str) -> AnyResponse | str | tuple[str, int]:
         renewed = given | {name: fresh[name] for name in ("findings", "impression")}
         return _page(study, latest, sections=renewed, version=version, named=named)
     by, written = identify(), services().written
+    as_sent: dict[str, Any] = {"sections": given, "version": version, "named": named}
     try:
         if action == "sign":
             _check_signs_in_person()
             _check_has_looked()
         kept = written.save(study.id, given, by, seen_version=version, job_id=named, address=address())
-        version = kept.version
+        as_sent = {}  # from here on the draft is what was sent
         if action == "sign":
             signer, newest = request.form.get("signer", ""), request.form.get("newest", "")
             written.sign(
-                study.id, by, seen_version=version, newest_seen=newest, signer=signer, address=address()
+                study.id, by, seen_version=kept.version, newest_seen=newest, signer=signer, address=address()
             )
     except InputError as error:
-        page = _page(study, latest, sections=given, version=version, named=named, complaint=str(error))
-        return page, of_exception(error).status
+        study, latest = read_study(study_id)  # a reading may have finished since the one above
+        return _page(study, latest, complaint=str(error), **as_sent), of_exception(error).status
     return redirect(url_for("reports.show", study_id=study.display_id), 303)
 
 
 @blueprint.post("/studies/<study_id>/report/addenda")
 @needs(Scope.REVIEWS_WRITE)
-def add(study_id: str) -> AnyResponse:
-    """Add a signed addendum. 409 while the report is a draft, 422 without text."""
-    study, _ = read_study(study_id)
+def add(study_id: str) -> AnyResponse | tuple[str, int]:
+    """Add a signed addendum. 409 while the report is a draft, 422 without text: it stays in the form."""
     _check_signs_in_person()
+    study, latest = read_study(study_id)
     text, signer = request.form.get("text", ""), request.form.get("signer", "")
-    services().written.add(study.id, text, identify(), signer=signer, address=address())
+    try:
+        services().written.add(study.id, text, identify(), signer=signer, address=address())
+    except InputError as error:
+        page = _page(study, latest, addendum=text, complaint=str(error))
+        return page, of_exception(error).status
     return redirect(url_for("reports.show", study_id=study.display_id), 303)
 
 
@@ -102,12 +107,14 @@ def _page(
     sections: Mapping[str, str] | None = None,
     version: int | None = None,
     named: str | None = None,
+    addendum: str = "",
     complaint: str | None = None,
 ) -> str:
     """The form, or what was signed.
 
     Args:
         sections, version, named: as they came with the form; ``None`` takes those of the draft.
+        addendum: as it came with its form.
     """
     written = services().written.of(study.id)
     if written is not None and written.is_signed:
@@ -129,6 +136,8 @@ def _page(
         and any(
             max(entry.created_at, entry.undone_at or 0.0) > written.changed_at for entry in sheet.entries
         ),
+        is_unsaved=sections is not None,
+        addendum=addendum,
         complaint=complaint,
         may_sign=_may_sign(),
         accepted=sum(item.verdict is not Verdict.REJECTED for item in standing),

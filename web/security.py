@@ -6,9 +6,12 @@ import hashlib
 import hmac
 import os
 import secrets
+import string
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
 
 from flask import Flask, Response, abort, request, session
 
@@ -17,6 +20,9 @@ from suite.settings import Settings
 from suite.storage import write_bytes
 from web.api.problems import is_api
 from web.identity import CSRF_HEADER, CSRF_KEY
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 CSRF_FIELD = "csrf_token"
 
@@ -63,6 +69,8 @@ def init_app(app: Flask, settings: Settings) -> None:
         # Without a login, a foreign page that points its own name at this address must not be served.
         TRUSTED_HOSTS=_trusted_hosts(settings),
     )
+    app.wsgi_app = _InAscii(app.wsgi_app)  # type: ignore[method-assign]
+    app.before_request(_check_text)
     app.before_request(_check_csrf)
     app.after_request(_add_headers)
     app.jinja_env.globals["csrf_token"] = csrf_token
@@ -80,6 +88,25 @@ def _trusted_hosts(settings: Settings) -> list[str] | None:
     if settings.public_url is not None:
         return [*_LOCAL_HOSTS, str(urlsplit(settings.public_url).hostname)]
     return None if settings.secret is not None else [*_LOCAL_HOSTS, settings.host]
+
+
+class _InAscii:
+    """Writes a query's raw bytes with percent signs: Werkzeug cannot read those that are no text."""
+
+    def __init__(self, application: WSGIApplication) -> None:
+        self._application = application
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        query = environ.get("QUERY_STRING", "")
+        if not query.isascii():
+            environ["QUERY_STRING"] = quote(query.encode("latin-1"), safe=string.punctuation)
+        return self._application(environ, start_response)
+
+
+def _check_text() -> None:
+    """Refuse a NUL in a page's address, which no database keeps; the interface has patterns of its own."""
+    if not is_api() and any("\x00" in part for part in (request.path, *request.args.values())):
+        abort(400, "This address holds a NUL; write it without.")
 
 
 def _check_csrf() -> None:

@@ -6,7 +6,7 @@ reading left in its job's row, so that a page of a long list opens no report.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -154,9 +154,7 @@ class Worklist:
         )
         with self._database.read() as session:
             values = [value for query in queries for value in session.execute(query).one()]
-        return "-".join(
-            f"{value or 0:.6g}" if isinstance(value, int) else f"{value or 0:.3f}" for value in values
-        )
+        return version_of(values)
 
     def assign(self, study_id: str, by: Principal, *, to: str | None, address: str | None = None) -> None:
         """Let somebody read a study, or nobody with ``None``.
@@ -227,6 +225,11 @@ class Worklist:
             changed_at=item.changed_at if item else 0.0,
             report=report,
         )
+
+
+def version_of(values: Iterable[float | None]) -> str:
+    """Counts to the last one, moments to the millisecond: any of them that changes changes the text."""
+    return "-".join(str(value) if isinstance(value, int) else f"{value or 0:.3f}" for value in values)
 
 
 def _item(session: Session, study_id: str) -> WorkItem:

@@ -22,6 +22,7 @@ from suite.findings import FINDINGS
 from suite.phantom.pathology.severity import SCALES, of_severity
 from web.access import needs
 from web.identity import identify
+from web.services import services
 
 blueprint = Blueprint("playground", __name__)
 
@@ -30,7 +31,8 @@ PATIENTS = 24
 KEPT_PICTURES = 256
 PER_MINUTE = 60
 WAITING = 3
-"""So many threads of the server wait for a picture; the others are for those who read."""
+"""So many threads of the server wait for a picture, a quarter of them at most; the others are for those who
+read."""
 
 WAIT_SECONDS = 25.0
 """The first picture after a start waits for the phantom's code to be compiled."""
@@ -73,9 +75,9 @@ class Wish:
 class Darkroom:
     """Computes pictures one at a time, keeps them, and counts who asks how often."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int) -> None:
         self._turn = threading.Lock()
-        self._queue = threading.BoundedSemaphore(WAITING)
+        self._queue = threading.BoundedSemaphore(max(1, min(WAITING, threads // 4)))
         self._lock = threading.Lock()
         self._kept: OrderedDict[Wish, bytes] = OrderedDict()
         self._asked: dict[str, deque[float]] = {}
@@ -204,5 +206,6 @@ def _within(value: int, low: int, high: int) -> int:
 
 
 def _darkroom() -> Darkroom:
-    found: Darkroom = current_app.extensions.setdefault("radsuite.darkroom", Darkroom())
+    threads = services().settings.web_threads
+    found: Darkroom = current_app.extensions.setdefault("radsuite.darkroom", Darkroom(threads))
     return found
