@@ -65,6 +65,7 @@ def save(study_id: str) -> AnyResponse | str | tuple[str, int]:
                 study.id, by, seen_version=kept.version, newest_seen=newest, signer=signer, address=address()
             )
     except InputError as error:
+        study, latest = read_study(study_id)  # a reading may have finished since the one above
         return _page(study, latest, complaint=str(error), **as_sent), of_exception(error).status
     return redirect(url_for("reports.show", study_id=study.display_id), 303)
 

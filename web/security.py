@@ -69,7 +69,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         # Without a login, a foreign page that points its own name at this address must not be served.
         TRUSTED_HOSTS=_trusted_hosts(settings),
     )
-    app.wsgi_app = _in_ascii(app.wsgi_app)  # type: ignore[method-assign, assignment]
+    app.wsgi_app = _InAscii(app.wsgi_app)  # type: ignore[method-assign]
     app.before_request(_check_text)
     app.before_request(_check_csrf)
     app.after_request(_add_headers)
@@ -90,16 +90,17 @@ def _trusted_hosts(settings: Settings) -> list[str] | None:
     return None if settings.secret is not None else [*_LOCAL_HOSTS, settings.host]
 
 
-def _in_ascii(application: WSGIApplication) -> WSGIApplication:
-    """Write a query's raw bytes with percent signs: Werkzeug cannot read those that are no text."""
+class _InAscii:
+    """Writes a query's raw bytes with percent signs: Werkzeug cannot read those that are no text."""
 
-    def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def __init__(self, application: WSGIApplication) -> None:
+        self._application = application
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         query = environ.get("QUERY_STRING", "")
         if not query.isascii():
             environ["QUERY_STRING"] = quote(query.encode("latin-1"), safe=string.punctuation)
-        return application(environ, start_response)
-
-    return run
+        return self._application(environ, start_response)
 
 
 def _check_text() -> None:
