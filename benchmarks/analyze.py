@@ -46,14 +46,18 @@ def computed_study(size: int) -> Study:
     return Study("phantom", render_study(7, size=size, lateral=False).radiograph("frontal"))
 
 
+def networks_of(stage: object) -> list[torch.nn.Module]:
+    """The networks a stage asks: one, or the gate and the mask network of a cascade."""
+    cascade = getattr(stage, "_cascade", None)
+    found = (getattr(stage, "_network", None), getattr(cascade, "gate", None), getattr(cascade, "mask", None))
+    return [network for network in found if network is not None]
+
+
 def recorded_forwards(analyzer: Analyzer, study: Study) -> list[tuple[str, Callable[[], object]]]:
     """The calls each stage's network gets in a reading, to be repeated without anything around them."""
     calls: list[tuple[str, Callable[[], object]]] = []
     hooks = []
     for stage in analyzer.stages:
-        network = getattr(stage, "_network", None)
-        if network is None:
-            continue
 
         def record(module: Any, args: Any, kwargs: Any, name: str = stage.name) -> None:
             def call() -> object:
@@ -62,7 +66,9 @@ def recorded_forwards(analyzer: Analyzer, study: Study) -> list[tuple[str, Calla
 
             calls.append((name, call))
 
-        hooks.append(network.register_forward_pre_hook(record, with_kwargs=True))
+        hooks += [
+            network.register_forward_pre_hook(record, with_kwargs=True) for network in networks_of(stage)
+        ]
     analyzer.run(study)
     for hook in hooks:
         hook.remove()
