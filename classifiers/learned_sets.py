@@ -10,6 +10,7 @@ from typing import Any, Self
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.datasets.registry import shared_origin
 from suite.errors import DatasetError, RecipeError
+from suite.training.task import Task
 
 FRACTIONS = (0.65, 0.15, 0.2)
 
@@ -67,6 +68,24 @@ class LearnedSets:
             )
         names = tuple(name for name in wanted if name in data) or tuple(sorted(data))
         return cls(data, names, keeps, split_seed, limit)
+
+    @classmethod
+    def of_task(cls, task: Task, keeps: Callable[[Record], bool]) -> Self:
+        """Those of a task whose recipe has ``learn_from``; only measured, where its weights are there.
+
+        Raises:
+            RecipeError: as for ``of``.
+        """
+        recipe: Any = task.recipe
+        return cls.of(
+            task.name,
+            recipe.learn_from,
+            task.data,
+            keeps,
+            split_seed=recipe.split_seed,
+            limit=recipe.limit,
+            finished=task.measured_card is not None,
+        )
 
     @property
     def others(self) -> tuple[str, ...]:

@@ -61,7 +61,10 @@ def test_the_gate_says_how_it_decides_and_how_it_does_on_real_films(gate: Path, 
         f"highest F1 on {len(split['validation'])} validation films, {int(positives)} of them positive"
     )
     assert 0 <= card["operating_point"]["threshold"] <= 1
-    assert set(card["metrics"]) == {"auc", "sensitivity", "specificity", "f1", "nih_auc"}
+    assert set(card["metrics"]) == {
+        *("auc", "sensitivity", "specificity", "f1"),
+        *("nih_auc", "nih_sensitivity", "nih_specificity"),
+    }
     assert card["metrics"]["auc"]["n"] == len(split["test"])
     assert card["metrics"]["nih_auc"]["n"] == 8
     assert card["learned_from"] == ["siim"]

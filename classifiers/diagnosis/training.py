@@ -75,16 +75,7 @@ class DiagnosisTask(Task):
 
     @property
     def _sets(self) -> LearnedSets:
-        recipe, finished = self.recipe, self.measured_card is not None
-        return LearnedSets.of(
-            self.name,
-            recipe.learn_from,
-            self.data,
-            is_chest,
-            split_seed=recipe.split_seed,
-            limit=recipe.limit,
-            finished=finished,
-        )
+        return LearnedSets.of_task(self, is_chest)
 
     def build(self) -> None:
         recipe = self.recipe

@@ -89,16 +89,7 @@ class TriageTask(Task):
 
     @property
     def _sets(self) -> LearnedSets:
-        recipe, finished = self.recipe, self.measured_card is not None
-        return LearnedSets.of(
-            self.name,
-            recipe.learn_from,
-            self.data,
-            _is_judged,
-            split_seed=recipe.split_seed,
-            limit=recipe.limit,
-            finished=finished,
-        )
+        return LearnedSets.of_task(self, _is_judged)
 
     def describe(self) -> dict[str, Any]:
         sets = self.learned_from()

@@ -200,12 +200,12 @@ class GateTask(Task):
         found |= _decisions(truth, told >= cut, owners, rng)
         curves: dict[str, Curve] = {"pneumothorax": (truth, told)}
         if "nih" in self.data:
-            figure, real_rows, curves["real films"] = self._on_real_films(model, rng)
-            found["nih_auc"] = figure
+            figures, real_rows, curves["real films"] = self._on_real_films(model, cut, rng)
+            found |= figures
             rows += real_rows
         notes = (
             "Mean of the film and its mirror image; intervals by bootstrap over patients.",
-            "nih_auc: films the network has never seen, labels mined from reports.",
+            "nih_: films of patients the network has never seen, labels mined from reports.",
         )
         return Evaluation(found, rows, notes, {"operating_point": extras}, curves)
 
@@ -223,12 +223,15 @@ class GateTask(Task):
         ]
 
     def _on_real_films(
-        self, model: nn.Module, rng: np.random.Generator
-    ) -> tuple[Figure, list[dict[str, Any]], Curve]:
+        self, model: nn.Module, cut: float, rng: np.random.Generator
+    ) -> tuple[dict[str, Figure], list[dict[str, Any]], Curve]:
         records = self.real_films()
         truth, owners = _truth(records), [record.patient_id for record in records]
         told = self._told(model, records)
-        return auc_figure(truth, told, owners, rng), _rows(records, truth, told), (truth, told)
+        figures = {"nih_auc": auc_figure(truth, told, owners, rng)}
+        decided = _decisions(truth, told >= cut, owners, rng)
+        figures |= {f"nih_{name}": decided[name] for name in ("sensitivity", "specificity")}
+        return figures, _rows(records, truth, told), (truth, told)
 
 
 def place_loss(places: Tensor, gas: Tensor, weight: float = 5.0) -> Tensor:

@@ -23,6 +23,7 @@ import numpy as np
 
 from segmentation.pneumothorax.cases import label
 from segmentation.pneumothorax.insertion import Collapse, insert
+from segmentation.pneumothorax.sides import LEFT, RIGHT
 from suite.datasets.inserted_pneumothorax import COLUMNS
 from suite.datasets.manifest import Manifest, Record
 from suite.datasets.registry import open_dataset, parse_sources
@@ -33,9 +34,6 @@ from suite.stages.plugins import load_stage
 from suite.storage import make_folder, write_bytes, write_text
 from suite.study import FloatImage, Mask
 from suite.training.films import open_film
-
-SIDES = {"right": 128, "left": 255}
-"""Values of ``lung_mask``."""
 
 SMALLEST_LUNG = 0.02
 """Least share of the film that an outlined lung takes: below, there is none, or it is hidden."""
@@ -80,7 +78,7 @@ def usable(films: Manifest) -> list[Record]:
 
 def with_gas(layers: Layers, rng: np.random.Generator) -> tuple[FloatImage, Mask] | None:
     """The film with gas on one side, drawn at random, and the gas; ``None`` where no lung takes any."""
-    fields = [layers.lungs == value for value in SIDES.values()]
+    fields = [layers.lungs == value for value in (RIGHT, LEFT)]
     fields = [field for field in fields if field.mean() >= SMALLEST_LUNG]
     if not fields:
         return None
