@@ -30,13 +30,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, interpolate, max_pool2d
 
-from classifiers.ablation_identity import cohort_settings, data_digest
-from classifiers.ablation_statistics import Values, patient_weights, weighted_areas
 from gan.hardware import subtracted
 from gan.networks import build_generator
 from gan.pairs import AS_TRUE, framed_pair, is_fractured, pair_of
 from gan.recipe import BoneRecipe
 from gan.suppression import LARGEST_BONE
+from suite.datasets.digests import cohort_settings, data_digest
 from suite.datasets.manifest import Record
 from suite.datasets.registry import open_dataset
 from suite.devices import resolve_device
@@ -48,6 +47,7 @@ from suite.training.bank import FULL_SCALE, Bank, Planes
 from suite.training.batch_augment import Geometry, quantum_noise, warp
 from suite.training.evaluation import Figure
 from suite.training.intervals import auc
+from suite.training.patient_draws import Values, patient_weights, weighted_areas
 from suite.training.precision import fastest_precision
 
 KINDS: Mapping[str, tuple[str, ...]] = {

@@ -29,10 +29,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from classifiers.ablation_identity import data_digests
 from segmentation.organs.evaluation import OVERLAPS
 from segmentation.organs.network import FORMS, OrganNetwork
 from segmentation.organs.training import OrgansRecipe
+from suite.datasets.digests import data_digests
 from suite.datasets.outlines import with_organs
 from suite.datasets.registry import parse_sources
 from suite.devices import resolve_device

@@ -14,16 +14,17 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from classifiers import ablation, ablation_processes
-from classifiers.ablation_films import films_key
-from classifiers.ablation_identity import data_digest
-from classifiers.ablation_plan import FULL, VARIANTS, choose
-from classifiers.ablation_predictions import Scored, read_predictions
-from classifiers.ablation_runs import Plan
-from classifiers.ablation_statistics import ALL, FREQUENT, patient_weights, summarise, weighted_areas
-from classifiers.ablation_tables import markdown, write_all
+from classifiers.ablation import command as ablation
+from classifiers.ablation import processes as ablation_processes
+from classifiers.ablation.films import films_key
+from classifiers.ablation.plan import FULL, VARIANTS, choose
+from classifiers.ablation.predictions import Scored, read_predictions
+from classifiers.ablation.runs import Plan
+from classifiers.ablation.statistics import ALL, FREQUENT, summarise
+from classifiers.ablation.tables import markdown, write_all
 from suite.cli import main
 from suite.datasets import phantom
+from suite.datasets.digests import data_digest
 from suite.datasets.manifest import Manifest, Record
 from suite.datasets.registry import open_dataset
 from suite.errors import InputError, StorageError
@@ -32,6 +33,7 @@ from suite.phantom.cohort import CohortSettings, parse_prevalence, write_cohort
 from suite.stages.weights import FORMAT as CARD_FORMAT
 from suite.stages.weights import REQUIRED, in_place_of_shipped
 from suite.training.delong import placements
+from suite.training.patient_draws import patient_weights, weighted_areas
 from tests import made_datasets
 from tests.made_cohort import STUDIES, cohort, cohort_folder  # noqa: F401 - fixtures
 

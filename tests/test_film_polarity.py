@@ -14,10 +14,9 @@ import pytest
 import torch
 from PIL import Image
 
-from classifiers.ablation_films import films_key
-from classifiers.ablation_identity import data_digest
-from classifiers.ablation_plan import VARIANTS
-from classifiers.ablation_runs import Plan
+from classifiers.ablation.films import films_key
+from classifiers.ablation.plan import VARIANTS
+from classifiers.ablation.runs import Plan
 from classifiers.diagnosis.films import FilmSettings, StudyFilms
 from classifiers.gate.samples import read_films
 from classifiers.triage.training import TriageRecipe, TriageTask
@@ -27,6 +26,7 @@ from segmentation.lungs.evaluation import _overlay
 from segmentation.lungs.truth import film_bank
 from suite.analysis import Analyzer
 from suite.calibration.scoring import score_films
+from suite.datasets.digests import data_digest
 from suite.datasets.manifest import FilmFile, Manifest, Record
 from suite.datasets.registry import open_dataset
 from suite.errors import DatasetError

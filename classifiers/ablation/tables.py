@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from classifiers.ablation_plan import LEAVE_ONE_OUT, VARIANTS
-from classifiers.ablation_statistics import ALL, FREQUENT, Area, Difference, Statistics
+from classifiers.ablation.areas import Area
+from classifiers.ablation.differences import Difference
+from classifiers.ablation.plan import LEAVE_ONE_OUT, VARIANTS
+from classifiers.ablation.statistics import ALL, FREQUENT, Statistics
 from suite.findings import CODES
 from suite.storage import make_folder, write_text
 

@@ -1,4 +1,4 @@
-"""What makes the data of two trainings the same: labelled studies, and the weights that make their inputs."""
+"""What makes the data of two trainings the same: the labelled studies, and a cohort's settings."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from suite.datasets.manifest import Manifest, Record
 from suite.errors import StorageError
-
-if TYPE_CHECKING:
-    from classifiers.diagnosis.films import FilmSettings
 
 COHORT_FILE = "cohort.json"
 """Settings of a computed cohort, in its folder: two cohorts of one seed have the same ids."""
@@ -58,18 +54,3 @@ def cohort_settings(folder: Path) -> bytes | None:
 def data_digests(sources: Mapping[str, Path], manifests: Mapping[str, Manifest]) -> dict[str, str]:
     """``data_digest`` of each set by name: ``manifests`` are what the folders ``sources`` hold."""
     return {name: data_digest(manifests[name], cohort_settings(sources[name])) for name in sorted(manifests)}
-
-
-def film_weights(settings: FilmSettings) -> dict[str, str | None]:
-    """SHA-256 of the weights that the films of ``settings`` are made with, by stage.
-
-    ``None``: the set's own lungs, or no such weights are installed. Without the layer of the bone stage its
-    weights are left out.
-
-    Raises:
-        WeightsError: the card that ``settings`` name cannot be read.
-    """
-    from classifiers.diagnosis.films import input_weights
-
-    planes = ("lung-segmented", *(("bone-subtracted",) if "gan" in settings.bones else ()))
-    return input_weights(settings, planes)

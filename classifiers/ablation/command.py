@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from classifiers.ablation_films import decode_films, films_key
-from classifiers.ablation_identity import data_digests, film_weights
-from classifiers.ablation_plan import LEAVE_ONE_OUT, VARIANTS, Variant, choose
-from classifiers.ablation_predictions import ATTRIBUTES, read_predictions
-from classifiers.ablation_processes import device_count, in_child, run_all
-from classifiers.ablation_runs import Outcome, Plan, Run, all_records, open_sources
-from classifiers.ablation_statistics import Statistics, summarise
-from classifiers.ablation_tables import write_all
+from classifiers.ablation.films import decode_films, film_weights, films_key
+from classifiers.ablation.plan import LEAVE_ONE_OUT, VARIANTS, Variant, choose
+from classifiers.ablation.predictions import ATTRIBUTES, read_predictions
+from classifiers.ablation.processes import device_count, in_child, run_all
+from classifiers.ablation.runs import Outcome, Plan, Run, all_records, open_sources
+from classifiers.ablation.statistics import Statistics, summarise
+from classifiers.ablation.tables import write_all
 from classifiers.diagnosis.parts import is_chest
 from classifiers.learned_sets import LearnedSets
+from suite.datasets.digests import data_digests
 from suite.devices import resolve_device
 from suite.errors import InputError
 from suite.storage import make_folder, write_text

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from classifiers.ablation_plan import Variant
+from classifiers.ablation.plan import Variant
 from classifiers.diagnosis.parts import is_chest
 from suite.datasets.manifest import Manifest, Record
 from suite.datasets.registry import open_dataset

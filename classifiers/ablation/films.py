@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from classifiers.ablation_identity import data_digests, film_weights
-from classifiers.ablation_plan import Variant
-from classifiers.ablation_runs import Plan, all_records, open_sources
+from classifiers.ablation.plan import Variant
+from classifiers.ablation.runs import Plan, all_records, open_sources
 from classifiers.diagnosis.parts import is_chest
 from classifiers.learned_sets import part_of
+from suite.datasets.digests import data_digests
 from suite.datasets.manifest import Record
 from suite.errors import WeightsError
+
+if TYPE_CHECKING:
+    from classifiers.diagnosis.films import FilmSettings
 
 
 def film_settings(plan: Plan, variants: Sequence[Variant]) -> Any:
@@ -38,6 +41,21 @@ def films_key(plan: Plan, variants: Sequence[Variant]) -> str:
     files = [_files_of(record) for record in all_records(manifests)]
     text = json.dumps([settings.size, settings.bones, settings.lungs, made_of, split_seed, files])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def film_weights(settings: FilmSettings) -> dict[str, str | None]:
+    """SHA-256 of the weights that the films of ``settings`` are made with, by stage.
+
+    ``None``: the set's own lungs, or no such weights are installed. Without the layer of the bone stage its
+    weights are left out.
+
+    Raises:
+        WeightsError: the card that ``settings`` name cannot be read.
+    """
+    from classifiers.diagnosis.films import input_weights
+
+    planes = ("lung-segmented", *(("bone-subtracted",) if "gan" in settings.bones else ()))
+    return input_weights(settings, planes)
 
 
 def _files_of(record: Record) -> list[Any]:

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from classifiers.ablation_plan import Variant
-from classifiers.ablation_predictions import write_predictions
-from classifiers.ablation_runs import Outcome, Plan, Run, open_sources
+from classifiers.ablation.plan import Variant
+from classifiers.ablation.predictions import write_predictions
+from classifiers.ablation.runs import Outcome, Plan, Run, open_sources
 from suite.datasets.manifest import Manifest
 from suite.errors import StageError
 from suite.findings import CODES

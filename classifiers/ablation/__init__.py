@@ -1,0 +1,1 @@
+"""The ablation of the diagnosis network: what each input channel is worth."""
