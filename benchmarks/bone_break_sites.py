@@ -29,9 +29,10 @@ import numpy as np
 import numpy.typing as npt
 import timm
 import torch
+from safetensors.torch import load_file, save
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
 from gan.networks import build_generator
 from gan.pairs import AS_BSE, AS_TRUE, BonePair, framed_pair, haze
@@ -43,7 +44,7 @@ from suite.phantom.pathology import Break, Fracture
 from suite.phantom.patient import Patient
 from suite.phantom.study import PhantomStudy, dual_energy, render_study
 from suite.stages.weights import read_card, rebuild
-from suite.storage import make_folder, whole_folder, write_text
+from suite.storage import make_folder, whole_folder, write_bytes, write_text
 from suite.training.bank import FULL_SCALE
 from suite.training.batch_augment import Geometry, quantum_noise, warp
 from suite.training.delong import Placements, compare, mean_placements, placements, variance
@@ -214,6 +215,16 @@ class Layers:
         return (torch.cat(drawn, 1) / LARGEST_BONE).clamp(0.0, 1.0).mul(FULL_SCALE).round().to(torch.int16)
 
 
+def kept_squares(path: Path, chests: Sequence[Path], layers: Layers) -> Squares:
+    """``read_squares`` of the chests, or what it found before, in the file ``path``."""
+    if not path.is_file():
+        squares = read_squares(chests, layers)
+        stored = {"planes": squares.planes, "patients": torch.from_numpy(squares.patients)}
+        write_bytes(path, save(stored))
+    kept = load_file(path)
+    return Squares(kept["planes"], kept["patients"].numpy())
+
+
 def read_squares(paths: Sequence[Path], layers: Layers) -> Squares:
     """All squares of the chests of ``paths``, which are in the order of their patients."""
     found: list[Tensor] = []
@@ -244,7 +255,11 @@ def detector(planes: int) -> nn.Module:
 
 
 def learn(squares: Squares, kind: str, seed: int) -> nn.Module:
-    """A detector of breaks in one kind of image; of each place in a batch both squares are there."""
+    """A detector of breaks in one kind of image.
+
+    Of each place in a batch both squares are there, turned and bent alike, and the broken one has to score
+    higher: what they share, which is nearly all of them, teaches nothing wrong.
+    """
     torch.manual_seed(seed)
     rows = [PLANES.index(name) for name in KINDS[kind]]
     network = detector(len(rows)).train()
@@ -254,13 +269,18 @@ def learn(squares: Squares, kind: str, seed: int) -> nn.Module:
     truth = torch.tensor([1.0, 0.0]).repeat(BATCH // 2)
     for _ in range(steps):
         chosen = torch.randint(len(squares.planes), (BATCH // 2,))
-        batch = squares.planes[chosen][:, :, rows].flatten(0, 1).float() / FULL_SCALE
-        batch = warp(batch, GEOMETRY.grid(batch))
-        batch = torch.where(torch.rand(len(batch), 1, 1, 1) < 0.5, batch.flip(-1), batch)
-        image = quantum_noise(_middle(batch), sigma=0.01).contiguous(memory_format=torch.channels_last)
+        pairs = squares.planes[chosen][:, :, rows].flatten(1, 2).float() / FULL_SCALE
+        pairs = warp(pairs, GEOMETRY.grid(pairs))
+        pairs = torch.where(torch.rand(len(pairs), 1, 1, 1) < 0.5, pairs.flip(-1), pairs)
+        batch = quantum_noise(_middle(pairs).unflatten(1, (2, -1)).flatten(0, 1), sigma=0.01)
+        image = batch.contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fastest_precision() == "bf16-mixed"):
             logits = network(image)[:, 0]
-        loss = binary_cross_entropy_with_logits(logits.float(), truth)
+        apart = logits.float().view(-1, 2)
+        loss = (
+            binary_cross_entropy_with_logits(logits.float(), truth)
+            + softplus(apart[:, 1] - apart[:, 0]).mean()
+        )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -365,7 +385,7 @@ def measure(options: argparse.Namespace) -> None:
     layers = Layers(options.weights.with_suffix(".json"))
     remember(options.out, {"weights": layers.sha256, "patients": options.patients, "seed": options.seed})
     paths = compute_all(options.patients, options.seed, options.out / "chests")
-    squares = read_squares(paths, layers)
+    squares = kept_squares(options.out / "squares.safetensors", paths, layers)
     tested = squares.patients >= round(options.patients * (1.0 - TEST_SHARE))
     train, test = squares.of(~tested), squares.of(tested)
     print(f"{len(train.patients)} places to learn from, {len(test.patients)} to be tested on", flush=True)

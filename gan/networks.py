@@ -30,6 +30,11 @@ def least_size(network: NetworkName, depth: int = DEPTH) -> int:
 
 def stride_of(network: NetworkName, depth: int = DEPTH) -> int:
     """What both sides of a network's input must divide by."""
+    return 32 if network == "resnet34-unet" else 2**depth
+
+
+def halvings(network: NetworkName, depth: int, size: int) -> int:
+    """How often a network halves films of ``size``: pix2pix's eight times, seven where that cannot be."""
     if network == "mca":
-        return 2**depth
-    return 32 if network == "resnet34-unet" else 2**UNET_DEPTH
+        return depth
+    return UNET_DEPTH if size % 2**UNET_DEPTH == 0 else UNET_DEPTH - 1

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from gan.generator import DEPTH, NormKind
 from gan.losses import Adversarial
-from gan.networks import NetworkName, least_size, stride_of
+from gan.networks import NetworkName, halvings, least_size, stride_of
 from gan.pairs import AS_BSE, AS_TRUE
 from gan.progression import Progression
 from suite.errors import RecipeError
@@ -109,12 +109,17 @@ class BoneRecipe(Recipe):
         return (*as_bse, AS_TRUE) if set(self.sources) - {"jsrt"} else as_bse
 
     @property
+    def halvings(self) -> int:
+        """Of the generator; ``depth`` is MCA-Net's own."""
+        return halvings(self.network, self.depth, self.patch or self.size)
+
+    @property
     def stride(self) -> int:
-        return stride_of(self.network, self.depth)
+        return stride_of(self.network, self.halvings)
 
     @property
     def least_size(self) -> int:
-        return least_size(self.network, self.depth)
+        return least_size(self.network, self.halvings)
 
     @property
     def progression(self) -> Progression:

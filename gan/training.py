@@ -70,7 +70,7 @@ class BoneTask(Task):
         if recipe.network == "resnet34-unet":
             return {"network": recipe.network}
         if recipe.network != "mca":
-            return {"network": recipe.network, "base": recipe.base}
+            return {"network": recipe.network, "base": recipe.base, "depth": recipe.halvings}
         return {
             "network": recipe.network,
             "base": recipe.base,

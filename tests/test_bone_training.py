@@ -311,10 +311,24 @@ def test_switches_are_seen_in_the_networks(films: Path) -> None:
 
 
 def test_a_network_is_rebuilt_from_what_its_card_will_say(films: Path) -> None:
-    for settings in (("norm=batch",), ("network=resnet34-unet",), ("network=unet", "size=256")):
+    for settings in (
+        ("norm=batch",),
+        ("network=resnet34-unet",),
+        ("network=unet", "size=256"),
+        ("network=unet", "size=128"),
+    ):
         task = task_of(films, *settings)
         again = build_generator(**task.architecture())
         again.load_state_dict(task.modules["model"].state_dict())
+
+
+def test_the_u_net_has_a_level_less_for_films_that_do_not_halve_eight_times() -> None:
+    recipes = {
+        size: BoneRecipe.from_settings(["network=unet", f"size={size}"]) for size in (128, 256, 384, 512)
+    }
+    assert [recipe.halvings for recipe in recipes.values()] == [7, 8, 7, 8]
+    with pytest.raises(RecipeError, match="multiples of 128"):
+        BoneRecipe.from_settings(["network=unet", "size=192"])
 
 
 @pytest.mark.parametrize("setting", ["size=96", "size=128", "patch=100", "learn_from=nih", "network=gan"])
