@@ -69,7 +69,7 @@ class Provider:
             "iat": now,
             "exp": now + 300,
             "nonce": "another" if self.wrong_nonce else asked["nonce"],
-            "sub": "1",
+            "sub": f"number of {self.claims.get('preferred_username')}",
             **self.claims,
         }
         token = jwt.encode({"alg": "RS256", "kid": "one"}, content, self.key)

@@ -5,12 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import HTTPRedirectHandler, build_opener
 
 import pytest
 from click.testing import CliRunner
-from werkzeug.test import TestResponse
 
 from suite.accounts.links import LIFETIME_SECONDS, OneTimeLinks
 from suite.accounts.principal import Role
@@ -19,8 +16,7 @@ from suite.cli import main
 from suite.commands.demo import one_time_path
 from suite.errors import AccessError, RecipeError
 from suite.settings import load_settings, to_environment
-from tests.made_provider import CLIENT, CLIENT_SECRET, Provider, open_provider
-from tests.pages_house import PASSWORD, Person, person, signed_in
+from tests.pages_house import PASSWORD, person, signed_in
 from tests.web_house import House, open_house
 
 SECRET = "correct horse battery staple"
@@ -286,93 +282,6 @@ class TestStarting:
     def test_half_an_oidc_is_refused(self, values: dict[str, str], sentence: str) -> None:
         with pytest.raises(RecipeError, match=sentence):
             load_settings(**values)
-
-
-class _Stay(HTTPRedirectHandler):
-    """Does not follow: the test is the browser."""
-
-    def redirect_request(self, *_: object) -> None:
-        return None
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with open_provider() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def front(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with open_house(
-        tmp_path_factory.mktemp("oidc"),
-        oidc_issuer=provider.address,
-        oidc_client_id=CLIENT,
-        oidc_client_secret=CLIENT_SECRET,
-        oidc_roles={"radiology": "reader", "it": "admin"},
-    ) as opened:
-        yield opened
-
-
-class TestOpenId:
-    """Sign-in by a provider, with a small one that keeps the rules."""
-
-    def come_back(self, somebody: Person, provider: Provider) -> TestResponse:
-        """The way to the provider and back, as a browser goes it."""
-        there = somebody.get("/login/oidc").headers["Location"]
-        assert there.startswith(provider.address)
-        try:
-            build_opener(_Stay()).open(there, timeout=10)
-        except HTTPError as answer:
-            with answer:
-                back = answer.headers["Location"]
-        return somebody.get("/" + back.split("/", 3)[3])
-
-    def test_whom_the_provider_vouches_for_is_let_in_with_their_role(
-        self, front: House, provider: Provider
-    ) -> None:
-        provider.claims = {"preferred_username": "Ida", "roles": ["radiology", "canteen"]}
-        ida = person(front)
-        assert "hospital account" in ida.get("/login").text
-        assert self.come_back(ida, provider).status_code == 303
-        assert "signed in as reader" in ida.get("/account").text
-        provider.claims["roles"] = "it"
-        assert self.come_back(person(front), provider).status_code == 303
-        assert front.services.users.get("ida").role is Role.ADMIN
-
-    def test_whom_the_provider_vouches_for_gets_no_password_here(
-        self, front: House, provider: Provider
-    ) -> None:
-        provider.claims = {"preferred_username": "jana", "roles": ["radiology"]}
-        jana = person(front)
-        assert self.come_back(jana, provider).status_code == 303
-        assert jana.post("/account/password", new=PASSWORD, again=PASSWORD).status_code == 403
-        assert not front.services.users.get("jana").has_password
-
-    @pytest.mark.parametrize("roles", [True, None, {"radiology": 1}])
-    def test_a_strange_word_on_roles_is_no_role(
-        self, front: House, provider: Provider, roles: object
-    ) -> None:
-        provider.claims = {"preferred_username": "kurt", "roles": roles}
-        assert self.come_back(person(front), provider).status_code == 403
-
-    def test_nobody_comes_in_without_a_role(self, front: House, provider: Provider) -> None:
-        provider.claims = {"preferred_username": "karl", "roles": ["canteen"]}
-        karl = person(front)
-        refused = self.come_back(karl, provider)
-        assert (refused.status_code, "no role in this service" in refused.text) == (403, True)
-        assert karl.get("/").status_code == 302
-
-    def test_an_account_with_a_password_is_not_taken_over(self, front: House, provider: Provider) -> None:
-        front.services.users.create("lisa", Role.ADMIN, PASSWORD)
-        provider.claims = {"preferred_username": "lisa", "roles": ["radiology"]}
-        assert self.come_back(person(front), provider).status_code == 403
-
-    def test_an_answer_to_another_question_is_refused(self, front: House, provider: Provider) -> None:
-        provider.claims = {"preferred_username": "mona", "roles": ["radiology"]}
-        provider.wrong_nonce = True
-        assert self.come_back(person(front), provider).status_code == 401
-        provider.wrong_nonce = False
-        assert person(front).get("/login/oidc/finish?code=a&state=invented").status_code == 401
 
 
 def test_the_demonstration_prints_a_path_that_lets_in_once(tmp_path: Path) -> None:

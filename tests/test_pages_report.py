@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
@@ -24,6 +25,7 @@ from suite.errors import AccessError, ConflictError, InputError, StorageError
 from suite.jobs.models import WrittenReport
 from suite.jobs.submission import Submission
 from suite.jobs.worker import load_study
+from suite.records.report_digest import SignedContent, digest, fits
 from suite.records.reviews import Reviews, ReviewSheet, ReviewView, StaleError, Verdict
 from suite.records.written import WrittenReports, WrittenView
 from suite.report.document import Cover, write_pdf
@@ -185,19 +187,59 @@ class TestSigning:
             assert written.add("a", "More.", LOCAL, signer="Ben").addenda[0].signed_by == "Ben"
             assert {line.actor for line in house.services.trail.lines(subject="a")} == {"local"}
 
-    def test_a_signed_text_that_was_altered_is_not_shown(self, house: House) -> None:
-        written = house.services.written
-        job = job_of(house, "chest-2")
-        draft = written.save("chest-2", TEXT, ADA, seen_version=0, job_id=job)
-        written.sign("chest-2", ADA, seen_version=draft.version, newest_seen=job)
+    def signed(self, house: House, study: str) -> WrittenView:
+        """A report of a study, signed by the first who asks for it."""
+        written, job = house.services.written, job_of(house, study)
+        found = written.of(study)
+        if found is None or not found.is_signed:
+            version = found.version if found else 0
+            draft = written.save(study, TEXT, ADA, seen_version=version, job_id=job)
+            found = written.sign(study, ADA, seen_version=draft.version, newest_seen=job)
+        return found
+
+    def alter(self, house: House, study: str, **values: object) -> None:
         with house.services.database.write() as session:
-            session.execute(
-                update(WrittenReport)
-                .where(WrittenReport.study_id == "chest-2")
-                .values(sections={**TEXT, "findings": "Nothing."})
-            )
+            session.execute(update(WrittenReport).where(WrittenReport.study_id == study).values(**values))
+
+    def test_a_signature_is_of_one_reading(self, house: House) -> None:
+        signed = self.signed(house, "chest-2")
+        for other in (job_of(house, "chest-0"), None):
+            self.alter(house, "chest-2", job_id=other)
+            with pytest.raises(StorageError, match="altered"):
+                house.services.written.of("chest-2")
+        self.alter(house, "chest-2", job_id=signed.job_id)
+        assert house.services.written.of("chest-2") == signed
+
+    def test_a_report_that_was_signed_before_the_digest_covered_its_reading_holds(self, house: House) -> None:
+        signed = self.signed(house, "chest-2")
+        older = [signed.study_id, dict(signed.sections), signed.signed_by, signed.signed_at]
+        self.alter(
+            house,
+            "chest-2",
+            sha256=hashlib.sha256(json.dumps(older, sort_keys=True).encode()).hexdigest(),
+        )
+        assert house.services.written.of("chest-2").signed_by == "ada"
+        self.alter(house, "chest-2", signed_by="bob")
         with pytest.raises(StorageError, match="altered"):
-            written.of("chest-2")
+            house.services.written.of("chest-2")
+        self.alter(house, "chest-2", signed_by="ada", sha256=signed.sha256)
+
+    def test_digests_stay_what_they_are(self) -> None:
+        """Those that are kept in databases must be found again by every later version."""
+        sections = {"findings": "Erguß.", "impression": "1. x"}
+        content = SignedContent("chest", "j1", sections, "ada", 1_700_000_000.25)
+        form_2 = "f9c8509d28404b17ebe22542cc42b2926786411bf3ce465fb0dbe22557f9cf28"
+        form_1 = "4bae8f6820de0ed7d19ec6f7eaa919646e83639aba7df2035e54ac6e33122df1"
+        assert digest(content) == form_2
+        assert [fits(content, kept) for kept in (form_2, form_1, "", None)] == [True, True, False, False]
+        other = replace(content, job_id="j2")
+        assert [fits(other, kept) for kept in (form_2, form_1)] == [False, True]
+
+    def test_a_signed_text_that_was_altered_is_not_shown(self, house: House) -> None:
+        self.signed(house, "chest-2")
+        self.alter(house, "chest-2", sections={**TEXT, "findings": "Nothing."})
+        with pytest.raises(StorageError, match="altered"):
+            house.services.written.of("chest-2")
         answer = signed_in(house, "ada").get(f"/studies/{pseudonym(house, 'chest-2')}/report")
         assert (answer.status_code, "restore it from the backup" in answer.text) == (503, True)
 

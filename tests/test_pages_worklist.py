@@ -7,6 +7,7 @@ import itertools
 import re
 import threading
 import time
+import uuid
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +19,7 @@ import pytest
 from suite import intake
 from suite.accounts.principal import LOCAL, Role
 from suite.jobs.display_ids import PATTERN
-from suite.jobs.models import Job, Study
+from suite.jobs.models import Job, JobState, Study, WorkItem
 from suite.jobs.priority import CAP_SECONDS, place
 from suite.jobs.submission import Submission
 from suite.jobs.worker import load_study
@@ -232,6 +233,33 @@ class TestReaders:
                 house.services.worklist.finish(study, LOCAL, done=True)
             assert me.get(f"/studies/{second}/next").headers["Location"] == "/"
 
+    def test_the_next_study_is_found_behind_any_number_of_others(self, tmp_path: Path) -> None:
+        """Those before it are taken by others, done, or not read yet; of readings, the newest counts."""
+        with open_house(tmp_path) as house:
+            now, triage = time.time(), {JobState.DONE: 0.9, JobState.RUNNING: 0.0}
+            with house.services.database.write() as session:
+                for number in range(400):
+                    name = f"s{number:03d}"
+                    state = JobState.RUNNING if number % 3 == 0 else JobState.DONE
+                    session.add(Study(id=name, content_sha256=f"{number:064d}", created_at=now - number))
+                    session.add(reading_row(name, state, now, triage[state]))
+                    if number % 3:
+                        taken = (
+                            {"assigned_to": "bob"} if number % 3 == 1 else {"done_at": now, "done_by": "x"}
+                        )
+                        session.add(WorkItem(study_id=name, changed_at=now, **taken))
+                for number, (older, newer) in enumerate([(0.8, 0.1), (0.1, 0.3), (0.9, 0.2)]):
+                    name = f"free-{number}"
+                    session.add(Study(id=name, content_sha256=f"{900 + number:064d}", created_at=now))
+                    session.add(reading_row(name, JobState.DONE, now - 9, older))
+                    session.add(reading_row(name, JobState.DONE, now, newer))
+            worklist = house.services.worklist
+            assert worklist.following("s001", "ada") == "free-1"
+            assert worklist.following("free-1", "ada") == "free-2"
+            assert worklist.following("s001", "bob") == f"s{397:03d}"  # of equal ones, who has waited longest
+            place = person(house).get(f"/studies/{pseudonym(house, 's001')}/next").headers["Location"]
+            assert place == f"/studies/{pseudonym(house, 'free-1')}"
+
     def test_two_who_take_it_at_once_are_told_apart(self, tmp_path: Path) -> None:
         with open_house(tmp_path) as house:
             house.take("a.png", film_png(1), "b.png", film_png(2))
@@ -411,6 +439,17 @@ class TestBadInput:
     def _nothing_is_kept(self, real: House) -> None:
         assert not list((real.settings.data / "incoming").rglob("*.dcm"))
         assert not list((real.settings.data / "incoming").rglob("*.zip"))
+
+
+def reading_row(study_id: str, state: JobState, at: float, priority: float) -> Job:
+    return Job(
+        id=uuid.uuid4().hex,
+        study_id=study_id,
+        state=state.value,
+        created_at=at,
+        enqueued_at=at,
+        priority=priority,
+    )
 
 
 def test_waiting_times_read_as_people_say_them() -> None:

@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 from suite.accounts.principal import Means
 from suite.accounts.users import Account
 from suite.errors import AccessError, InputError
+from web import identity
 from web.identity import address, attempts, begin_session, identify
 from web.services import services
 
@@ -27,7 +28,7 @@ def change_password() -> Response | tuple[str, int]:
     old, new, again = (request.form.get(name, "") for name in ("old", "new", "again"))
     if wait := attempts().wait_seconds(address()):
         abort(429, f"Too many wrong passwords came from this address; wait {round(wait / 60) or 1} min.")
-    if session.get("by_provider"):
+    if session.get(identity.PROVIDER_KEY):
         abort(403, "Your password is kept by your sign-in provider; change it there.")
     try:
         if new != again:

@@ -14,8 +14,8 @@ blueprint = Blueprint("audit", __name__)
 
 PAGE_SIZE = 100
 
-LAST_LINE = 2**62
-"""A larger number overflows the database's integers."""
+LAST_LINE = 2**31 - 1
+"""A larger number overflows PostgreSQL's integers."""
 LOOKED_AT = {
     "studies.show": "study.opened",
     "studies.ask_again": "job.requested",
@@ -38,7 +38,7 @@ def index() -> str:
     """The latest lines, a hundred a page, of one user or one study where that is asked for."""
     actor, subject = request.args.get("actor", "").strip(), request.args.get("subject", "").strip()
     before = request.args.get("before", type=int)
-    before = None if before is None else min(before, LAST_LINE)
+    before = None if before is None else max(0, min(before, LAST_LINE))
     wanted = services().catalogue.named(subject.upper()) or subject
     lines = services().trail.lines(
         before=before, limit=PAGE_SIZE + 1, actor=actor or None, subject=wanted or None

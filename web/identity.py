@@ -30,6 +30,9 @@ STAMP_KEY = "stamp"
 SINCE_KEY = "since"
 """When the session began, seconds since 1970."""
 
+PROVIDER_KEY = "by_provider"
+"""Set in a session that an OpenID provider began."""
+
 CSRF_KEY = "csrf"
 CSRF_HEADER = "X-CSRF-Token"
 
@@ -136,13 +139,23 @@ def _identify() -> Principal:
     if time.time() - session.get(SINCE_KEY, 0.0) < settings.session_minutes * 60:
         if user_id := session.get(USER_KEY):
             account = services().users.by_id(int(user_id))
-            if account is not None and account.stamp == session.get(STAMP_KEY, account.stamp):
+            if account is not None and _goes_on(account):
                 return account.principal(Means.SESSION)
         elif session.get(ENTERED_KEY) and settings.secret is not None:
             return SECRET
     if not settings.needs_sign_in:
         return LOCAL
     raise NotIdentifiedError("This needs a token; send it as `Authorization: Bearer TOKEN`.", given=False)
+
+
+def _goes_on(account: Account) -> bool:
+    """Whether the session is still this account's.
+
+    One that a provider began, of an account that it does not vouch for, began before accounts were bound to a
+    provider's subject: nobody knows any more whose it is.
+    """
+    vouched = account.by_provider or not session.get(PROVIDER_KEY)
+    return vouched and account.stamp == session.get(STAMP_KEY, account.stamp)
 
 
 def _by_key(key: str) -> Principal:

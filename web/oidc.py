@@ -1,6 +1,7 @@
 """Sign-in by OpenID Connect, where the settings name a provider: authorization code with PKCE.
 
-A user is made at the first sign-in, without a password; the provider's word decides the role each time.
+A user is made at the first sign-in, without a password, and known by the provider's issuer and subject from
+then on; the provider's word decides the role each time.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from joserfc.errors import JoseError
 from werkzeug.wrappers import Response
 
 from suite.accounts.principal import Role
-from suite.accounts.users import Account, checked_name
-from suite.errors import InputError, NotFoundError
+from suite.accounts.provider import ProviderIdentity
+from suite.accounts.users import Account
+from suite.errors import AccessError, ConflictError, InputError
 from suite.settings import Settings
 from web import identity
 from web.identity import begin_session, identify
@@ -75,7 +77,7 @@ def finish() -> Response:
     claims: dict[str, Any] = dict(token.get("userinfo") or {})
     account = _account(claims, services().settings)
     begin_session(account)
-    session["by_provider"] = True  # the provider's word decides each time: no password of their own here
+    session[identity.PROVIDER_KEY] = True  # its word decides each time: no password of their own here
     services().trail.record(identify(), "session.begun", address=identity.address(), detail={"by": "oidc"})
     return redirect(url_for("worklist.index"), 303)
 
@@ -84,20 +86,16 @@ def _account(claims: dict[str, Any], settings: Settings) -> Account:
     role = role_of(claims, settings)
     if role is None:
         abort(403, "Your account has no role in this service; ask an administrator to give it one.")
+    name = str(claims.get(settings.oidc_name_claim) or "")
     try:
-        name = checked_name(str(claims.get(settings.oidc_name_claim) or ""))
+        who = ProviderIdentity(str(claims.get("iss") or ""), str(claims.get("sub") or ""))
+        return services().provider_accounts.sign_in(who, name, role, address=identity.address())
+    except AccessError as error:
+        abort(403, str(error))
+    except ConflictError:  # the last administrator would be none; that sentence says what to do
+        raise
     except InputError:
-        abort(403, "Your account's name cannot be used here; ask an administrator.")
-    users = services().users
-    try:
-        known = users.get(name)
-    except NotFoundError:
-        return users.create(name, role)
-    if known.disabled_at is not None:
-        abort(403, "Your account is disabled here; ask an administrator.")
-    if known.has_password:  # a local account is not taken over by whoever has the same name elsewhere
-        abort(403, f"{name} is an account with a password here; sign in with it, or ask an administrator.")
-    return known if known.role == role else users.change(name, role=role)
+        abort(403, "Your account's name or number at the provider cannot be used here; ask an administrator.")
 
 
 def role_of(claims: dict[str, Any], settings: Settings) -> Role | None:

@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response
 
 from suite.accounts.links import LIFETIME_SECONDS
 from suite.accounts.principal import Role, Scope
+from suite.accounts.provider import EXPECTED_DAYS
 from suite.errors import InputError
 from web.access import needs
 from web.api.problems import of_exception
@@ -62,6 +63,18 @@ def change(name: str) -> Response:
     return redirect(url_for("people.index"), 303)
 
 
+@blueprint.post("/people/<name>/provider")
+@needs(Scope.ADMIN)
+def set_provider(name: str) -> Response:
+    """Let the provider's user of that name become this one, or nobody. 409 for one who is bound already."""
+    accounts = services().provider_accounts
+    expected = request.form.get("expected") == "yes"
+    account = accounts.expect(name) if expected else accounts.unbind(name)
+    action = "user.binding-allowed" if expected else "user.unbound"
+    services().trail.record(identify(), action, account.name, address=address())
+    return redirect(url_for("people.index"), 303)
+
+
 @blueprint.post("/people/<name>/removal")
 @needs(Scope.ADMIN)
 def remove(name: str) -> Response:
@@ -81,8 +94,13 @@ def _invited(name: str) -> tuple[str, int]:
 
 def _page(**values: object) -> str:
     users = services().users.all()
-    hours = round(LIFETIME_SECONDS / 3600)
-    return render_template("people/index.html", users=users, roles=ROLE_WORDS, hours=hours, **values)
+    fixed = {
+        "roles": ROLE_WORDS,
+        "hours": round(LIFETIME_SECONDS / 3600),
+        "days": EXPECTED_DAYS,
+        "has_oidc": services().settings.oidc_issuer is not None,
+    }
+    return render_template("people/index.html", users=users, **fixed, **values)
 
 
 def _role(given: str) -> Role:

@@ -9,6 +9,7 @@ from flask import current_app
 
 from suite.accounts.audit import AuditTrail
 from suite.accounts.links import OneTimeLinks
+from suite.accounts.provider import ProviderAccounts
 from suite.accounts.repetition import Repetitions
 from suite.accounts.tokens import Tokens
 from suite.accounts.users import Users
@@ -57,6 +58,11 @@ class Services:
     def links(self) -> OneTimeLinks:
         """Links that let a user in once."""
         return OneTimeLinks(self.database, time.time)
+
+    @property
+    def provider_accounts(self) -> ProviderAccounts:
+        """Accounts of those whom an OpenID provider vouches for."""
+        return ProviderAccounts(self.database, time.time, self.trail)
 
     @property
     def worklist(self) -> Worklist:

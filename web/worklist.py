@@ -136,14 +136,10 @@ def upload() -> AnyResponse | tuple[str, int]:
 @blueprint.get("/studies/<study_id>/next")
 def following(study_id: str) -> AnyResponse:
     """The study to read after this one: the first in triage order that is read and that nobody else has."""
-    me = identify().name
-    candidates = services().worklist.page(Wanted(), me, limit=2 * PAGE_SIZE).entries
-    ready = [
-        entry.study.display_id
-        for entry in candidates
-        if entry.study.id != study_id and entry.study.done and entry.assigned_to in (None, me)
-    ]
-    return redirect(url_for("studies.show", study_id=ready[0]) if ready else url_for("worklist.index"), 303)
+    found = services().worklist.following(study_id, identify().name)
+    if found is None:
+        return redirect(url_for("worklist.index"), 303)
+    return redirect(url_for("studies.show", study_id=display_ids.of_all([found])[found]), 303)
 
 
 @blueprint.post("/studies/<study_id>/assignment")

@@ -7,8 +7,8 @@ import secrets
 
 from sqlalchemy import delete, select
 
-from suite.accounts.users import Account, account_of
-from suite.errors import AccessError, NotFoundError
+from suite.accounts.users import Account, account_of, find_user
+from suite.errors import AccessError, ConflictError
 from suite.jobs.database import Database
 from suite.jobs.models import SignInLink, User
 from suite.jobs.queue import Clock
@@ -29,13 +29,15 @@ class OneTimeLinks:
 
         Raises:
             NotFoundError: there is no such user.
+            ConflictError: a provider vouches for them: a link would let them in past it.
         """
         key, now = secrets.token_urlsafe(RANDOM_BYTES), self._clock()
         with self._database.write() as session:
-            row = session.scalars(select(User).where(User.name == user.strip().lower())).one_or_none()
-            if row is None:
-                raise NotFoundError(
-                    f"{user}: there is no user of that name; `radsuite users list` shows them."
+            row = find_user(session, user)
+            if row.oidc_subject is not None:
+                raise ConflictError(
+                    f"{row.name}: signs in by the OpenID provider, not by a link; "
+                    f"`radsuite users unbind {row.name}` changes that."
                 )
             session.execute(delete(SignInLink).where(SignInLink.user_id == row.id))
             expires = now + lifetime_seconds

@@ -41,8 +41,12 @@ class Account:
     disabled_at: float | None
     locked_until: float | None
     has_password: bool
+    by_provider: bool = False
+    """An OpenID provider vouches for them: it decides their role, and they have no password here."""
+    provider_expected_until: float | None = None
+    """Until then, whoever the provider calls by this name becomes this user."""
     stamp: str = ""
-    """Changes with the password, so that sessions that began with an old one end."""
+    """Changes with the password and the provider, so that sessions that began before that end."""
 
     def principal(self, means: Means) -> Principal:
         """The user as somebody who makes a request."""
@@ -93,7 +97,7 @@ class Users:
             NotFoundError: there is none of that name.
         """
         with self._database.read() as session:
-            return account_of(_row(session, name))
+            return account_of(find_user(session, name))
 
     def by_id(self, user_id: int) -> Account | None:
         """The user of a session; ``None`` when removed or disabled meanwhile."""
@@ -113,13 +117,19 @@ class Users:
 
         Raises:
             NotFoundError: there is none of that name.
-            ConflictError: nobody would be left who may administrate.
+            ConflictError: nobody would be left who may administrate, or a password for somebody whom a
+                provider vouches for.
             InputError: the password is not of the allowed kind.
         """
         stored = hash_password(password) if password is not None else None
         with self._database.write() as session:
-            row = _row(session, name)
-            administrated = _administrates(row)
+            row = find_user(session, name)
+            administrated = administrates(row)
+            if stored is not None and row.oidc_subject is not None:
+                raise ConflictError(
+                    f"{row.name}: signs in by the OpenID provider and has no password here; "
+                    f"`radsuite users unbind {row.name}` changes that."
+                )
             if role is not None:
                 row.role = role.value
             if disabled is not None:
@@ -127,8 +137,8 @@ class Users:
             if stored is not None:
                 row.password_hash, row.failed_logins, row.locked_until = stored, 0, None
                 session.execute(delete(SignInLink).where(SignInLink.user_id == row.id))
-            if administrated and not _administrates(row):
-                _keep_an_admin(session, name)
+            if administrated and not administrates(row):
+                keep_an_admin(session, name)
             return account_of(row)
 
     def remove(self, name: str) -> None:
@@ -139,10 +149,10 @@ class Users:
             ConflictError: nobody would be left who may administrate.
         """
         with self._database.write() as session:
-            row = _row(session, name)
+            row = find_user(session, name)
             session.delete(row)
-            if _administrates(row):
-                _keep_an_admin(session, name)
+            if administrates(row):
+                keep_an_admin(session, name)
 
     def sign_in(self, name: str, password: str) -> Account:
         """The user of that name and password.
@@ -196,19 +206,29 @@ def _note_failure(row: User, now: float) -> None:
         row.locked_until = now + min(LONGEST_LOCK_SECONDS, FIRST_LOCK_SECONDS * 2.0 ** min(beyond, 16))
 
 
-def _row(session: Session, name: str) -> User:
+def find_user(session: Session, name: str) -> User:
+    """The row of a user.
+
+    Raises:
+        NotFoundError: there is none of that name.
+    """
     row = session.scalars(select(User).where(User.name == name.strip().lower())).one_or_none()
     if row is None:
         raise NotFoundError(f"{name}: there is no user of that name; `radsuite users list` shows them.")
     return row
 
 
-def _administrates(row: User) -> bool:
+def administrates(row: User) -> bool:
+    """Whether this user counts among those who may administrate now."""
     return row.role == Role.ADMIN.value and row.disabled_at is None
 
 
-def _keep_an_admin(session: Session, name: str) -> None:
-    """A service whose users had an administrator keeps one."""
+def keep_an_admin(session: Session, name: str) -> None:
+    """A service whose users had an administrator keeps one.
+
+    Raises:
+        ConflictError: nobody would be left who may administrate.
+    """
     session.flush()
     left = session.scalar(
         select(func.count()).where(User.role == Role.ADMIN.value, User.disabled_at.is_(None))
@@ -227,5 +247,14 @@ def account_of(row: User) -> Account:
         row.disabled_at,
         row.locked_until,
         row.password_hash is not None,
-        hashlib.sha256(f"{row.created_at!r} {row.password_hash or ''}".encode()).hexdigest()[:16],
+        row.oidc_subject is not None,
+        row.oidc_expected_until,
+        _stamp(row),
     )
+
+
+def _stamp(row: User) -> str:
+    text = f"{row.created_at!r} {row.password_hash or ''}"
+    if row.oidc_subject is not None:
+        text += f" {row.oidc_issuer} {row.oidc_subject}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

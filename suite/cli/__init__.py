@@ -8,7 +8,8 @@ from __future__ import annotations
 import click
 
 from suite.cli import calibration, network, operations, reading, research, service
-from suite.commands.users import tokens, users
+from suite.commands.tokens import tokens
+from suite.commands.users import users
 from suite.errors import SuiteError
 from suite.version import __version__
 

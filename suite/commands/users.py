@@ -1,46 +1,24 @@
-"""``radsuite users`` and ``radsuite tokens``: who may use the service, and with what."""
+"""``radsuite users``: who may sign in, and how."""
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
+from suite.commands.accounts import ACTOR, data_option, day, opened, show
 from suite.commands.console import output
 
 if TYPE_CHECKING:
-    from suite.accounts.tokens import TokenView
+    from suite.accounts.provider import ProviderIdentity
     from suite.accounts.users import Account
-    from suite.jobs.database import Database
     from suite.settings import Settings
 
 ROLES = ("reader", "researcher", "admin")
-SCOPES = (
-    "studies:read",
-    "studies:write",
-    "studies:delete",
-    "reviews:write",
-    "nodes:read",
-    "nodes:send",
-    "admin",
-)
-ACTOR = "command line"
-DAY_SECONDS = 86_400.0
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _data_option(command: F) -> F:
-    return click.option(
-        "--data", type=click.Path(path_type=Path, file_okay=False), help="Data folder of the service."
-    )(command)
 
 
 @click.group()
@@ -58,7 +36,7 @@ def users() -> None:
 @click.option("--role", type=click.Choice(ROLES), default="reader", show_default=True)
 @click.option("--no-password", is_flag=True, help="For programs: only tokens let them in.")
 @click.option("--password-stdin", is_flag=True, help="Read the password's line from standard input.")
-@_data_option
+@data_option
 def create_user(name: str, role: str, no_password: bool, password_stdin: bool, data: Path | None) -> None:
     """Add a user; the password is asked for.
 
@@ -69,7 +47,7 @@ def create_user(name: str, role: str, no_password: bool, password_stdin: bool, d
     from suite.accounts.principal import Role
 
     password = None if no_password else _password(from_input=password_stdin)
-    with _opened(data) as parts:
+    with opened(data) as parts:
         account = parts.users.create(name, Role(role), password)
         parts.trail.record(ACTOR, "user.created", account.name, detail={"role": role})
     output(f"{account.name}: {role}.")
@@ -77,7 +55,7 @@ def create_user(name: str, role: str, no_password: bool, password_stdin: bool, d
 
 @users.command("list")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@_data_option
+@data_option
 def list_users(as_json: bool, data: Path | None) -> None:
     """All users.
 
@@ -85,9 +63,9 @@ def list_users(as_json: bool, data: Path | None) -> None:
     Example:
       radsuite users list
     """
-    with _opened(data) as parts:
+    with opened(data) as parts:
         rows = parts.users.all()
-    _show(("Name", "Role", "Created", "State"), [_user_row(row) for row in rows], as_json)
+    show(("Name", "Role", "Created", "State", "Signs in by"), [_user_row(row) for row in rows], as_json)
 
 
 @users.command("change")
@@ -95,7 +73,7 @@ def list_users(as_json: bool, data: Path | None) -> None:
 @click.option("--role", type=click.Choice(ROLES))
 @click.option("--password", "new_password", is_flag=True, help="Ask for a new password; ends a lock.")
 @click.option("--disable/--enable", default=None, help="Disabling ends sessions and tokens at once.")
-@_data_option
+@data_option
 def change_user(
     name: str, role: str | None, new_password: bool, disable: bool | None, data: Path | None
 ) -> None:
@@ -108,7 +86,7 @@ def change_user(
     from suite.accounts.principal import Role
 
     password = _password(from_input=False) if new_password else None
-    with _opened(data) as parts:
+    with opened(data) as parts:
         account = parts.users.change(
             name, role=Role(role) if role else None, password=password, disabled=disable
         )
@@ -123,7 +101,7 @@ def change_user(
 
 @users.command("link")
 @click.argument("name")
-@_data_option
+@data_option
 def link_user(name: str, data: Path | None) -> None:
     """Print a link that lets a user in once, within a day; earlier unused ones are void.
 
@@ -131,128 +109,73 @@ def link_user(name: str, data: Path | None) -> None:
     Example:
       radsuite users link ada
     """
-    with _opened(data) as parts:
+    with opened(data) as parts:
         key = parts.links.create(name)
         parts.trail.record(ACTOR, "user.invited", name)
         base = parts.settings.public_url or parts.settings.base_url.rstrip("/")
     output(f"{base}/enter/{key}")
 
 
+@users.command("bind")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--subject", help="Whom the provider means, by its `sub`: bind at once, to nobody else.")
+@data_option
+def bind_users(names: Sequence[str], subject: str | None, data: Path | None) -> None:
+    """Let users sign in by the OpenID provider from now on, and by nothing else.
+
+    Whoever signs in there under such a name within a week becomes that user; with --subject, only that one
+    does, whatever their name. A password and unused links end then.
+
+    \b
+    Example:
+      radsuite users bind ada
+    """
+    if subject is not None and len(names) > 1:
+        raise click.UsageError("--subject is one person's; name one user with it.")
+    with opened(data) as parts:
+        for name in names:
+            if subject is not None:
+                account = parts.provider.bind(name, _identity(subject, parts.settings))
+                parts.trail.record(ACTOR, "user.bound", account.name)
+            else:
+                account = parts.provider.expect(name)
+                parts.trail.record(ACTOR, "user.binding-allowed", account.name)
+            output(f"{account.name}: {_way_in(account)}.")
+
+
+@users.command("unbind")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@data_option
+def unbind_users(names: Sequence[str], data: Path | None) -> None:
+    """Let users sign in by the OpenID provider no more; their sessions end, their tokens stay.
+
+    \b
+    Example:
+      radsuite users unbind ada
+    """
+    with opened(data) as parts:
+        for name in names:
+            account = parts.provider.unbind(name)
+            parts.trail.record(ACTOR, "user.unbound", account.name)
+            output(f"{account.name}: {_way_in(account)}.")
+
+
 @users.command("remove")
 @click.argument("name")
-@_data_option
+@data_option
 def remove_user(name: str, data: Path | None) -> None:
     """Remove a user and their tokens; reviews and the audit trail keep the name.
+
+    Whom the OpenID provider vouches for is made again at the next sign-in: disable them instead.
 
     \b
     Example:
       radsuite users remove ada
     """
-    with _opened(data) as parts:
+    with opened(data) as parts:
         parts.users.remove(name)
         parts.trail.record(ACTOR, "user.removed", name)
     output(f"{name}: removed.")
-
-
-@click.group()
-def tokens() -> None:
-    """Keys for programs: create, list, revoke.
-
-    \b
-    Example:
-      radsuite tokens list
-    """
-
-
-@tokens.command("create")
-@click.argument("user")
-@click.option("--name", required=True, help="What the token is for.")
-@click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, required=True)
-@click.option("--days", type=click.IntRange(1, 3650), default=90, show_default=True, help="Days it is valid.")
-@click.option("--forever", is_flag=True, help="It does not expire.")
-@_data_option
-def create_token(
-    user: str, name: str, scopes: Sequence[str], days: int, forever: bool, data: Path | None
-) -> None:
-    """Make a token for a user. Its key is printed once and kept nowhere.
-
-    \b
-    Example:
-      radsuite tokens create ada --name gateway --scope studies:read --scope studies:write
-    """
-    from suite.accounts.principal import Scope
-
-    with _opened(data) as parts:
-        view, key = parts.tokens.create(
-            user,
-            name,
-            [Scope(scope) for scope in scopes],
-            lifetime_seconds=None if forever else days * DAY_SECONDS,
-        )
-        detail = {"user": view.user, "scopes": list(view.scopes)}
-        parts.trail.record(ACTOR, "token.created", str(view.id), detail=detail)
-    output(key)
-
-
-@tokens.command("list")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@_data_option
-def list_tokens(as_json: bool, data: Path | None) -> None:
-    """All tokens, without their keys.
-
-    \b
-    Example:
-      radsuite tokens list
-    """
-    with _opened(data) as parts:
-        rows = parts.tokens.all()
-    columns = ("Number", "User", "Name", "Scopes", "Expires", "Last used", "State")
-    _show(columns, [_token_row(row) for row in rows], as_json)
-
-
-@tokens.command("revoke")
-@click.argument("number", type=click.IntRange(1))
-@_data_option
-def revoke_token(number: int, data: Path | None) -> None:
-    """End a token at once.
-
-    \b
-    Example:
-      radsuite tokens revoke 3
-    """
-    with _opened(data) as parts:
-        view = parts.tokens.revoke(number)
-        parts.trail.record(ACTOR, "token.revoked", str(number))
-    output(f"Token {number} ({view.user}, {view.name}): revoked.")
-
-
-class _Parts:
-    """What these commands work on."""
-
-    def __init__(self, database: Database, settings: Settings) -> None:
-        from suite.accounts.audit import AuditTrail
-        from suite.accounts.links import OneTimeLinks
-        from suite.accounts.tokens import Tokens
-        from suite.accounts.users import Users
-
-        self.settings = settings
-        self.users = Users(database, time.time)
-        self.links = OneTimeLinks(database, time.time)
-        self.tokens = Tokens(database, time.time)
-        self.trail = AuditTrail(database, time.time)
-
-
-@contextmanager
-def _opened(data: Path | None) -> Iterator[_Parts]:
-    from suite.jobs.database import Database
-    from suite.settings import load_settings
-
-    settings = load_settings(data=data)
-    database = Database(settings)
-    try:
-        yield _Parts(database, settings)
-    finally:
-        database.close()
 
 
 def _password(*, from_input: bool) -> str:
@@ -262,35 +185,28 @@ def _password(*, from_input: bool) -> str:
     return password
 
 
-def _show(columns: Sequence[str], rows: list[tuple[str, ...]], as_json: bool) -> None:
-    if as_json:
-        keys = [column.lower().replace(" ", "_") for column in columns]
-        output(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=2))
-        return
-    from rich.markup import escape
-    from rich.table import Table
+def _identity(subject: str, settings: Settings) -> ProviderIdentity:
+    from suite.accounts.provider import ProviderIdentity
+    from suite.errors import RecipeError
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
-    output(table)
+    if settings.oidc_issuer is None:
+        raise RecipeError(
+            "No OpenID provider is set, so a subject means nobody; set RADSUITE_OIDC_ISSUER as for the "
+            "service."
+        )
+    return ProviderIdentity(settings.oidc_issuer, subject)
 
 
 def _user_row(account: Account) -> tuple[str, ...]:
     locked = account.locked_until is not None and account.locked_until > time.time()
     state = "disabled" if account.disabled_at else "locked" if locked else "active"
-    return account.name, account.role.value, _day(account.created_at), state
+    return account.name, account.role.value, day(account.created_at), state, _way_in(account)
 
 
-def _token_row(token: TokenView) -> tuple[str, ...]:
-    expired = token.expires_at is not None and token.expires_at <= time.time()
-    state = "revoked" if token.revoked_at else "expired" if expired else "valid"
-    scopes = " ".join(scope.value for scope in token.scopes)
-    dates = (_day(token.expires_at), _day(token.last_used_at))
-    return str(token.id), token.user, token.name, scopes, *dates, state
-
-
-def _day(moment: float | None) -> str:
-    return "never" if moment is None else datetime.fromtimestamp(moment, UTC).date().isoformat()
+def _way_in(account: Account) -> str:
+    expected = account.provider_expected_until
+    if account.by_provider:
+        return "provider"
+    if expected is not None and expected > time.time():
+        return f"provider, expected until {day(expected)}"
+    return "password" if account.has_password else "link or token"

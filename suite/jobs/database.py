@@ -12,10 +12,10 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from suite.errors import StorageError
+from suite.errors import InputError, StorageError
 from suite.settings import Settings
 
 BUSY_MILLISECONDS = 15_000
@@ -57,13 +57,18 @@ class Database:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """The database's refusals (full disk, lost connection, lock timeout) as StorageError."""
+    """Full disk, lost connection, lock timeout as StorageError; a value that cannot be kept as InputError."""
     try:
         yield
     except (OperationalError, InterfaceError) as error:
         raise StorageError(
             f"The database refused ({str(error.orig).splitlines()[0]}); check free disk space and "
             "RADSUITE_DATABASE_URL, then repeat."
+        ) from error
+    except DataError as error:
+        raise InputError(
+            f"The database cannot keep a value that was given ({str(error.orig).splitlines()[0]}); "
+            "correct it."
         ) from error
 
 

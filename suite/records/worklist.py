@@ -143,6 +143,22 @@ class Worklist:
             raise NotFoundError(f"{study_id}: there is no such study; look for it in the list of studies.")
         return found[0]
 
+    def following(self, study_id: str, by: str) -> str | None:
+        """The study to read after this one; ``None`` when there is none.
+
+        Of all, it is the first in triage order that was read, is not done, and is nobody's or ``by``'s.
+        """
+        query = (
+            _base(Study.id)
+            .where(*_of_progress(Progress.OPEN), _Done.id.is_not(None), Study.id != study_id)
+            .where(or_(WorkItem.assigned_to.is_(None), WorkItem.assigned_to == by))
+            .order_by(*self._sorting(Order.TRIAGE, self._clock()))
+            .limit(1)
+        )
+        with self._database.read() as session:
+            found: str | None = session.scalars(query).first()
+        return found
+
     def version(self) -> str:
         """Changes whenever any row may have: few and cheap queries, for a stream that asks often."""
         queries = (
@@ -249,12 +265,13 @@ def _newest(*conditions: ColumnElement[bool]) -> Any:
 
 
 def _base(*columns: Any) -> Select[Any]:
+    # Who reads it comes first: SQLite joins in this order, and then looks for no job of a study that is done.
     return (
         select(*columns)
         .select_from(Study)
+        .outerjoin(WorkItem, WorkItem.study_id == Study.id)
         .outerjoin(_Latest, _Latest.id == _newest())
         .outerjoin(_Done, _Done.id == _newest(Job.state == JobState.DONE.value))
-        .outerjoin(WorkItem, WorkItem.study_id == Study.id)
     )
 
 

@@ -1,13 +1,11 @@
 """Reports that people write: a draft until somebody signs it, addenda from then on.
 
-Nothing here signs by itself. A signed text is never changed: its sha256, over text, signer and time, is kept
-with it, and every reading of it checks that.
+Nothing here signs by itself. A signed text is never changed: its sha256, over text, reading, signer and time,
+is kept with it, and is checked whenever the text is shown (:mod:`suite.records.report_digest`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +20,7 @@ from suite.jobs.database import Database
 from suite.jobs.models import Addendum, Study, WorkItem, WrittenReport
 from suite.jobs.queue import Clock
 from suite.records.jobs import finished_reading, latest_done
+from suite.records.report_digest import SignedContent, digest, fits
 from suite.records.report_rules import (
     REQUIRED_TO_SIGN,
     SECTIONS,
@@ -60,7 +59,7 @@ class WrittenView:
     Attributes:
         job_id: the reading it was written from; ``None`` where that was never said.
         version: counts the changes; who changes or signs says which version they have seen.
-        sha256: of the signed text; ``None`` for a draft.
+        sha256: of what was signed; ``None`` for a draft.
     """
 
     study_id: str
@@ -102,12 +101,12 @@ class WrittenReports:
         """A study's report; ``None`` before there is one.
 
         Raises:
-            StorageError: a signed text is not the one that was signed.
+            StorageError: the signed text, or the reading it is of, is not what was signed.
         """
         with self._database.read() as session:
             row = session.scalars(_with_addenda(study_id)).one_or_none()
             found = written_view(row) if row is not None else None
-        if found is not None and found.is_signed and _sha256(found) != found.sha256:
+        if found is not None and found.is_signed and not fits(_content(found), found.sha256):
             raise StorageError(
                 f"{study_id}: the signed report was altered in the database; restore it from the backup."
             )
@@ -192,7 +191,7 @@ class WrittenReports:
                 raise InputError(f"{' and '.join(empty)}: nothing is written there; write it before signing.")
             now = self._clock()
             row.signed_by, row.signed_at = name, now
-            row.sha256 = _sha256(written_view(row))
+            row.sha256 = digest(_content(written_view(row)))
             item = session.get(WorkItem, study_id)
             if item is None:
                 item = WorkItem(study_id=study_id)
@@ -261,9 +260,8 @@ def _row(session: Session, study_id: str) -> WrittenReport | None:
     return found
 
 
-def _sha256(view: WrittenView) -> str:
-    signed = [view.study_id, dict(view.sections), view.signed_by, view.signed_at]
-    return hashlib.sha256(json.dumps(signed, sort_keys=True).encode()).hexdigest()
+def _content(view: WrittenView) -> SignedContent:
+    return SignedContent(view.study_id, view.job_id, view.sections, view.signed_by, view.signed_at)
 
 
 def written_view(row: WrittenReport) -> WrittenView:

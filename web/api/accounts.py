@@ -47,6 +47,7 @@ class UserShape(Shape):
     disabled_at: Moment | None
     locked_until: Moment | None = Field(description="No sign-in before this, after wrong passwords")
     has_password: bool
+    by_provider: bool = Field(description="Signs in by the OpenID provider, which decides the role")
 
 
 class UserPage(Shape):
@@ -173,7 +174,8 @@ def get_user(user: str) -> UserShape:
 def change_user(user: str, body: UserChange) -> Reply:
     """Change a user's role or password, disable them, or enable them again.
 
-    Disabling ends their sessions and tokens at once. The last administrator stays one (409).
+    Disabling ends their sessions and tokens at once. The last administrator stays one, and who signs in by
+    the OpenID provider gets no password (409).
     """
     account = services().users.change(user, role=body.role, password=body.password, disabled=body.disabled)
     return Reply(UserShape.model_validate(account), detail={"changed": sorted(body.model_fields_set)})

@@ -10,6 +10,7 @@ from flask import request
 from pydantic import BaseModel, ValidationError
 
 from web.api.problems import ProblemError
+from web.kept_text import check_json
 
 MAX_JSON = 1_000_000
 """Bytes of a JSON body."""
@@ -38,7 +39,7 @@ def json_of(shape: type[T]) -> T:
     """The JSON body in its shape.
 
     Raises:
-        ProblemError: 415 when it is called something else, 400 when it is no JSON.
+        ProblemError: 415 when it is called something else, 400 when it is no JSON, 422 for a NUL in a text.
         pydantic.ValidationError: a value or a name is not as wanted.
     """
     if request.mimetype != "application/json":
@@ -47,12 +48,15 @@ def json_of(shape: type[T]) -> T:
             "unsupported-media-type",
             "The body must be JSON; say so with `Content-Type: application/json`.",
         )
+    content = request.get_data()
     try:
-        return shape.model_validate_json(request.get_data(), strict=True)
+        wanted = shape.model_validate_json(content, strict=True)
     except ValidationError as error:
         if error.errors(include_input=False)[0]["type"] == "json_invalid":
             raise ProblemError(400, "malformed-json", "The body is no JSON; correct it.") from None
         raise
+    check_json(content)
+    return wanted
 
 
 def _is_list(annotation: Any) -> bool:

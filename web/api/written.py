@@ -61,7 +61,7 @@ class WrittenHead(Shape):
     changed_at: Moment
     signed_by: str | None
     signed_at: Moment | None
-    sha256: str | None = Field(description="Of the text that was signed, with its signer and time")
+    sha256: str | None = Field(description="Of what was signed: text, reading, signer, time")
     updated_at: Moment = Field(description="When it was last changed, signed or added to")
     links: dict[str, str] = Field(description="Addresses by what is there")
 

@@ -18,6 +18,7 @@ from suite.dicom.network.reception import Reception
 from web.api.operations import CONTENT_POLICY
 from web.api.problems import ProblemError, answer, of_exception
 from web.identity import check_origin, identify
+from web.kept_text import check_address
 from web.services import services
 
 ROOT = "/api/dicomweb"
@@ -66,6 +67,7 @@ def _admit() -> None:
     if not principal.may(scope):
         sentence = f"This needs the scope {scope}; ask an administrator for a token with it."
         raise ProblemError(403, "scope-missing", sentence)
+    check_address()
     if storing:
         check_origin(principal)
         request.max_content_length = services().settings.max_upload_bytes

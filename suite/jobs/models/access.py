@@ -17,10 +17,15 @@ class User(Base):
         password_hash: in Argon2's own encoding; ``None`` for those who use tokens only.
         role: ``reader``, ``researcher`` or ``admin``.
         locked_until: no sign-in before this, after too many wrong passwords.
+        oidc_issuer, oidc_subject: who this is at an OpenID provider (``iss``, ``sub``); both or neither.
+        oidc_expected_until: until then, whoever the provider calls by this name becomes that one.
     """
 
     __tablename__ = "user_account"  # "user" is a keyword of SQL
-    __table_args__ = (CheckConstraint("role IN ('reader', 'researcher', 'admin')", name="user_role_known"),)
+    __table_args__ = (
+        CheckConstraint("role IN ('reader', 'researcher', 'admin')", name="user_role_known"),
+        Index("user_oidc_once", "oidc_issuer", "oidc_subject", unique=True),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     name: Mapped[str] = mapped_column(String(128), unique=True)
@@ -30,6 +35,9 @@ class User(Base):
     disabled_at: Mapped[float | None]
     failed_logins: Mapped[int] = mapped_column(default=0)
     locked_until: Mapped[float | None]
+    oidc_issuer: Mapped[str | None] = mapped_column(String(255))
+    oidc_subject: Mapped[str | None] = mapped_column(String(255))
+    oidc_expected_until: Mapped[float | None]
 
     tokens: Mapped[list[Token]] = relationship(back_populates="user", cascade="all, delete-orphan")
 

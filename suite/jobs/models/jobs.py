@@ -90,10 +90,11 @@ class Job(Base):
         CheckConstraint("kind <> 'reading' OR study_id IS NOT NULL", name="job_reading_has_study"),
         Index("job_state_enqueued", "state", "enqueued_at"),
         Index("job_priority_created", "priority", "created_at"),
+        Index("job_study_state_created", "study_id", "state", "created_at"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    study_id: Mapped[str | None] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"), index=True)
+    study_id: Mapped[str | None] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(16), default=JobKind.READING.value)
     queue: Mapped[str] = mapped_column(String(16), default=QueueName.CPU.value)
     state: Mapped[str] = mapped_column(String(16), default=JobState.QUEUED.value)

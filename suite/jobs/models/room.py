@@ -33,7 +33,7 @@ class WrittenReport(Base):
         job_id: the reading it was drafted from.
         sections: text by section (:data:`suite.records.written.SECTIONS`).
         version: counts the changes.
-        sha256: of the text that was signed, with its signer and time.
+        sha256: of the text that was signed, with its reading, signer and time.
     """
 
     __tablename__ = "written_report"
