@@ -23,7 +23,8 @@ from suite.jobs.models import Job, JobState, Study, WorkItem
 from suite.jobs.priority import CAP_SECONDS, place
 from suite.jobs.submission import Submission
 from suite.jobs.worker import load_study
-from suite.records.worklist import Order, Progress, Share, Wanted, Worklist
+from suite.records.worklist import Worklist
+from suite.records.worklist_queries import Order, Progress, Share, Wanted
 from tests.dicom_network_house import as_bytes, film
 from tests.jobs_fakes import film_png
 from tests.jobs_services import new_database

@@ -25,7 +25,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from suite.accounts.principal import Scope
 from suite.errors import StorageError
 from suite.jobs.submission import Outcome
-from suite.records.worklist import Listing, Order, Progress, Share, Wanted, Worklist
+from suite.records.worklist import Listing, Worklist
+from suite.records.worklist_queries import Order, Progress, Share, Wanted
 from suite.report.withheld import without_probability
 from web import display_ids
 from web.access import needs

@@ -8,62 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from suite.accounts.audit import AuditTrail
 from suite.accounts.principal import Principal, Role
 from suite.errors import ConflictError, NotFoundError
 from suite.jobs.catalogue import StudyView, study_view, with_jobs
 from suite.jobs.database import Database
-from suite.jobs.models import Job, JobState, StageRun, Study, WorkItem, WrittenReport
+from suite.jobs.models import Job, StageRun, Study, WorkItem, WrittenReport
 from suite.jobs.priority import CAP_SECONDS, Place, place
 from suite.jobs.queue import Clock
-
-
-class Order(StrEnum):
-    """How the list is sorted: by triage, or by time of arrival."""
-
-    TRIAGE = "triage"
-    NEWEST = "newest"
-    OLDEST = "oldest"
-
-
-class Share(StrEnum):
-    """Whose studies are shown."""
-
-    ANY = "any"
-    MINE = "mine"
-    FREE = "free"
-
-
-class Progress(StrEnum):
-    """How far a study is: for the networks, for its reader, or no further."""
-
-    ANY = "any"
-    OPEN = "open"
-    READING = "reading"
-    FAILED = "failed"
-    DONE = "done"
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which studies are shown, and how they are sorted.
-
-    Attributes:
-        text: part of a pseudonym, of a film's name or of who reads it, without regard to case.
-        triage: ``abnormal``, ``uncertain`` or ``normal``; ``None`` for any.
-    """
-
-    text: str = ""
-    progress: Progress = Progress.OPEN
-    share: Share = Share.ANY
-    triage: str | None = None
-    order: Order = Order.TRIAGE
+from suite.records.worklist_queries import Progress, Wanted, counted, listed, next_to_read
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +57,6 @@ class Listing:
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
-_Latest = aliased(Job)
-_Done = aliased(Job)
-
-
 class Worklist:
     """Reads the list, and notes who takes what."""
 
@@ -122,13 +75,16 @@ class Worklist:
             by: name of who asks, for "mine".
         """
         now = self._clock()
-        query = _filtered(wanted, by)
-        ordered = query.order_by(*self._sorting(wanted.order, now)).offset(offset).limit(limit)
+        ordered = listed(wanted, by, now, self._cap).offset(offset).limit(limit)
         with self._database.read() as session:
-            total = session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
             ids = list(session.scalars(ordered))
             entries = self._entries(session, ids, now)
-            counts = {progress.value: session.scalar(_counted(progress)) or 0 for progress in Progress}
+            counts = {
+                progress.value: session.scalar(counted(Wanted(progress=progress), by)) or 0
+                for progress in Progress
+            }
+            plain = wanted == Wanted(progress=wanted.progress, order=wanted.order)
+            total = counts[wanted.progress.value] if plain else session.scalar(counted(wanted, by)) or 0
         return Listing(entries, total, counts)
 
     def entry(self, study_id: str) -> Entry:
@@ -148,13 +104,7 @@ class Worklist:
 
         Of all, it is the first in triage order that was read, is not done, and is nobody's or ``by``'s.
         """
-        query = (
-            _base(Study.id)
-            .where(*_of_progress(Progress.OPEN), _Done.id.is_not(None), Study.id != study_id)
-            .where(or_(WorkItem.assigned_to.is_(None), WorkItem.assigned_to == by))
-            .order_by(*self._sorting(Order.TRIAGE, self._clock()))
-            .limit(1)
-        )
+        query = next_to_read(study_id, by, self._clock(), self._cap)
         with self._database.read() as session:
             found: str | None = session.scalars(query).first()
         return found
@@ -202,16 +152,6 @@ class Worklist:
                 session, by, "study.done" if done else "study.reopened", study_id, address=address
             )
 
-    def _sorting(self, order: Order, now: float) -> tuple[ColumnElement[Any], ...]:
-        """As ``place().key``, by the database."""
-        if order is Order.OLDEST:
-            return Study.created_at.asc(), Study.id.asc()
-        if order is Order.NEWEST:
-            return Study.created_at.desc(), Study.id.asc()
-        waits_too_long = Study.created_at <= now - self._cap
-        priority = case((waits_too_long, 0.0), else_=func.coalesce(_Done.priority, 0.0))
-        return case((waits_too_long, 0), else_=1), priority.desc(), Study.created_at.asc(), Study.id.asc()
-
     def _entries(self, session: Session, ids: list[str], now: float) -> tuple[Entry, ...]:
         studies = {row.id: study_view(row) for row in session.scalars(with_jobs().where(Study.id.in_(ids)))}
         items = {
@@ -257,50 +197,3 @@ def _item(session: Session, study_id: str) -> WorkItem:
         item = WorkItem(study_id=study_id, changed_at=0.0)
         session.add(item)
     return item
-
-
-def _newest(*conditions: ColumnElement[bool]) -> Any:
-    found = select(Job.id).where(Job.study_id == Study.id, *conditions)
-    return found.order_by(Job.created_at.desc(), Job.id.desc()).limit(1).correlate(Study).scalar_subquery()
-
-
-def _base(*columns: Any) -> Select[Any]:
-    # Who reads it comes first: SQLite joins in this order, and then looks for no job of a study that is done.
-    return (
-        select(*columns)
-        .select_from(Study)
-        .outerjoin(WorkItem, WorkItem.study_id == Study.id)
-        .outerjoin(_Latest, _Latest.id == _newest())
-        .outerjoin(_Done, _Done.id == _newest(Job.state == JobState.DONE.value))
-    )
-
-
-def _filtered(wanted: Wanted, by: str) -> Select[Any]:
-    query = _base(Study.id).where(*_of_progress(wanted.progress))
-    if wanted.text:
-        columns = (Study.display_id, Study.frontal_name, Study.lateral_name, WorkItem.assigned_to)
-        query = query.where(or_(*(column.icontains(wanted.text, autoescape=True) for column in columns)))
-    if wanted.share is Share.MINE:
-        query = query.where(WorkItem.assigned_to == by)
-    elif wanted.share is Share.FREE:
-        query = query.where(WorkItem.assigned_to.is_(None))
-    if wanted.triage is not None:
-        query = query.where(_Done.summary["triage"]["state"].as_string() == wanted.triage)
-    return query
-
-
-def _counted(progress: Progress) -> Select[Any]:
-    return _base(func.count(Study.id)).where(*_of_progress(progress))
-
-
-def _of_progress(progress: Progress) -> tuple[ColumnElement[bool], ...]:
-    is_running = _Latest.state.in_([JobState.QUEUED.value, JobState.RUNNING.value])
-    has_failed = _Latest.state.in_([JobState.FAILED.value, JobState.DEAD.value, JobState.CANCELLED.value])
-    not_done = WorkItem.done_at.is_(None)
-    return {
-        Progress.ANY: (),
-        Progress.OPEN: (not_done,),
-        Progress.READING: (not_done, is_running),
-        Progress.FAILED: (not_done, has_failed),
-        Progress.DONE: (WorkItem.done_at.is_not(None),),
-    }[progress]
