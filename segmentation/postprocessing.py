@@ -79,13 +79,13 @@ def distance_between(right: Mask, left: Mask) -> float:
     Negative where they overlap; infinite where no row of the film holds both.
     """
     step = max(1, max(right.shape) // _SAMPLED_SIDE)
-    right, left = right[::step, ::step] > 0, left[::step, ::step] > 0
-    rows = right.any(axis=1) & left.any(axis=1)
+    first, second = right[::step, ::step] > 0, left[::step, ::step] > 0
+    rows = first.any(axis=1) & second.any(axis=1)
     if not rows.any():
         return math.inf
-    columns = np.flatnonzero(right.any(axis=0) | left.any(axis=0))
-    end = right.shape[1] - right[rows, ::-1].argmax(axis=1)
-    gaps = left[rows].argmax(axis=1) - end
+    columns = np.flatnonzero(first.any(axis=0) | second.any(axis=0))
+    ends = first.shape[1] - first[rows, ::-1].argmax(axis=1)
+    gaps = second[rows].argmax(axis=1) - ends
     return float(gaps.min() / (columns[-1] - columns[0] + 1))
 
 
