@@ -448,10 +448,8 @@ def test_two_networks_that_disagree_are_not_left_to_the_reader_to_notice(triage:
 def test_a_normal_triage_with_a_suggestion_is_among_the_warnings(
     state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stages = [
-        fake_stages.triage(state),
-        *(each for each in fake_stages.whole_house() if each.name != "triage"),
-    ]  # type: ignore[attr-defined]
+    others = [stage for stage in fake_stages.whole_house() if stage.name != "triage"]  # type: ignore[attr-defined]
+    stages = [fake_stages.triage(state), *others]
     warnings = read(monkeypatch, stages).report["warnings"]
     assert any("(Pneumothorax): the two networks disagree" in line for line in warnings) == (
         state == "normal"
