@@ -34,5 +34,8 @@ FINDINGS: tuple[Finding, ...] = (
     Finding("support_devices", "Support devices", "SD"),
 )
 
+UNPAIRED = frozenset({"enlarged_cardiomediastinum", "cardiomegaly"})
+"""Findings of organs in the middle of the chest: they have no side and no zone of a lung."""
+
 CODES: tuple[str, ...] = tuple(finding.code for finding in FINDINGS)
 NAMES: dict[str, str] = {finding.code: finding.name for finding in FINDINGS}

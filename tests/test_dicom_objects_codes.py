@@ -57,6 +57,9 @@ def test_a_code_means_what_it_says(code: CodedConcept) -> None:
     [
         ("consolidation", "right lower", "281394001", "24028007"),
         ("consolidation", "left upper", "281392002", "7771000"),
+        ("consolidation", "bilateral lower", "281394001", "51440002"),
+        ("pleural_effusion", "bilateral lower", "3120008", "51440002"),
+        ("cardiomegaly", "bilateral lower", "80891009", None),
         ("consolidation", "middle", "281393007", None),
         ("consolidation", None, "39607008", None),
         ("pneumothorax", "left upper", "3120008", "7771000"),

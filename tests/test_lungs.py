@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from segmentation.lungs.doubts import doubts_about
 from segmentation.lungs.evaluation import measured_on
 from segmentation.lungs.loss import lung_loss
 from segmentation.lungs.network import PLANES, VGG16UNet
-from segmentation.lungs.stage import LungsStage, measured, read_lungs
+from segmentation.lungs.stage import SIDES, LungsStage, measured, read_lungs
 from segmentation.lungs.training import LungsTask
 from segmentation.lungs.truth import lung_bank, lung_planes
 from suite.datasets.manifest import Record
@@ -155,6 +156,53 @@ def test_weights_of_two_planes_make_the_visible_fields_alone(
     stage = LungsStage("cpu")
     (made,) = stage.run([{"frontal": artifact(chest(64, 56, 1))}])
     assert set(made) == set(stage.makes) == {"lung_mask"}
+
+
+def two_lungs(left: tuple[int, int], top: int = 10) -> np.ndarray:
+    """A mask (100, 100): the right lung in columns 10 to 39, the left one in those given."""
+    mask = np.zeros((100, 100), np.uint8)
+    mask[top:60, 10:40], mask[top:60, left[0] : left[1]] = 128, 255
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("mask", "said"),
+    [
+        (two_lungs((50, 80)), []),
+        (two_lungs((65, 95)), ["lie further apart than lungs do"]),
+        (two_lungs((50, 100)), ["outline of the left lung runs along the film's edge"]),
+        (
+            two_lungs((50, 80), top=0),
+            ["outline of the right lung runs along", "outline of the left lung runs along"],
+        ),
+        (two_lungs((50, 50)), ["Only one lung or none was found"]),
+        (np.zeros((100, 100), np.uint8), ["Only one lung or none was found"]),
+    ],
+    ids=["as lungs lie", "far apart", "cut off on the left", "cut off above", "one lung", "none"],
+)
+def test_what_speaks_against_an_outline_is_said(mask: np.ndarray, said: list[str]) -> None:
+    lines = doubts_about(mask, SIDES)
+    assert len(lines) == len(said)
+    assert all(words in line for words, line in zip(said, lines, strict=True))
+
+
+def test_a_lung_that_touches_the_edge_in_a_point_is_not_cut_off() -> None:
+    mask = two_lungs((50, 80))
+    mask[55:60, 80:] = 255  # five rows of a hundred
+    assert doubts_about(mask, SIDES) == ()
+
+
+def test_the_stage_warns_of_its_own_outline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    network, shape = VGG16UNet(planes=2, width=0.0625), {"planes": 2, "width": 0.0625}
+    card = untrained_weights.release(tmp_path, "lungs", network, architecture=shape)
+    monkeypatch.setattr("segmentation.lungs.stage.shipped_card", lambda _package, _name: card)
+    stage = LungsStage("cpu")
+    planes = np.zeros((2, SIDE, SIDE))
+    planes[0, 10:30, 5:15] = planes[1, 10:30, 40:60] = 1
+    monkeypatch.setattr(stage, "_network", Told(planes))
+    monkeypatch.setattr(stage, "_size", SIDE)
+    (made,) = stage.run([{"frontal": artifact(chest(SIDE, SIDE, 1))}])
+    assert [line[:37] for line in made["lung_mask"].warnings] == ["The outlines of the lungs lie further"]
 
 
 # figures

@@ -12,7 +12,12 @@ from torch import Tensor, nn
 
 from segmentation.losses.dice import dice_loss
 from segmentation.lungs.network import VGG16_STAGES, VGG16UNet, load_imagenet_encoder
-from segmentation.postprocessing import largest_piece, lungs_from_probabilities
+from segmentation.postprocessing import (
+    FURTHEST_APART,
+    distance_between,
+    largest_piece,
+    lungs_from_probabilities,
+)
 from segmentation.scores import dice
 from suite.errors import WeightsError
 
@@ -186,6 +191,38 @@ def test_each_side_keeps_its_own_number_and_largest_piece() -> None:
     assert (mask[5:25, 2:14] == 128).all()
     assert (mask[5:25, 26:38] == 255).all()
     assert int((mask > 0).sum()) == 2 * 20 * 12
+
+
+def test_the_air_beside_the_patient_is_no_lung_where_a_piece_in_the_chest_is_one() -> None:
+    """The left lung is smaller than what was taken for it beside the arm, and the other way round."""
+    right, air, left = (5, 25, 20, 40), (10, 60, 110, 140), (5, 25, 50, 70)
+    mask = lungs_from_probabilities(blob((64, 150), right), blob((64, 150), left, air))
+    assert (mask[5:25, 50:70] == 255).all()
+    assert int((mask == 255).sum()) == 20 * 20
+    mirrored = lungs_from_probabilities(blob((64, 150), left, air)[:, ::-1], blob((64, 150), right)[:, ::-1])
+    assert int((mirrored == 128).sum()) == 20 * 20
+    assert not mirrored[:, :40].any()
+
+
+@pytest.mark.parametrize("left", [(5, 25, 50, 70), (40, 60, 50, 70)])
+def test_the_largest_pieces_stay_where_none_lie_as_lungs_do(left: tuple[int, int, int, int]) -> None:
+    """A speck, and a piece beside no part of the other lung, are none that could be the lung instead."""
+    right, air = (5, 25, 20, 40), (10, 60, 110, 140)
+    small = (left[0], left[0] + 4, left[2], left[2] + 5) if left[0] == 5 else left
+    mask = lungs_from_probabilities(blob((64, 150), right), blob((64, 150), small, air))
+    assert int((mask == 255).sum()) == 50 * 30
+
+
+def test_the_distance_between_lungs_by_hand() -> None:
+    right, left = blob((40, 40), (0, 20, 2, 14)) > 0, blob((40, 40), (10, 30, 20, 30)) > 0
+    left[18, 17] = True  # where they come closest: columns 14 to 16 lie between, of 28
+    pair = right.astype(np.uint8), left.astype(np.uint8)
+    assert distance_between(*pair) == pytest.approx(3 / 28)
+    assert distance_between(*(np.repeat(np.repeat(each, 40, 0), 40, 1) for each in pair)) == pytest.approx(
+        3 / 28, abs=0.01
+    )
+    assert distance_between(pair[0], np.roll(pair[1], 10, axis=0)) == np.inf
+    assert distance_between(pair[1], pair[0]) < 0 < FURTHEST_APART
 
 
 def test_a_pixel_both_claim_goes_to_the_more_probable_side() -> None:

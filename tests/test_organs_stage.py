@@ -15,7 +15,7 @@ from torch.optim import Adadelta
 from segmentation.organs.augmentation import AUGMENTATIONS, Augmentation
 from segmentation.organs.evaluation import agreement, film_row, overlap_figures
 from segmentation.organs.network import OrganNetwork
-from segmentation.organs.ratio import HeartSize, cautions, heart_size
+from segmentation.organs.ratio import HeartSize, cautions, heart_size, spacing_cautions
 from segmentation.organs.stage import OrgansStage
 from segmentation.organs.training import OrgansTask
 from suite.analysis import Analyzer
@@ -102,6 +102,15 @@ class TestOrgans(StageContract):
         measured = stage.run([study])[0]["organ_measurements"].value.values
         assert measured["heart_width_mm_at_detector"] == round(measured["heart_width_px"] * 0.2, 1)
         assert measured["heart_area_cm2_at_detector"] == round(measured["heart_area_px"] * 0.06 / 100, 2)
+
+    @pytest.mark.parametrize("column_mm", [0.2, None])
+    def test_a_film_as_wide_as_a_hand_is_told_that_its_spacing_is_wrong(
+        self, stage: OrgansStage, column_mm: float | None
+    ) -> None:
+        film = chest(120, 100, spacing=None if column_mm is None else (0.3, column_mm))
+        made = stage.run([study_of(film, {"frontal"})])[0]["organ_measurements"]
+        told = column_mm is not None and made.value.values["thorax_width_px"] > 0
+        assert any("do not rely on millimetres" in line for line in made.warnings) == told
 
 
 class TestExclusiveOrgans(TestOrgans):
@@ -218,6 +227,18 @@ def test_a_ratio_that_is_not_of_a_pa_film_is_cautioned_about() -> None:
     assert "AP film" in cautions(size, Projection.AP)[0]
     for unknown in (Projection.FRONTAL, Projection.UNKNOWN):
         assert "does not say that it is one" in cautions(size, unknown)[0]
+
+
+@pytest.mark.parametrize(("column_mm", "said"), [(None, 0), (1.0, 1), (1.9, 0), (3.5, 0), (5.0, 0), (5.7, 1)])
+def test_a_spacing_that_makes_the_thorax_no_adults_is_cautioned_about(
+    column_mm: float | None, said: int
+) -> None:
+    """The thorax is 80 columns wide; the rows' spacing says nothing of its width."""
+    size = heart_size(drawn(**STRAIGHT))
+    lines = spacing_cautions(size, None if column_mm is None else (0.1, column_mm))
+    assert len(lines) == said
+    assert all("do not rely on millimetres" in line for line in lines)
+    assert spacing_cautions(HeartSize(0, 0, None, None, None), (0.1, 0.1)) == ()
 
 
 # how it is measured

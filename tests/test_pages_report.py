@@ -112,6 +112,13 @@ class TestDraft:
             "3. Fracture.",
         ]
 
+    def test_the_heart_lies_in_no_zone_of_a_lung(self) -> None:
+        heart = {"code": "cardiomegaly", "probability": 0.5, "regions": [{"zone": "right middle"}]}
+        report = {**self.REPORT, "findings": [heart]}
+        sheet = ReviewSheet("s", (said("cardiomegaly", Verdict.ACCEPTED),))
+        sections = draft_sections(report, sheet, job_id="job")
+        assert sections["impression"] == "1. Cardiomegaly."
+
     def test_silence_is_not_called_normal(self) -> None:
         sheet = ReviewSheet("s", (said("edema", Verdict.REJECTED),))
         sections = draft_sections(self.REPORT, sheet, job_id="job")

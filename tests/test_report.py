@@ -22,6 +22,7 @@ from suite.findings import CODES, FINDINGS
 from suite.intake import read_study
 from suite.reading import Reading
 from suite.report import regions as region_words
+from suite.report.disagreement import disagreement
 from suite.report.regions import LungZones, regions_of
 from suite.report.schema import validate
 from suite.stages.artifacts import FindingResult
@@ -414,6 +415,57 @@ def test_a_lateral_has_heights_but_no_sides_and_no_lungs() -> None:
     hot = fake_stages.heatmap("lateral", film, (2, 3))
     (region,) = regions_of(hot, LungZones.of(None, film.shape), fake_stages.lungs_of((10, 10)))
     assert (region["view"], region["zone"], region["inside_lung"]) == ("lateral", "upper", None)
+
+
+def test_a_region_that_lies_on_both_sides_is_called_neither() -> None:
+    """Across the middle, a cell further to the right, and one further to the left."""
+    film = chest(320, 320)
+    zones = LungZones.of(fake_stages.lungs_of(film.shape), film.shape)
+    across = [(8, column) for column in range(5, 11)]
+    (region,) = regions_of(fake_stages.heatmap("frontal", film, *across), zones, None)
+    assert region["zone"] == "bilateral middle"
+    for shift, side in ((-2, "right"), (2, "left")):
+        shifted = [(row, column + shift) for row, column in across]
+        (region,) = regions_of(fake_stages.heatmap("frontal", film, *shifted), zones, None)
+        assert region["zone"] == f"{side} middle"
+    (region,) = regions_of(fake_stages.heatmap("lateral", film, *across), zones, None)
+    assert region["zone"] == "middle"
+
+
+@pytest.mark.parametrize("triage", ["normal", "abnormal", "uncertain", None])
+def test_two_networks_that_disagree_are_not_left_to_the_reader_to_notice(triage: str | None) -> None:
+    findings = [
+        {"name": name, "state": state}
+        for name, state in (("Edema", "suggested"), ("Fracture", "uncertain"), ("Pneumonia", "suggested"))
+    ]
+    lines = disagreement(triage, findings)
+    assert len(lines) == (triage == "normal")
+    assert all("(Edema, Pneumonia)" in line and "do not take the film for normal" in line for line in lines)
+    assert disagreement(triage, findings[1:2]) == []
+
+
+@pytest.mark.parametrize("state", ["normal", "abnormal"])
+def test_a_normal_triage_with_a_suggestion_is_among_the_warnings(
+    state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [stage for stage in fake_stages.whole_house() if stage.name != "triage"]  # type: ignore[attr-defined]
+    stages = [fake_stages.triage(state), *others]
+    warnings = read(monkeypatch, stages).report["warnings"]
+    assert any("(Pneumothorax): the two networks disagree" in line for line in warnings) == (
+        state == "normal"
+    )
+
+
+def test_the_table_names_no_zone_of_a_lung_for_the_heart() -> None:
+    regions = [{"zone": "right middle"}]
+    findings = [
+        {"code": code, "name": name, "state": "suggested", "probability": chance, "regions": regions}
+        for code, name, chance in (("cardiomegaly", "Cardiomegaly", 0.8), ("edema", "Edema", 0.4))
+    ]
+    report = {"study": {"id": "film"}, "gate": None, "triage": None, "findings": findings}
+    console = Console(file=io.StringIO(), width=200)
+    console.print(table_of([report]))
+    assert "Cardiomegaly 0.80; Edema 0.40, right middle" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_sides_without_a_mask_are_the_films_halves() -> None:

@@ -223,6 +223,17 @@ def test_a_finding_says_where_its_heatmap_is_strong_and_how_much_of_it_lies_in_t
     assert row.is_suggested
 
 
+def test_a_finding_of_the_heart_names_no_zone_of_a_lung() -> None:
+    report = made_report()
+    regions = next(each for each in report["findings"] if each["code"] == "pneumothorax")["regions"]
+    heart = next(each for each in report["findings"] if each["code"] == "enlarged_cardiomediastinum")
+    heart |= {"state": "suggested", "regions": regions}
+    (row,) = (row for row in finding_rows(report) if row.code == "enlarged_cardiomediastinum")
+    assert row.is_suggested
+    assert row.zones == ()
+    assert row.places == ("right lower, 60 % of it inside the lungs", "posterior (lateral)")
+
+
 def test_a_measurement_attached_to_an_accepted_finding_is_in_the_draft_without_its_points() -> None:
     def said(number: int, verdict: Verdict, text: str | None, undone_at: float | None = None) -> ReviewView:
         return ReviewView(number, "job", "pneumothorax", verdict, text, "anna", None, 1.0, undone_at)

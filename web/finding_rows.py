@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from suite.findings import UNPAIRED
 from web.presentation import STATE_WORDS, Bar, bar, detail, lateral, number, percent
 
 NO_PROBABILITY = "no probability"
@@ -17,7 +18,7 @@ class FindingRow:
     """One finding as the panel shows it. ``number`` is a dash where nothing was measured.
 
     Attributes:
-        zones: where its heatmap is high, in words, once each.
+        zones: where its heatmap is high, in words, once each; none for the heart, which is in no lung.
         places: the same, one line a region, with the share inside the lungs.
         reason: why there is a score and no probability; empty where there is one.
         look: class of the row: the state, or ``scored`` where there is a score and no probability, which is
@@ -74,7 +75,7 @@ def _row(finding: Mapping[str, Any]) -> FindingRow:
         number=number(finding) if trained else "–",
         detail=detail(finding) if trained else NOT_TRAINED,
         bar=bar(finding) if trained else None,
-        zones=zones if suggested else (),
+        zones=zones if suggested and finding["code"] not in UNPAIRED else (),
         places=tuple(_place(region) for region in regions) if trained else (),
         has_heatmap=trained and bool(finding.get("heatmap")),
         reason=str(finding.get("no_probability") or "") if scored_only else "",

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from segmentation.lungs.doubts import doubts_about
 from segmentation.lungs.network import PLANES, VGG16UNet
 from segmentation.postprocessing import lungs_from_probabilities
 from suite.framing import Framed, frame
@@ -77,8 +78,7 @@ class LungsStage:
 
     def _read(self, film: Radiograph) -> Outputs:
         lungs = read_lungs(self._network, film.pixels, self._size, torch.device(self.device))
-        found = all((lungs.visible == value).any() for value in SIDES.values())
-        warnings = () if found else ("Only one lung or none was found.",)
+        warnings = doubts_about(lungs.visible, SIDES)
         grid, history = Grid.of(film.shape), lungs.framed.history()
         made: Outputs = {"lung_mask": Artifact(lungs.visible, grid, history, warnings)}
         if lungs.whole is None:

@@ -27,6 +27,12 @@ UNEQUAL = 0.55
 The least of 207 outlined JSRT films is 0.58."""
 
 
+ADULT_THORAX_MM = (150.0, 450.0)
+"""Width of an adult's inner thorax at the detector; outside it the spacing is not that of the film's pixels.
+
+JSRT's 207 outlined films have 227 to 351."""
+
+
 @dataclass(frozen=True, slots=True)
 class HeartSize:
     """Widths in pixels of the film's columns; ``ratio`` is None where heart or a lung is not found."""
@@ -74,6 +80,24 @@ def cautions(size: HeartSize, projection: Projection) -> tuple[str, ...]:
     if size.balance is not None and size.balance < UNEQUAL:
         lines.append("One lung is outlined much smaller, so the cardiothoracic ratio may be wrong.")
     return tuple(lines)
+
+
+def spacing_cautions(size: HeartSize, spacing: tuple[float, float] | None) -> tuple[str, ...]:
+    """Whether the film's spacing makes its thorax one that no adult has, as after an export that resized it.
+
+    Args:
+        size: widths in pixels.
+        spacing: (row, column) in mm at the detector; ``None`` where the film states none.
+    """
+    if spacing is None or not size.thorax_width:
+        return ()
+    width = size.thorax_width * spacing[1]
+    if ADULT_THORAX_MM[0] <= width <= ADULT_THORAX_MM[1]:
+        return ()
+    return (
+        f"By the spacing in the headers the thorax is {width:.0f} mm wide at the detector, which no adult's "
+        "is: the film was probably resized and its spacing kept; do not rely on millimetres.",
+    )
 
 
 def _span(plane: Mask) -> tuple[int, int] | None:

@@ -12,7 +12,7 @@ from torch import nn
 from segmentation.organs.network import OrganNetwork
 from segmentation.organs.outlines import Outputs as Form
 from segmentation.organs.outlines import organ_planes, probabilities
-from segmentation.organs.ratio import cautions, heart_size
+from segmentation.organs.ratio import cautions, heart_size, spacing_cautions
 from suite.datasets.outlines import ORGANS, as_bits
 from suite.framing import Framed, frame
 from suite.grid import Grid
@@ -87,4 +87,5 @@ class OrgansStage:
             measured["heart_width_mm_at_detector"] = round(size.heart_width * column, 1)
             measured["thorax_width_mm_at_detector"] = round(size.thorax_width * column, 1)
             measured["heart_area_cm2_at_detector"] = round(heart * row * column / 100, 2)
-        return Artifact(Measured(measured), warnings=cautions(size, film.projection))
+        warnings = cautions(size, film.projection) + spacing_cautions(size, film.spacing)
+        return Artifact(Measured(measured), warnings=warnings)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from suite.commands.console import error_line, output, progress_bar
 from suite.errors import SuiteError
 from suite.file_kinds import FileKind, file_kind, read_head
+from suite.findings import UNPAIRED
 from suite.intake import StudyFiles, collect
 from suite.report.withheld import has_score_only, reasons, without_probability
 
@@ -190,7 +191,8 @@ def _suggested(report: dict[str, Any]) -> str:
     suggested = sorted((f for f in findings if f["state"] == "suggested"), key=lambda f: -f["probability"])
     parts = []
     for finding in suggested:
-        zone = f", {finding['regions'][0]['zone']}" if finding["regions"] else ""
+        placed = finding["regions"] and finding["code"] not in UNPAIRED
+        zone = f", {finding['regions'][0]['zone']}" if placed else ""
         parts.append(f"{finding['name']} {finding['probability']:.2f}{zone}")
     withheld = sum(map(has_score_only, findings))
     if not parts and any(finding["probability"] is not None for finding in findings):

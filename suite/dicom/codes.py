@@ -10,7 +10,7 @@ from __future__ import annotations
 from highdicom.sr.coding import CodedConcept
 from pydicom.dataset import Dataset
 
-from suite.findings import FINDINGS
+from suite.findings import FINDINGS, UNPAIRED
 
 SCHEME = "99RADSUITE"
 """Coding scheme of terms that neither DICOM nor SNOMED CT has."""
@@ -31,6 +31,7 @@ PLEURA = CodedConcept("3120008", "SCT", "Pleura")
 PNEUMOTHORAX = CodedConcept("36118008", "SCT", "Pneumothorax")
 RIGHT = CodedConcept("24028007", "SCT", "Right")
 LEFT = CodedConcept("7771000", "SCT", "Left")
+BOTH = CodedConcept("51440002", "SCT", "Bilateral")
 ARTIFICIAL_INTELLIGENCE = CodedConcept("123110", "DCM", "Artificial Intelligence")
 DEVICE = CodedConcept("121007", "DCM", "Device")
 PERSON = CodedConcept("121006", "DCM", "Person")
@@ -52,7 +53,7 @@ ZONES = {
 }
 """Context group 6171."""
 
-_SIDES = {"right": RIGHT, "left": LEFT}
+SIDES = {"right": RIGHT, "left": LEFT, "bilateral": BOTH}
 
 _STANDARD = {
     # The standard's context groups print 287272002 as "Cardiomegaly"; in SNOMED CT that is the disorder
@@ -113,12 +114,12 @@ def site_code(code: str, zone: str | None = None) -> tuple[CodedConcept, CodedCo
 
     Args:
         code: of the finding.
-        zone: of the region, such as ``right lower``; a lateral film's has no side.
+        zone: of the region, such as ``right lower`` or ``bilateral lower``; a lateral film's has no side.
     """
     words = (zone or "").split()
-    side = next((_SIDES[word] for word in words if word in _SIDES), None)
+    side = next((SIDES[word] for word in words if word in SIDES), None)
     height = next((ZONES[word] for word in words if word in ZONES), None)
-    if code in ("cardiomegaly", "enlarged_cardiomediastinum"):
+    if code in UNPAIRED:
         return _SITES[code], None  # unpaired, whatever side of the film the evidence lies on
     if code in _SITES:
         return _SITES[code], side

@@ -149,7 +149,7 @@ def _sites(code: str, zones: Sequence[str]) -> list[sr.FindingSite]:
     """The organ, once for each side that a region lies on; without a side where there is no region."""
     found: dict[tuple[str, str], sr.FindingSite] = {}
     for zone in zones or [""]:
-        side = next((word for word in zone.split() if word in ("right", "left")), "")
+        side = next((word for word in zone.split() if word in codes.SIDES), "")
         site, laterality = codes.site_code(code, side)
         key = (site.value, "" if laterality is None else laterality.value)
         found.setdefault(key, sr.FindingSite(site, laterality=laterality))

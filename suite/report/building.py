@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from suite.errors import InputError, StageError
 from suite.findings import CODES, FINDINGS, Finding
+from suite.report.disagreement import disagreement
 from suite.report.plausibility import Terrain
 from suite.report.regions import LEVEL, LungZones, regions_of, shows_something
 from suite.report.schema import SCHEMA
@@ -299,7 +300,9 @@ def _warnings(draft: Draft, findings: Sequence[Mapping[str, Any]] | None) -> lis
             lines += [
                 f"{each['view']}: {finding['name']}: {each['message']}" for each in finding["heatmap_flags"]
             ]
-    return list(dict.fromkeys(lines))
+    triage = draft.artifacts.get("triage")
+    state = None if triage is None else triage.value.state
+    return list(dict.fromkeys([*lines, *disagreement(state, findings or ())]))
 
 
 def _provenance(draft: Draft) -> dict[str, Any]:

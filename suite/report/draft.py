@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from suite.findings import CODES, NAMES
+from suite.findings import CODES, NAMES, UNPAIRED
 from suite.records.reviews import ReviewSheet, ReviewView, Verdict
 
 _MEASURED = re.compile(r"((?:Length|Angle) [^\[\]]{1,60}) \[\w+(?: -?\d+\.\d,-?\d+\.\d)+\]")
@@ -66,7 +66,7 @@ def _title(code: str, said: ReviewView, finding: Mapping[str, Any] | None) -> st
     """
     regions = (finding or {}).get("regions") or () if said.verdict is Verdict.ACCEPTED else ()
     zones = list(dict.fromkeys(region["zone"] for region in regions if region.get("zone")))
-    if not zones:
+    if not zones or code in UNPAIRED:
         return NAMES[code]
     where = f"{', '.join(zones[:-1])} and {zones[-1]} zones" if len(zones) > 1 else f"{zones[0]} zone"
     return f"{NAMES[code]}, {where}"

@@ -18,6 +18,9 @@ Positions = npt.NDArray[np.float64]
 LEVEL = 0.5
 """A region is where a map exceeds half its own peak."""
 
+BOTH_SIDES = 0.25
+"""A region of which each side of the chest has at least this share lies on both."""
+
 MOST_REGIONS = 3
 _WORKING_SIDE = 128
 _SMALLEST_PIECE = 0.3
@@ -45,13 +48,20 @@ class LungZones:
         middle = (right.mean() + left.mean()) / 2 if right.size and left.size else columns / 2 / stride
         return cls(float(ys.min() * stride), float((ys.max() + 1) * stride), float(middle * stride))
 
-    def words(self, x: float, y: float, *, lateral: bool) -> str:
-        """The zone of a point in source pixels, as in "right lower"; the patient's right is at small x."""
+    def words(self, x: float, y: float, *, lateral: bool, both: bool = False) -> str:
+        """The zone of a point in source pixels, as in "right lower"; the patient's right is at small x.
+
+        Args:
+            x, y: the point, the centre of a region.
+            lateral: whether the film is one, which has no sides.
+            both: whether the region lies on both sides of the chest: "bilateral lower".
+        """
         third = (y - self.top) / max(1.0, self.bottom - self.top)
         height = "upper" if third < 1 / 3 else "middle" if third < 2 / 3 else "lower"
         if lateral:
             return height
-        return f"{'right' if x < self.middle else 'left'} {height}"
+        side = "bilateral" if both else "right" if x < self.middle else "left"
+        return f"{side} {height}"
 
 
 def shows_something(heatmap: Heatmap) -> bool:
@@ -86,7 +96,9 @@ def regions_of(heatmap: Heatmap, zones: LungZones, lungs: Mask | None) -> list[d
         contour = _contour(heatmap, piece)
         centre = _to_source(heatmap, *(centres[index] + 0.5))
         share = None if inside is None else round(float(values[piece & inside].sum()) / mass, 4)
-        found.append((mass, _region(heatmap, box, contour, zones.words(*centre, lateral=lateral), share)))
+        right = float(values[piece & (xs < zones.middle)[None, :]].sum()) / mass
+        zone = zones.words(*centre, lateral=lateral, both=BOTH_SIDES <= right <= 1 - BOTH_SIDES)
+        found.append((mass, _region(heatmap, box, contour, zone, share)))
     found.sort(key=lambda pair: -pair[0])
     return [region for _, region in found[:MOST_REGIONS]]
 
