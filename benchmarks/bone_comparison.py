@@ -3,13 +3,15 @@
     python benchmarks/bone_comparison.py --jsrt JSRT --phantom COHORT --seconds 8 --out OUT
 
 Each run learns for the same number of films and is measured on the same test films. How many that are is
-found by timing the full GAN for a moment, unless --samples says it. A run that is finished is kept: the same
-command continues after an interruption, and prints the table of what is there.
+found by timing the full GAN for a moment, unless --samples says it. A second table has the differences
+from the full GAN, film by film. A run that is finished is kept: the same command continues after an
+interruption, and prints the tables of what is there.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import logging
 import sys
@@ -18,11 +20,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where a script is named as a package
 
+import numpy as np
 import torch
 
 from suite.storage import make_folder, write_text
 from suite.training.command import prepare, train
 from suite.training.evaluation import Figure
+from suite.training.intervals import mean_figure
 from suite.training.loop import fit
 
 COMMON = ("learn_from=both", "coarse_share=0", "batch_size=16", "validate_every=1000", "break_films=0")
@@ -55,6 +59,11 @@ FIGURES = ("psnr_gain", "psnr", "ssim", "edge_residual", "phantom_psnr_gain", "p
            "phantom_hardware_heart_border_error")  # fmt: skip
 
 
+FULL = "gan"
+PAIRED = ("psnr_gain", "ssim", "edge_residual", "phantom_psnr_gain", "phantom_ssim", "phantom_edge_residual",
+          "phantom_heart_border_error")  # fmt: skip
+
+
 def seconds_per_film(sources: dict[str, Path], settings: list[str], out: Path, device: str) -> float:
     """Of the full GAN at its full size, start and validation left out."""
     times: list[float] = []
@@ -85,6 +94,38 @@ def table(out: Path, names: list[str]) -> str:
         cells = [str(Figure.from_json(own[key])) if key in own else "-" for key in shown]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def differences(out: Path, names: list[str]) -> str:
+    """How far each run lies from the full GAN on the same films, as Markdown; empty without the GAN's films.
+
+    Intervals are by bootstrap over patients; they hold the choice of films, not the luck of one training.
+    """
+    films = {name: films_of(out / name) for name in names if (out / name / "films.csv").is_file()}
+    if len(films) < 2 or FULL not in films:
+        return ""
+    lines = ["| less the GAN's | " + " | ".join(PAIRED) + " |", "|---" * (len(PAIRED) + 1) + "|"]
+    for name in films:
+        if name != FULL:
+            cells = [_difference(films[name], films[FULL], figure) for figure in PAIRED]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def films_of(run: Path) -> dict[tuple[str, str], dict[str, str]]:
+    """The rows of a run's ``films.csv`` by data set and film."""
+    with (run / "films.csv").open(newline="") as stream:
+        return {(row["dataset"], row["film"]): row for row in csv.DictReader(stream)}
+
+
+def _difference(
+    run: dict[tuple[str, str], dict[str, str]], full: dict[tuple[str, str], dict[str, str]], figure: str
+) -> str:
+    dataset = "phantom" if figure.startswith("phantom_") else "jsrt"
+    column = figure.removeprefix("phantom_")
+    both = [key for key in full if key[0] == dataset and key in run]
+    apart = np.array([float(run[key][column]) - float(full[key][column]) for key in both])
+    return str(mean_figure(apart, [full[key]["patient"] for key in both], np.random.default_rng(0)))
 
 
 def main() -> None:
@@ -123,8 +164,13 @@ def main() -> None:
             own = [f"epoch_samples={samples}", "epochs=1", *RUNS[name]]
             train("bone", sources, _last_wins([*settings, *own]), folder, device=options.device)
             print(f"{name}: {samples} films, {time.perf_counter() - start:.0f} s", flush=True)
-            write_text(options.out / "table.md", table(options.out, names))
-    print(table(options.out, names), end="")
+            write_text(options.out / "table.md", tables(options.out, names))
+    print(tables(options.out, names), end="")
+
+
+def tables(out: Path, names: list[str]) -> str:
+    """Figures, and where there are films to pair the differences from the full GAN."""
+    return "\n".join(filter(None, (table(out, names), differences(out, names))))
 
 
 def _last_wins(settings: list[str]) -> list[str]:
