@@ -28,7 +28,7 @@ from suite.stages.contract import (
 )
 from suite.stages.graph import GATE, ordered, with_requirements
 from suite.stages.memory import Done, Forgetful, StageMemory, stage_keys
-from suite.stages.plugins import STAGES, installed, load_stage
+from suite.stages.plugins import STAGES, build_stage, installed, load_stage
 from suite.study import Study
 
 _NO_FRONTAL = Check(
@@ -115,7 +115,7 @@ class Analyzer:
         order = with_requirements(wanted, classes) if wanted is not None else self._runnable(classes)
         for name in order:
             try:
-                built[name] = classes[name](self.device)
+                built[name] = build_stage(name, classes[name], self.device)
             except SuiteError as error:
                 if wanted is not None:
                     raise
@@ -254,8 +254,7 @@ class Analyzer:
 
     def _on_cpu(self, stage: Stage) -> Stage:
         if stage.name not in self._cpu_stages:
-            made: Any = type(stage)
-            self._cpu_stages[stage.name] = made("cpu")
+            self._cpu_stages[stage.name] = build_stage(stage.name, type(stage), "cpu")
             self._set_up(self._cpu_stages[stage.name])
         return self._cpu_stages[stage.name]
 

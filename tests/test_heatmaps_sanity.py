@@ -299,6 +299,43 @@ def test_a_peak_beside_the_patient_is_flagged(monkeypatch: pytest.MonkeyPatch) -
     assert finding["heatmap_flags"] == []
 
 
+def in_row(row: int) -> Any:
+    """A map (256, 256) of one bright square around ``row``, in the middle."""
+    heatmap = np.zeros((256, 256), np.uint8)
+    heatmap[row - 10 : row + 10, 118:138] = 255
+    return heatmap
+
+
+def test_a_peak_in_the_belly_is_flagged_unless_devices_are_sought() -> None:
+    """Lungs in rows 40 to 119: the chest ends at the latest a third of 80 rows below them, in row 146."""
+    lungs = np.zeros((256, 256), np.uint8)
+    lungs[40:120, 60:110], lungs[40:120, 150:200] = 128, 255
+    film = np.full((256, 256), 0.6, np.float32)
+    film[lungs > 0] = 0.2
+    terrain = Terrain.of(film, lungs)
+    (flag,) = terrain.flags("pleural_effusion", "frontal", in_row(190), 0.5)
+    assert (flag["kind"], flag["share"]) == ("below_lungs", 1.0)
+    assert flag["message"].startswith("100% of the heatmap lies far below the lungs")
+    assert terrain.flags("pleural_effusion", "frontal", in_row(136), 0.5) == []
+    assert terrain.flags("support_devices", "frontal", in_row(190), 0.5) == []
+    assert Terrain.of(film).flags("pleural_effusion", "frontal", in_row(190), 0.5) == []
+
+
+def test_a_map_in_the_belly_is_among_the_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    high = fake_stages.fake(
+        "lungs", "frontal", "lung_mask", lambda study: {"lung_mask": lungs_high(study["frontal"].value.shape)}
+    )
+    monkeypatch.setattr(fake_stages, "lungs", lambda: high)
+    _, report = reading(monkeypatch, at(11, 7), code="pleural_effusion")
+    assert any("lies far below the lungs, where no finding is" in line for line in report["warnings"])
+
+
+def lungs_high(shape: tuple[int, int]) -> Any:
+    """Lungs in the upper half of a film."""
+    mask = fake_stages.lungs_of(shape)
+    return np.concatenate((mask[::2], np.zeros_like(mask[1::2])))
+
+
 def lettered() -> Any:
     """A chest with an L of lead at the picture's upper right, outside the lungs."""
     pixels = chest_pixels(256, 256) * np.float32(0.8)

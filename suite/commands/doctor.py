@@ -103,11 +103,11 @@ def _device() -> Finding:
 
 
 def _stages() -> Iterator[Finding]:
-    from suite.stages.plugins import load_stage
+    from suite.stages.plugins import build_stage, load_stage
 
     for name in installed(STAGES):
         try:
-            load_stage(name)("cpu")
+            build_stage(name, load_stage(name), "cpu")
             yield Finding(f"Stage {name}", True, "loads")
         except SuiteError as error:
             # a stage whose weights nobody shipped is left out of readings, and nothing is broken

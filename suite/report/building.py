@@ -235,13 +235,26 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _images(draft: Draft, pictures: dict[str, Picture]) -> dict[str, str] | None:
-    """Masks as they are; grey layers on the scale of the film they came from."""
+    """Masks as they are; grey layers on the scale of the film they came from.
+
+    Raises:
+        StageError: a mask does not have the film's size, so that nobody could lay it on the film.
+    """
     for name, artifact in draft.artifacts.items():
         if is_mask(artifact.value):
+            _check_size(name, artifact.value, draft.study.frontal)
             pictures[name] = artifact.value
     if draft.study.frontal is not None and "bone_subtracted" in draft.artifacts:
         pictures |= _bone_layers(draft.study.frontal, draft.artifacts)
     return {name: f"{name}.png" for name in pictures}
+
+
+def _check_size(name: str, mask: Mask, film: Radiograph | None) -> None:
+    if film is not None and mask.shape != film.shape:
+        raise StageError(
+            f"the mask {name} has {mask.shape[0]} x {mask.shape[1]} pixels and its film "
+            f"{film.shape[0]} x {film.shape[1]}; mend the stage that makes it, or leave it out with --stages."
+        )
 
 
 def _bone_layers(film: Radiograph, artifacts: Mapping[str, Artifact]) -> dict[str, Picture]:

@@ -1,4 +1,4 @@
-"""Heatmaps that lie where no finding is: in a corner, on a side marker, or beside the patient.
+"""Heatmaps that lie where no finding is: in a corner, on a side marker, beside the patient, or in the belly.
 
 A network that has learned the hospital's lettering or the film's edge shows it here. A map is flagged when
 more than half of what exceeds the level of its regions lies in such a place.
@@ -20,6 +20,12 @@ Places = npt.NDArray[np.bool_]
 CORNER = 1 / 8
 """Side of a corner, in shares of the film's; the four are a sixteenth of the film."""
 
+BELOW = 1 / 3
+"""From how far below the lowest of the visible lungs nothing of the chest is left, in shares of their height.
+
+Fluid, and lung behind the diaphragm, lie below the visible lungs too, but not as far.
+"""
+
 SHARE = 0.5
 """Of a map's mass, from which it is flagged."""
 
@@ -32,12 +38,13 @@ _MARKER_AREA = (1e-4, 0.01)
 _MARKER_SIDE = 0.15
 _MARKER_CONTRAST = 0.25
 _ON_BODY_ONLY = frozenset({"support_devices"})
-"""Findings that are bright objects themselves, which look like markers."""
+"""Findings that are bright objects themselves, which look like markers and lie in the belly too."""
 
 _MESSAGES = {
     "corner": "lies in a corner of the film",
     "marker": "lies on a side marker or lettering",
     "outside_body": "lies beside the patient",
+    "below_lungs": "lies far below the lungs",
 }
 
 
@@ -46,12 +53,13 @@ class Terrain:
     """What lies where on a film, on a coarse grid (h, w) of it.
 
     Attributes:
-        corners, markers, outside: true where a map has nothing to point at.
+        corners, markers, outside, below: true where a map has nothing to point at.
     """
 
     corners: Places
     markers: Places
     outside: Places
+    below: Places
 
     @classmethod
     def of(cls, film: FloatImage, lungs: Mask | None = None) -> Terrain:
@@ -62,7 +70,9 @@ class Terrain:
         inside = np.zeros(small.shape, np.bool_)
         if lungs is not None:
             inside = cv2.resize(lungs, small.shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT) > 0
-        return cls(_corners(small.shape), _markers(greys, inside), _open_beam(greys) & ~inside)
+        corners, outside = _corners(small.shape), _open_beam(greys) & ~inside
+        below = _far_below(inside) & ~corners & ~outside
+        return cls(corners, _markers(greys, inside), outside, below)
 
     def flags(self, code: str, view: str, heatmap: Mask, level: float) -> list[dict[str, Any]]:
         """One entry for each place where most of a map (H, W), 0 to 255 on the film's pixels, lies."""
@@ -73,7 +83,7 @@ class Terrain:
             return []
         places = {"corner": self.corners, "outside_body": self.outside}
         if code not in _ON_BODY_ONLY:
-            places["marker"] = self.markers
+            places |= {"marker": self.markers, "below_lungs": self.below}
         found = []
         for kind, place in places.items():
             share = float(strong[place].sum()) / total
@@ -99,6 +109,16 @@ def _corners(shape: tuple[int, int]) -> Places:
     places = np.zeros(shape, np.bool_)
     for row in (slice(0, rows), slice(-rows, None)):
         places[row, :columns] = places[row, -columns:] = True
+    return places
+
+
+def _far_below(lungs: Places) -> Places:
+    """Rows below the lungs by more than ``BELOW`` of their height; nowhere where no lung is known."""
+    places = np.zeros(lungs.shape, np.bool_)
+    rows = np.flatnonzero(lungs.any(axis=1))
+    if rows.size:
+        height = int(rows[-1] - rows[0]) + 1
+        places[rows[-1] + 1 + round(BELOW * height) :] = True
     return places
 
 

@@ -116,15 +116,30 @@ def check_outputs(stage: Stage, studies: Sequence[Inputs], outputs: Sequence[Out
     """Fail if a stage did not return what it promised.
 
     Raises:
-        StageError: another number of results than studies, or other artifacts than ``makes``.
+        StageError: another number of results than studies, other artifacts than ``makes``, or what is none.
     """
+    if not isinstance(outputs, Sequence):
+        raise StageError(
+            f"stage {stage.name} returned no list of results but a {type(outputs).__name__}; mend the stage."
+        )
     if len(outputs) != len(studies):
         raise StageError(
             f"stage {stage.name} returned {len(outputs)} results for {len(studies)} studies; mend the stage."
         )
     for result in outputs:
+        if not isinstance(result, Mapping):
+            raise StageError(
+                f"stage {stage.name} returned a {type(result).__name__} where artifacts by name are due; "
+                "mend the stage."
+            )
         if set(result) != set(stage.makes):
             raise StageError(
                 f"stage {stage.name} made {sorted(result)} but promised {sorted(stage.makes)}; "
                 "mend the stage."
             )
+        for name, made in result.items():
+            if not isinstance(made, Artifact):
+                raise StageError(
+                    f"stage {stage.name} made {name} as a bare {type(made).__name__} and not as an "
+                    "Artifact; mend the stage."
+                )
