@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+import torch
 
 from classifiers.diagnosis.evaluation import measured
 from classifiers.diagnosis.predictions import Predictions
@@ -160,3 +164,32 @@ def test_the_gate_is_not_measured_on_frontal_films_of_patients_whose_laterals_ta
     assert taught
     assert shown
     assert not shown & taught
+
+
+def test_both_networks_are_measured_by_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Films lie AP and PA by turns; the network knows the PA ones alone."""
+    each = predictions("nih", 3)
+    seen = [
+        replace(record, attributes={"view": ("AP", "PA")[n % 2]}) for n, record in enumerate(each.records)
+    ]
+    scores = np.where(np.arange(len(seen))[:, None] % 2, each.scores, 0.0)
+    guessed = replace(each, records=tuple(seen), scores=scores)
+    positives = {code: {"nih": 100} for code in CODES}
+    found = measured(
+        {"nih": guessed}, {"nih": predictions("nih", 2)}, positives, beside={}, size=64, seed=0, shown=None
+    ).by_subgroup
+    assert list(found) == ["nih, view: AP", "nih, view: PA"]
+    assert found["nih, view: AP"]["auc_edema"].value == 0.5
+    assert found["nih, view: PA"]["auc_edema"].value > 0.9
+    assert math.isnan(found["nih, view: PA"]["auc_fracture"].value)
+
+    films = [replace(record, abnormal=float(n % 4 > 1)) for n, record in enumerate(seen)]
+    task = TriageTask(TriageRecipe(), {"nih": Manifest("nih", tuple(films))})
+
+    def scored(_: object, records: Sequence[Record]) -> npt.NDArray[np.float64]:
+        return np.array([r.abnormal if r.attributes["view"] == "PA" else 0.0 for r in records])
+
+    monkeypatch.setattr(task, "_scores", scored)
+    figures = task.evaluate(torch.nn.Identity(), "test").by_subgroup
+    assert figures["nih, view: AP"]["auc"].value == 0.5
+    assert figures["nih, view: PA"]["auc"].value == 1.0

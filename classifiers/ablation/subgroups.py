@@ -12,8 +12,7 @@ from classifiers.ablation.areas import both_kinds
 from classifiers.ablation.predictions import Scored
 from suite.findings import CODES
 from suite.training.delong import placements
-
-AGE_GROUPS = ((0, 40, "under 40"), (40, 65, "40 to 64"), (65, 200, "65 and older"))
+from suite.training.subgroups import group_of
 
 
 def hit_rates(runs: Mapping[str, Sequence[Scored]]) -> dict[str, dict[str, float]]:
@@ -36,22 +35,12 @@ def by_subgroup(
     """Mean area over findings with both kinds in the group."""
     out: dict[str, tuple[int, dict[str, float]]] = {}
     for attribute in attributes:
-        values = [_group(attribute, value) for value in first.attributes[attribute]]
+        values = [group_of(attribute, value) for value in first.attributes[attribute]]
         for group in sorted(set(values) - {""}):
             rows = np.array([value == group for value in values])
             means = {name: _group_mean(seeds, rows) for name, seeds in runs.items()}
             out[f"{attribute}: {group}"] = int(rows.sum()), means
     return out
-
-
-def _group(attribute: str, value: str) -> str:
-    if attribute != "age":
-        return value
-    try:
-        years = float(value)
-    except ValueError:
-        return ""
-    return next((name for low, high, name in AGE_GROUPS if low <= years < high), "")
 
 
 def _group_mean(seeds: Sequence[Scored], rows: npt.NDArray[np.bool_]) -> float:

@@ -27,6 +27,7 @@ from suite.findings import CODES
 from suite.stages.artifacts import Heatmap
 from suite.training.evaluation import Evaluation, Figure
 from suite.training.intervals import auc, auc_figure
+from suite.training.subgroups import areas_by_subgroup
 
 
 def validated(predictions: Mapping[str, Predictions]) -> Evaluation:
@@ -87,7 +88,18 @@ def measured(
         {code: (whole.truth[:, i], whole.scores[:, i]) for i, code in enumerate(CODES)},
         pictures=calibrations.pictures(),
         by_dataset=by_dataset,
+        by_subgroup=_by_subgroup(every, rng),
     )
+
+
+def _by_subgroup(every: Mapping[str, Predictions], rng: np.random.Generator) -> dict[str, dict[str, Figure]]:
+    """Areas of each set's films of one view, sex or age."""
+    names = [f"auc_{code}" for code in CODES]
+    return {
+        f"{name}, {group}": figures
+        for name, each in every.items()
+        for group, figures in areas_by_subgroup(each.records, each.truth, each.scores, names, rng).items()
+    }
 
 
 def _rows(predictions: Predictions) -> list[dict[str, Any]]:

@@ -35,6 +35,7 @@ from suite.training.evaluation import Evaluation, Figure
 from suite.training.films import load_film
 from suite.training.intervals import auc, auc_figure
 from suite.training.recipe import Recipe
+from suite.training.subgroups import areas_by_subgroup
 from suite.training.task import Batch, Task
 
 GEOMETRY = Geometry(degrees=7, shift=0.06, scale=(0.9, 1.15))
@@ -223,6 +224,12 @@ class TriageTask(Task):
             extras,
             {"abnormal": (films.truth, films.score)},
             pictures=pictures,
+            by_subgroup={
+                f"{chief}, {group}": own
+                for group, own in areas_by_subgroup(
+                    records, films.truth[:, None], films.score[:, None], ["auc"], rng
+                ).items()
+            },
         )
 
     def _scored(self, model: nn.Module, records: Sequence[Record]) -> HeadFilms:

@@ -77,6 +77,8 @@ class Evaluation:
     """Pictures (H, W) in [0, 1] by name, for the log of a run."""
     by_dataset: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
     """Figures of each data set that was measured on, for the table across data sets."""
+    by_subgroup: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
+    """Figures of parts of the films, by what they have in common, for a table of their own."""
 
     def scalars(self) -> dict[str, float]:
         return {name: figure.value for name, figure in self.figures.items()}
@@ -95,7 +97,8 @@ class Evaluation:
 
         ``films.csv`` - one row a film; ``roc.png``, ``spread.png`` - plots; ``worst.png`` - the films with
         the lowest scores, outlined; ``datasets.json`` - figures by data set and ``learned_from``, the sets
-        the network learned from: what a cross table is made of.
+        the network learned from: what a cross table is made of; ``subgroups.md``, ``subgroups.json`` -
+        figures of films of one view, sex or age.
         """
         make_folder(folder)
         write_text(folder / "metrics.json", json.dumps(self.as_json(), indent=2) + "\n")
@@ -112,13 +115,30 @@ class Evaluation:
             draw_gallery(self.gallery, folder / "worst.png")
         if self.by_dataset:
             write_text(folder / DATASETS_FILE, json.dumps(self._datasets(learned_from), indent=2) + "\n")
+        if self.by_subgroup:
+            write_text(folder / "subgroups.md", self.subgroup_table())
+            write_text(folder / "subgroups.json", json.dumps(_figures(self.by_subgroup), indent=2) + "\n")
+
+    def subgroup_table(self) -> str:
+        """A row a group and a figure that could be measured, as Markdown."""
+        lines = ["| films | figure | value (95 % interval) | n |", "|---|---|---|---|"]
+        lines += [
+            f"| {group} | {name} | {figure} | {figure.n} |"
+            for group, figures in self.by_subgroup.items()
+            for name, figure in figures.items()
+            if not math.isnan(figure.value)
+        ]
+        return "\n".join(lines) + "\n"
 
     def _datasets(self, learned_from: Sequence[str]) -> dict[str, Any]:
-        measured_on = {
-            dataset: {name: figure.as_json() for name, figure in figures.items()}
-            for dataset, figures in self.by_dataset.items()
-        }
-        return {"learned_from": list(learned_from), "measured_on": measured_on}
+        return {"learned_from": list(learned_from), "measured_on": _figures(self.by_dataset)}
+
+
+def _figures(groups: Mapping[str, Mapping[str, Figure]]) -> dict[str, Any]:
+    return {
+        group: {name: figure.as_json() for name, figure in figures.items()}
+        for group, figures in groups.items()
+    }
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
