@@ -264,6 +264,18 @@ class TestAccountsOfAProvider:
         assert len({account.id for account in found}) == 1
         assert [user.name for user in Users(database, time.time).all()] == ["ada"]
 
+    def test_who_was_first_between_two_looks_is_the_same_person(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As PostgreSQL may have it: another request's account is seen by name, not yet by subject."""
+        accounts, who = self.accounts(database), ProviderIdentity(ISSUER, "1")
+        first = accounts.sign_in(who, "ada", Role.READER)
+        monkeypatch.setattr("suite.accounts.provider._known", lambda *_: None)
+        assert accounts.sign_in(who, "ada", Role.READER).id == first.id
+        events = [event.action for event in AuditTrail(database, time.time).lines()]
+        assert events.count("user.created") == 1
+        assert "user.bound" not in events
+
     def test_two_of_one_name_at_once_are_one_account_and_one_refusal(self, database: Database) -> None:
         accounts = self.accounts(database)
 

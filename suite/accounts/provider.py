@@ -125,7 +125,8 @@ class ProviderAccounts:
             row = _known(session, who)
             if row is None:
                 row, action = self._of_that_name(session, who, checked_name(name), role)
-                done.append((action, {"by": "oidc", "role": role.value}))
+                if action is not None:
+                    done.append((action, {"by": "oidc", "role": role.value}))
             if row.disabled_at is not None:
                 raise AccessError(f"The account {row.name} is disabled here; ask an administrator.")
             if row.role != role.value:
@@ -139,8 +140,11 @@ class ProviderAccounts:
 
     def _of_that_name(
         self, session: Session, who: ProviderIdentity, name: str, role: Role
-    ) -> tuple[User, str]:
-        """The account of somebody who comes for the first time, and what was done: made, or bound to them."""
+    ) -> tuple[User, str | None]:
+        """The account of somebody who comes for the first time, and what was done: made, or bound to them.
+
+        ``None``: another request of theirs did it since this one looked for them.
+        """
         row = session.scalars(select(User).where(User.name == name)).one_or_none()
         if row is None:
             row = User(name=name, role=role.value, created_at=self._clock(), failed_logins=0)
@@ -148,6 +152,8 @@ class ProviderAccounts:
             session.add(row)
             session.flush()
             return row, "user.created"
+        if (row.oidc_issuer, row.oidc_subject) == (who.issuer, who.subject):
+            return row, None
         if row.oidc_subject is not None:
             raise AccessError(
                 f"The account {name} belongs to somebody else whom the sign-in provider called by that name; "
