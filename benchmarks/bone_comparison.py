@@ -44,7 +44,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "without-attention": ("attention=false",),
     "without-spectral-norm": ("spectral_norm=false",),
     "without-side-heads": ("side_heads=false",),
-    "without-adversary": L1_ALONE,
+    "without-adversary": ("adversarial_weight=0",),
     "without-gradients": ("gradients=false",),
     "without-fractured-chests": ("fractured=false",),
     "growing-scale": ("coarse_share=0.4", "first_size=128", "depth=6"),

@@ -45,8 +45,9 @@ NOTES = (
     "Dice per film at the outlines' own resolution, hd95 the 95th-percentile Hausdorff distance in mm at "
     "the detector; intervals by bootstrap over patients.",
     "covid_lungs: sides are parted at the midline between the lungs; its left outlines include the lung "
-    "behind the heart, so that right lungs are compared; left_whole is the left one with its hidden part; "
-    "right_missed_medially: share of what is missed of right lungs that lies between outline and midline.",
+    "behind the heart, so that right lungs are compared; right_whole, left_whole: whole lungs against the "
+    "same outlines; right_missed_medially: share of what is missed of right lungs that lies between outline "
+    "and midline.",
     "found_*: share of the visible field under a finding that the visible outline has, whole_*: of the whole "
     "lung under it that the whole outline has; found_hidden: share of the lung behind heart and diaphragm "
     "that the whole outline has. All on computed films.",
@@ -195,10 +196,12 @@ def _parted_row(model: nn.Module, size: int, record: Record) -> dict[str, Any]:
         "right": dice(visible[:, :middle], truth[:, :middle]),
         "left": dice(visible[:, middle:], truth[:, middle:]),
         "right_missed_medially": _missed_medially(visible[:, :middle], truth[:, :middle]),
+        "right_whole": math.nan,
         "left_whole": math.nan,
     }
     if lungs.whole is not None:
         whole = (at_shape(lungs.whole, shape) > 0).astype(np.uint8)
+        row["right_whole"] = dice(whole[:, :middle], truth[:, :middle])
         row["left_whole"] = dice(whole[:, middle:], truth[:, middle:])
     return row
 
