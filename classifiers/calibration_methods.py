@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from classifiers.calibration import MIN_POSITIVES, Calibration, Method, fit_line, smoothed
 from classifiers.operating_points import YOUDEN, OperatingRule
-from classifiers.resampling import fit_lines, patient_weights
+from classifiers.resampling import fit_lines, patient_weight_blocks
 from suite.training.intervals import auc
 
 Values = npt.NDArray[np.float64]
@@ -103,7 +103,7 @@ def fit(
 
 def _spread_of_lines(films: HeadFilms, rng: np.random.Generator) -> tuple[float, float, float]:
     lines = []
-    for weights in patient_weights(films.patients, rng, DRAWS):
+    for weights in patient_weight_blocks(films.patients, rng, DRAWS):
         positives = weights @ films.truth
         both = (positives > 0) & (positives < weights.sum(1))
         drawn, positives = weights[both], positives[both, None]

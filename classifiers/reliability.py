@@ -19,7 +19,7 @@ from scipy.special import expit
 
 from classifiers.calibration import Calibration, fit_line
 from classifiers.calibration_methods import HeadFilms
-from classifiers.resampling import fit_lines, patient_weights
+from classifiers.resampling import fit_lines, patient_weight_blocks
 from suite.training.evaluation import Figure
 from suite.training.intervals import DRAWS
 
@@ -110,7 +110,7 @@ class Judged:
             "specificity": self._share(0.0),
         }
         names = (*FIGURES, "sensitivity", "specificity")
-        blocks = [self._draw(weights) for weights in patient_weights(self.patients, rng, draws)]
+        blocks = [self._draw(weights) for weights in patient_weight_blocks(self.patients, rng, draws)]
         figures = {}
         for name in names:
             drawn = np.concatenate([block[name] for block in blocks])

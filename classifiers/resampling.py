@@ -13,7 +13,7 @@ _AT_ONCE = 2_000_000
 """Most weights held at a time."""
 
 
-def patient_weights(
+def patient_weight_blocks(
     patients: Sequence[str] | npt.NDArray[np.str_], rng: np.random.Generator, draws: int
 ) -> Iterator[Values]:
     """Weights (D, N) of N films, in blocks of draws: how often each film's patient was drawn."""

@@ -16,7 +16,6 @@ from torch.nn.utils.parametrizations import spectral_norm
 from gan.attention import SelfAttention
 
 DEPTH = 7
-OUTPUT_STRIDE = 2**DEPTH
 
 NormKind = Literal["instance", "group", "batch"]
 GROUPS = 8

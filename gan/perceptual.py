@@ -52,11 +52,8 @@ def load_lpips(path: Path) -> Distance:
     def distance(first: FloatImage, second: FloatImage) -> float:
         if min(first.shape) < LEAST_SIDE:
             return float("nan")
-        pictures = [
-            torch.from_numpy(image).clamp(0, 1).expand(1, 3, *image.shape) for image in (first, second)
-        ]
         with torch.inference_mode():
-            return float(network(*pictures, normalize=True))
+            return float(network(_colour(first), _colour(second), normalize=True))
 
     return distance
 

@@ -6,29 +6,22 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from suite.calibration.in_force import put_in_force, read_site_calibrations
-from suite.devices import is_out_of_gpu_memory, release_gpu_memory, resolve_device
-from suite.errors import GraphError, InputError, NotShippedError, StageError, SuiteError
+from suite.devices import release_gpu_memory, resolve_device
+from suite.errors import StageError
 from suite.grid import Grid
 from suite.intake import StudyFiles, read_study
 from suite.reading import Reading
-from suite.report.building import Draft, build
+from suite.report.building import build
+from suite.report.unfinished import Draft
 from suite.stages.artifacts import Check, GateResult
-from suite.stages.contract import (
-    SOURCES,
-    Artifact,
-    Downstream,
-    Explained,
-    Inputs,
-    Stage,
-    StageRun,
-    check_outputs,
-)
-from suite.stages.graph import GATE, ordered, with_requirements
+from suite.stages.contract import Artifact, Downstream, Explained, Inputs, Stage
+from suite.stages.graph import GATE
 from suite.stages.memory import Done, Forgetful, StageMemory, stage_keys
-from suite.stages.plugins import STAGES, build_stage, installed, load_stage
+from suite.stages.plugins import build_stage
+from suite.stages.running import StageOutOfMemoryError, is_held_up, run_checked
+from suite.stages.selection import select_stages
 from suite.study import Study
 
 _NO_FRONTAL = Check(
@@ -73,9 +66,9 @@ class Analyzer:
     ) -> None:
         self.device = resolve_device(device)
         self._calibrations = {} if calibration is None else read_site_calibrations(calibration)
-        self.unavailable: list[str] = []
-        self.faults: list[str] = []
-        self.stages = tuple(self._build(stages))
+        selection = select_stages(stages, self.device)
+        self.stages = selection.stages
+        self.unavailable, self.faults = selection.unavailable, selection.faults
         self._heatmaps = heatmaps
         self._withdrawn: set[str] = set()
         for stage in self.stages:
@@ -96,55 +89,6 @@ class Analyzer:
     def stage_names(self) -> tuple[str, ...]:
         """The stages in running order."""
         return tuple(stage.name for stage in self.stages)
-
-    def _build(self, wanted: Sequence[str] | None) -> list[Stage]:
-        for name in wanted or ():
-            if name not in installed(STAGES):
-                raise InputError(
-                    f"stage {name!r} is not installed; use one of {', '.join(installed(STAGES))}."
-                )
-        classes: dict[str, Any] = {}
-        built: dict[str, Stage] = {}
-        for name in installed(STAGES):
-            try:
-                classes[name] = load_stage(name)
-            except GraphError as error:
-                if wanted is not None and name in wanted:
-                    raise
-                self._leave_out(str(error))
-        order = with_requirements(wanted, classes) if wanted is not None else self._runnable(classes)
-        for name in order:
-            try:
-                built[name] = build_stage(name, classes[name], self.device)
-            except SuiteError as error:
-                if wanted is not None:
-                    raise
-                self._leave_out(f"{name}: {error}", fault=not isinstance(error, NotShippedError))
-        self._leave_out_lacking(built)
-        return list(built.values())
-
-    def _runnable(self, classes: dict[str, Any]) -> tuple[str, ...]:
-        """All stages but those on request, and those whose inputs nobody makes; these the report names."""
-        for name in [name for name, stage in classes.items() if getattr(stage, "on_request", False)]:
-            del classes[name]
-        self._leave_out_lacking(classes)
-        return ordered(classes)
-
-    def _leave_out_lacking(self, stages: dict[str, Any]) -> None:
-        """Drop the stages whose inputs no other of ``stages`` makes, then those that built on them."""
-        while True:
-            made = SOURCES.union(*(stage.makes for stage in stages.values()))
-            lacking = [name for name, stage in stages.items() if not stage.needs <= made]
-            if not lacking:
-                return
-            for name in lacking:
-                missing = ", ".join(sorted(stages.pop(name).needs - made))
-                self._leave_out(f"{name}: no stage that works here makes {missing}.")
-
-    def _leave_out(self, line: str, *, fault: bool = True) -> None:
-        self.unavailable.append(line)
-        if fault:
-            self.faults.append(line)
 
     def run(
         self,
@@ -170,7 +114,7 @@ class Analyzer:
             draft.artifacts["gate"] = Artifact(GateResult((_NO_FRONTAL,)))
         waiting = list(self.stages) if study.frontal is not None or draft.may_be_read else []
         while waiting:
-            name = memory.choose([stage.name for stage in waiting if not _is_held_up(stage, waiting)])
+            name = memory.choose([stage.name for stage in waiting if not is_held_up(stage, waiting)])
             stage = next(stage for stage in waiting if stage.name == name)
             waiting.remove(stage)
             available = {**_films(study), **draft.artifacts}
@@ -234,11 +178,11 @@ class Analyzer:
 
     def _run_somewhere(self, stage: Stage, available: Inputs, study_id: str) -> Done:
         try:
-            return _run(stage, available, study_id)
-        except _OutOfMemoryError as error:
+            return run_checked(stage, available, study_id)
+        except StageOutOfMemoryError as error:
             start = time.perf_counter()
             release_gpu_memory()
-            done = _run(self._on_cpu(stage), available, study_id)
+            done = run_checked(self._on_cpu(stage), available, study_id)
             fallback = f"{stage.device} was out of memory ({str(error)[:200]})"
             seconds = time.perf_counter() - start
             return replace(done, run=replace(done.run, fallback=fallback, seconds=seconds))
@@ -266,40 +210,8 @@ class Analyzer:
         draft.artifacts = {name: draft.artifacts[name] for name in dict.fromkeys([*made, *draft.artifacts])}
 
 
-class _OutOfMemoryError(Exception):
-    """A stage did not fit into the GPU's memory."""
-
-
 def _films(study: Study) -> dict[str, Artifact]:
     return {name: Artifact(film, Grid.of(film.shape)) for name, film in study.views.items()}
-
-
-def _is_held_up(stage: Stage, waiting: Sequence[Stage]) -> bool:
-    """Whether a stage that has not run yet makes something this one builds on."""
-    others = [other for other in waiting if other is not stage]
-    if stage.name != GATE and any(other.name == GATE for other in others):
-        return True
-    return any((stage.needs | stage.uses) & other.makes for other in others)
-
-
-def _run(stage: Stage, available: Inputs, study_id: str) -> Done:
-    wanted = {name: artifact for name, artifact in available.items() if name in stage.needs | stage.uses}
-    start = time.perf_counter()
-    try:
-        outputs = stage.run([wanted])
-    except SuiteError:
-        raise
-    except Exception as error:  # a stage is a plug-in and may fail in any way
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        if stage.device != "cpu" and is_out_of_gpu_memory(error):
-            raise _OutOfMemoryError(reason) from error
-        remedy = "leave it out with --stages" if stage.device == "cpu" else "run it again with --device cpu"
-        raise StageError(
-            f"stage {stage.name} failed on study {study_id} ({reason[:300]}); {remedy}."
-        ) from error
-    seconds = time.perf_counter() - start
-    check_outputs(stage, [wanted], outputs)
-    return Done(outputs[0], StageRun(stage.name, stage.weights_sha256, stage.device, seconds))
 
 
 def analyze(

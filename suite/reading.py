@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 
 from suite.errors import StorageError
-from suite.report.building import Picture
+from suite.report.images import Picture
 from suite.report.schema import as_text
 from suite.storage import whole_folder, write_bytes, write_text
 

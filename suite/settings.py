@@ -7,11 +7,9 @@ is handed on as an argument. The same object, turned back into environment varia
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -19,47 +17,20 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from suite.access_secret import MIN_SECRET_LENGTH, check_secret
+from suite.addresses import is_local_host
 from suite.dicom.network.settings import DicomNetworkSettings
 from suite.errors import RecipeError, UnreadableFileError
+from suite.settings_refusal import refusal
 
 PREFIX = "RADSUITE_"
 CONFIG_VARIABLE = "RADSUITE_CONFIG"
-MIN_SECRET_LENGTH = 16
-_HIDDEN = "(hidden)"
-_PLACEHOLDERS = (
-    "changeme",
-    "replaceme",
-    "changethis",
-    "defaultsecret",
-    "yoursecret",
-    "secretsecret",
-    "passwordpassword",
-    "radsuitesecret",
-    "0123456789",
-    "qwertyuiop",
-)
 
 
 def default_data_folder() -> Path:
     """``$XDG_DATA_HOME/radsuite``, or ``~/.local/share/radsuite`` where that is not set."""
     base = os.environ.get("XDG_DATA_HOME")
     return (Path(base) if base else Path.home() / ".local" / "share") / "radsuite"
-
-
-def is_local_host(host: str) -> bool:
-    """Whether an address is reachable from this computer only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def is_guessable(secret: str) -> bool:
-    """Whether a secret is a placeholder, a keyboard row or a few characters repeated."""
-    plain = "".join(character for character in secret.lower() if character.isalnum())
-    return len(set(secret)) < 6 or any(word in plain for word in _PLACEHOLDERS)
 
 
 class Settings(DicomNetworkSettings, BaseSettings):
@@ -165,10 +136,8 @@ class Settings(DicomNetworkSettings, BaseSettings):
     @field_validator("secret")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value()) < MIN_SECRET_LENGTH:
-            raise ValueError(f"needs at least {MIN_SECRET_LENGTH} characters")
-        if value is not None and is_guessable(value.get_secret_value()):
-            raise ValueError("is one that everybody tries first; make one with `openssl rand -base64 32`")
+        if value is not None:
+            check_secret(value.get_secret_value())
         return value
 
     @field_validator("public_url")
@@ -286,7 +255,7 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
     try:
         return Settings(**values)
     except ValidationError as error:
-        raise RecipeError(_sentence(error, named)) from error
+        raise RecipeError(refusal(error, Settings.model_fields, PREFIX, named)) from error
     except ValueError as error:  # a list or tuple in the environment that is not JSON
         raise RecipeError(
             f'Settings: {error}; lists are written as JSON, such as ["gate", "lungs"].'
@@ -316,28 +285,3 @@ def _read_file(path: Path) -> dict[str, Any]:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UnreadableFileError(f"{path}: not a TOML file ({error}); correct that line.") from error
-
-
-def _sentence(error: ValidationError, config: Path | None) -> str:
-    """The first problem of a validation error as one sentence: key, value, what is wanted, where."""
-    first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    where = f" or in {config}" if config else ""
-    if first["type"] == "extra_forbidden":
-        known = ", ".join(Settings.model_fields)
-        return f"Setting {key!r} is not known; the settings are: {known}."
-    message = first["msg"].removeprefix("Value error, ")
-    if not key:
-        return f"Settings: {message}."
-    value = _HIDDEN if key.endswith("secret") else repr(first["input"])
-    kind = _type_name(key)
-    wanted = f"not a valid {kind}: {message}"
-    return f"Setting {key} has value {value}, {wanted}; correct it, or {PREFIX}{key.upper()}{where}."
-
-
-def _type_name(key: str) -> str:
-    field = Settings.model_fields.get(key.split(".")[0])
-    if field is None or field.annotation is None:
-        return "value"
-    annotation: Mapping[Any, str] = {int: "whole number", float: "number", str: "text", Path: "path"}
-    return annotation.get(field.annotation, str(field.annotation).replace("typing.", ""))

@@ -22,6 +22,7 @@ BACKENDS = ("sqlite+files", "postgres+redis", "postgres+rabbitmq")
 LONGEST = (
     "test_jobs_backends.py",
     "test_pages_browser.py",
+    "test_pages_browser_worklist.py",
     "test_phantom_pathology.py",
     "test_bone_evaluation.py",
     "test_organs_stage.py",

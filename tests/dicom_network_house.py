@@ -158,3 +158,19 @@ def wait_until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
             return value
         time.sleep(0.05)
     raise AssertionError(f"still not so after {seconds:.0f} s")
+
+
+def store(wires: Wires, *datasets: Dataset, title: str = "MODALITY", **options: Any) -> list[Dataset]:
+    """C-STORE over one association; the answers."""
+    entity = AE(ae_title=title)
+    for dataset in datasets:
+        entity.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
+    association = entity.associate("127.0.0.1", wires.port, ae_title="RADSUITE", **options)
+    assert association.is_established
+    answers = [association.send_c_store(dataset) for dataset in datasets]
+    association.release()
+    return answers
+
+
+def statuses(answers: list[Dataset]) -> list[int]:
+    return [answer.Status for answer in answers]

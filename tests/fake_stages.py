@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import suite.analysis
+import suite.stages.selection
 from suite.errors import GraphError
 from suite.findings import CODES
 from suite.grid import Grid
@@ -185,5 +185,5 @@ def install(patch: pytest.MonkeyPatch, stages: Sequence[type], unloadable: Seque
         return classes[name]
 
     names = dict.fromkeys(sorted([*classes, *unloadable]))
-    patch.setattr(suite.analysis, "installed", lambda _group: names)
-    patch.setattr(suite.analysis, "load_stage", load)
+    patch.setattr(suite.stages.selection, "installed", lambda _group: names)
+    patch.setattr(suite.stages.selection, "load_stage", load)

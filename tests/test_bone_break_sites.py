@@ -11,15 +11,16 @@ import pytest
 import torch
 
 from benchmarks import bone_break_sites as sites
+from benchmarks.breaks import chests, square_detector, squares
 from suite.phantom.patient import Patient
 from suite.training.bank import FULL_SCALE
 
 
-@pytest.mark.parametrize("manner", sites.MANNERS)
+@pytest.mark.parametrize("manner", chests.MANNERS)
 def test_breaks_are_of_one_manner_and_of_different_bones(manner: str) -> None:
     rng = np.random.default_rng(3)
-    breaks = sites.fracture_of(rng, Patient.draw(np.random.default_rng(1)), manner).breaks
-    assert len({one.bone for one in breaks}) == len(breaks) == sites.BROKEN_BONES
+    breaks = chests.fracture_of(rng, Patient.draw(np.random.default_rng(1)), manner).breaks
+    assert len({one.bone for one in breaks}) == len(breaks) == chests.BROKEN_BONES
     assert all((one.callus > 0) == (manner == "healing") for one in breaks)
     assert all((one.step_mm < 2.0) == (manner == "undisplaced") for one in breaks)
 
@@ -30,22 +31,22 @@ def test_places_lie_where_the_layer_changed_most() -> None:
     change[46:48, 62:64] = 0.5  # nearer to the first than APART_MM
     change[100:104, 20:24] = 0.3
     change[20, 110] = 1e-3
-    found = {(int(row), int(column)) for row, column in sites.find_places(change, 1.0)}
+    found = {(int(row), int(column)) for row, column in chests.find_places(change, 1.0)}
     assert len(found) == 2
     assert all(any(abs(r - a) < 3 and abs(c - b) < 3 for a, b in ((41, 51), (101, 21))) for r, c in found)
 
 
-def squares(count: int = 48) -> sites.Squares:
+def noise(count: int = 48) -> squares.Squares:
     """Noise in every plane; in the true one a bright step where the place is broken."""
-    planes = torch.randn(count, 2, len(sites.PLANES), sites.SQUARE, sites.SQUARE) * 0.05 + 0.4
-    planes[:, 0, sites.PLANES.index("true"), 44:52, 30:66] += 0.4
-    return sites.Squares((planes.clamp(0, 1) * FULL_SCALE).to(torch.int16), np.arange(count) % 12)
+    planes = torch.randn(count, 2, len(squares.PLANES), squares.SQUARE, squares.SQUARE) * 0.05 + 0.4
+    planes[:, 0, squares.PLANES.index("true"), 44:52, 30:66] += 0.4
+    return squares.Squares((planes.clamp(0, 1) * FULL_SCALE).to(torch.int16), np.arange(count) % 12)
 
 
 def test_a_detector_sees_what_its_kind_of_image_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sites, "EPOCHS", 12)
+    monkeypatch.setattr(square_detector, "EPOCHS", 12)
     torch.manual_seed(0)
-    train, test = squares(), squares()
+    train, test = noise(), noise()
     areas = {}
     for kind in ("film", "true layer"):
         areas[kind] = sites.placed(sites.scores(sites.learn(train, kind, 0), test, kind), test.patients).auc
@@ -71,14 +72,14 @@ def test_the_table_pairs_kinds_with_the_film() -> None:
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The whole command on chests of noise, with a bone network that says half of what it sees."""
 
-    def chests(patients: int, seed: int, folder: Path) -> list[Path]:
+    def written(patients: int, seed: int, folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         rng = np.random.default_rng(seed)
         paths = []
         for index in range(patients):
             stored = {
-                f"{plane}_{state}": rng.integers(0, FULL_SCALE, (sites.SIZE, sites.SIZE), np.int16)
-                for plane in sites.PLANES[:3]
+                f"{plane}_{state}": rng.integers(0, FULL_SCALE, (squares.SIZE, squares.SIZE), np.int16)
+                for plane in squares.PLANES[:3]
                 for state in ("broken", "whole")
             }
             paths.append(folder / f"{index}.npz")
@@ -86,18 +87,18 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         return paths
 
     def layers(_: Path) -> object:
-        layer = torch.full((2, 2, sites.SIZE, sites.SIZE), FULL_SCALE // 2, dtype=torch.int16)
+        layer = torch.full((2, 2, squares.SIZE, squares.SIZE), FULL_SCALE // 2, dtype=torch.int16)
 
         class Halves(SimpleNamespace):
             def __call__(self, films: torch.Tensor) -> torch.Tensor:
-                assert films.shape == (2, sites.SIZE, sites.SIZE)
+                assert films.shape == (2, squares.SIZE, squares.SIZE)
                 return layer
 
         return Halves(sha256="abc")
 
-    monkeypatch.setattr(sites, "SIZE", 128)
-    monkeypatch.setattr(sites, "EPOCHS", 1)
-    monkeypatch.setattr(sites, "compute_all", chests)
+    monkeypatch.setattr(squares, "SIZE", 128)
+    monkeypatch.setattr(square_detector, "EPOCHS", 1)
+    monkeypatch.setattr(sites, "compute_all", written)
     monkeypatch.setattr(sites, "Layers", layers)
     return tmp_path / "out"
 

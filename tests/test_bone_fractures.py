@@ -12,17 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import bone_fractures
-from benchmarks.bone_fractures import (
-    BATCH,
-    Budget,
-    Detector,
-    Squares,
-    collected,
-    decoded,
-    network_layers,
-    remember,
-    table,
-)
+from benchmarks.bone_fractures import collected, table
+from benchmarks.breaks.banks import decoded, network_layers
+from benchmarks.breaks.kinds import remember
+from benchmarks.breaks.map_detector import BATCH, Batches, Budget, Detector
 from gan.suppression import LARGEST_BONE
 from suite.datasets import phantom
 from suite.errors import InputError
@@ -196,7 +189,7 @@ def test_half_of_the_squares_lie_around_a_break_and_all_planes_are_cut_alike() -
     breaks[2, 0, 40, 10] = 255
     film = (torch.arange(4 * 64 * 64).view(4, 1, 64, 64) * 2).to(torch.int16)
     torch.manual_seed(0)
-    batch = Squares(Bank({"film": film, "breaks": breaks}), 16).drawn()
+    batch = Batches(Bank({"film": film, "breaks": breaks}), 16).drawn()
     assert batch["film"].shape == batch["breaks"].shape == (BATCH, 1, 16, 16)
     assert bool((batch["breaks"].flatten(1).amax(1)[::2] > 0).all())
     broken = (batch["film"] * FULL_SCALE).round()[batch["breaks"] > 0]
@@ -204,7 +197,8 @@ def test_half_of_the_squares_lie_around_a_break_and_all_planes_are_cut_alike() -
 
 
 def test_a_folder_with_other_detectors_is_refused(tmp_path: Path) -> None:
-    remember(tmp_path, {"size": 128})
-    remember(tmp_path, {"size": 128})
-    with pytest.raises(InputError, match="name another folder"):
-        remember(tmp_path, {"size": 256})
+    file, held = tmp_path / "fractures.json", "detectors of another size"
+    remember(file, {"size": 128}, held)
+    remember(file, {"size": 128}, held)
+    with pytest.raises(InputError, match="holds detectors of another size; name another folder"):
+        remember(file, {"size": 256}, held)

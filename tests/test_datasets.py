@@ -16,6 +16,7 @@ from suite.datasets.registry import KINDS, open_dataset, parse_sources
 from suite.errors import DatasetError
 from suite.findings import CODES
 from tests import made_datasets
+from tests.finding_labels import refusal
 from tests.made_datasets import MAKERS, TABLES
 
 NAN = math.nan
@@ -54,16 +55,6 @@ TESTED_ELSEWHERE = {
 
 def positives(findings: str) -> set[str]:
     return {code for code, value in zip(CODES, labels_from(findings), strict=True) if value == 1.0}
-
-
-def refusal(name: str, folder: Path) -> str:
-    with pytest.raises(DatasetError) as caught:
-        open_dataset(name, folder)
-    message = str(caught.value)
-    assert "\n" not in message
-    assert message.endswith(".")
-    assert caught.value.exit_code == 2
-    return message
 
 
 @pytest.mark.parametrize("name", MAKERS)

@@ -224,10 +224,10 @@ def test_stages_are_rows_of_their_attempt(room: Room) -> None:
     job_id = room.queue.submit("chest-1")
     claim = room.queue.claim(job_id, ALICE)
     assert claim is not None
-    room.queue.record_stage(claim, "lungs", StageState.STARTED)
+    room.queue.record_stages(claim, [("lungs", StageState.STARTED)])
     room.clock.now += 2
-    room.queue.record_stage(claim, "lungs", StageState.FINISHED)
-    room.queue.record_stage(claim, "bone", StageState.STARTED)
+    room.queue.record_stages(claim, [("lungs", StageState.FINISHED)])
+    room.queue.record_stages(claim, [("bone", StageState.STARTED)])
     with room.database.read() as session:
         runs = session.get_one(Job, job_id).stage_runs
         assert [(run.stage, run.state, run.finished_at) for run in runs] == [

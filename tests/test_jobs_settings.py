@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from suite.addresses import is_local_host
 from suite.errors import RecipeError, UnreadableFileError
-from suite.settings import Settings, is_local_host, load_settings, to_environment
+from suite.settings import Settings, load_settings, to_environment
 
 
 @pytest.fixture(autouse=True)

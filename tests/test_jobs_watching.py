@@ -45,7 +45,7 @@ def test_every_change_is_told_once_and_the_stream_ends_with_the_job(
         if step == "claim":
             claims.extend(filter(None, [queue.claim(job_id, ALICE)]))
         elif step == "gate":
-            queue.record_stage(claims[0], "gate", StageState.STARTED)
+            queue.record_stages(claims[0], [("gate", StageState.STARTED)])
         elif step == "done":
             queue.finish(claims[0], "reading", {"suggested": 1})
 

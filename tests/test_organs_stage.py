@@ -24,8 +24,9 @@ from suite.datasets.outlines import ORGANS
 from suite.datasets.registry import open_dataset
 from suite.errors import DatasetError, RecipeError, WeightsError
 from suite.phantom.study import render_study
-from suite.report.building import Draft, build
+from suite.report.building import build
 from suite.report.schema import validate
+from suite.report.unfinished import Draft
 from suite.stages.contract import Artifact
 from suite.stages.weights import ModelCard, load_state, read_card, shipped_card
 from suite.study import Projection, Radiograph, Study

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
-
 from tests.jobs_fakes import film_png
-from tests.test_pages_browser import pytestmark as needs_chromium
-from tests.test_web_browser import ARGUMENTS, CHROMIUM
+from tests.viewer_desk import needs_browser, open_browser
 from tests.web_house import open_house
 
-pytestmark = needs_chromium
+pytestmark = needs_browser
 
 
 def test_the_list_asks_now_and_then(tmp_path: Path) -> None:
@@ -20,9 +17,8 @@ def test_the_list_asks_now_and_then(tmp_path: Path) -> None:
     with (
         open_house(tmp_path, web_threads=2) as house,
         house.open_for_browsers() as address,
-        sync_playwright() as playwright,
+        open_browser() as browser,
     ):
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_page()
         page.on("request", lambda request: asked.append(request.url.removeprefix(address)))
         page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
@@ -30,7 +26,6 @@ def test_the_list_asks_now_and_then(tmp_path: Path) -> None:
         page.wait_for_selector("#no-studies")
         house.take("chest.png", film_png(1), "side.png", film_png(2))
         page.wait_for_selector("tbody .chip.abnormal")
-        browser.close()
     assert complaints == []
     assert "/studies/changes" not in asked
     assert any(path.startswith("/studies/rows") for path in asked)

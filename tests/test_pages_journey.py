@@ -12,20 +12,19 @@ from pathlib import Path
 import pydicom
 import pypdf
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from suite import intake
 from suite.accounts.principal import Role
 from suite.jobs.submission import Submission
 from suite.jobs.worker import load_study
 from tests.dicom_network_house import as_bytes, film_pair, needs
-from tests.test_pages_browser import LISTEN, payload
-from tests.test_pages_browser import pytestmark as needs_chromium
-from tests.test_web_browser import ARGUMENTS, CHROMIUM
+from tests.pages_desk import LISTEN, payload
+from tests.viewer_desk import needs_browser, open_browser
 from tests.web_house import House, open_house
 from web import create_app
 
-pytestmark = needs_chromium
+pytestmark = needs_browser
 
 
 @pytest.fixture
@@ -43,8 +42,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
 
 def test_from_a_dicom_pair_to_a_signed_report_and_a_valid_object(house: House, tmp_path: Path) -> None:
     complaints: list[str] = []
-    with sync_playwright() as playwright, house.open_for_browsers() as address:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with open_browser() as browser, house.open_for_browsers() as address:
         page = browser.new_page(viewport={"width": 1280, "height": 720})
         page.set_default_timeout(40_000)
         page.add_init_script(LISTEN)
@@ -61,7 +59,6 @@ def test_from_a_dicom_pair_to_a_signed_report_and_a_valid_object(house: House, t
         objects = page.locator("tbody a")
         names = [objects.nth(index).inner_text() for index in range(objects.count())]
         found = {one: _download(page, f"a:text-is('{one}')") for one in names}
-        browser.close()
     assert complaints == []
     text = re.sub(
         r"\s+", " ", "".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(report)).pages)

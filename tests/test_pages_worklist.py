@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import itertools
 import re
 import threading
 import time
 import uuid
-import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,23 +13,13 @@ from typing import Any
 
 import pytest
 
-from suite import intake
 from suite.accounts.principal import LOCAL, Role
 from suite.jobs.display_ids import PATTERN
 from suite.jobs.models import Job, JobState, Study, WorkItem
-from suite.jobs.priority import CAP_SECONDS, place
-from suite.jobs.submission import Submission
-from suite.jobs.worker import load_study
-from suite.records.worklist import Worklist
-from suite.records.worklist_queries import Order, Progress, Share, Wanted
-from tests.dicom_network_house import as_bytes, film
+from suite.records.worklist_queries import Progress, Share, Wanted
 from tests.jobs_fakes import film_png
-from tests.jobs_services import new_database
 from tests.pages_house import Person, person, pseudonym, signed_in
 from tests.web_house import House, open_house
-from web import create_app
-
-SCRIPT = "<script>alert(1)</script>"
 
 
 @pytest.fixture(scope="module")
@@ -111,82 +98,15 @@ def test_findings_without_a_probability_are_not_called_none_suggested(
     assert " ".join(re.sub("<[^>]+>", "", cell).split()) == words
 
 
-class TestOrder:
-    """The database's order is the one of ``suite.jobs.priority.place``."""
-
-    NOW = 1_700_000_000.0
-
-    @pytest.fixture(params=["sqlite", "postgresql"])
-    def listed(
-        self, request: pytest.FixtureRequest, tmp_path: Path
-    ) -> Iterator[tuple[Worklist, list[Study]]]:
-        more = {}
-        if request.param == "postgresql":
-            more["database_url"] = new_database(request.getfixturevalue("postgres"))
-        with open_house(tmp_path, **more) as house:
-            studies = []
-            kinds = [("abnormal", 0.9, False), ("normal", 0.1, False), ("abnormal", 0.6, True), None]
-            ages = [CAP_SECONDS + 60, CAP_SECONDS - 60, 3600.0, 60.0]
-            with house.services.database.write() as session:
-                for number, (kind, age) in enumerate(itertools.product(kinds, ages)):
-                    study = Study(
-                        id=f"s{number:02d}",
-                        content_sha256=f"{number:064d}",
-                        created_at=self.NOW - age - number,
-                    )
-                    session.add(study)
-                    studies.append(study)
-                    if kind is not None:
-                        session.add(self._job(f"s{number:02d}", *kind))
-            clock = lambda: self.NOW  # noqa: E731
-            yield Worklist(house.services.database, clock, house.services.trail), studies
-
-    def _job(self, study_id: str, state: str, probability: float, urgent: bool) -> Job:
-        finding = {
-            "code": "pneumothorax", "name": "Pneumothorax", "state": "suggested", "probability": probability
-        }  # fmt: skip
-        summary: dict[str, Any] = {
-            "triage": {"state": state, "probability": probability},
-            "findings": [finding] if urgent else [],
-        }
-        priority = place(summary, 0.0, 0.0).priority
-        return Job(
-            id=f"{study_id:0>32}",
-            study_id=study_id,
-            state="done",
-            reading="r",
-            summary=summary,
-            priority=priority,
-            created_at=self.NOW,
-            enqueued_at=self.NOW,
-        )
-
-    def test_it_is_that_of_place(self, listed: tuple[Worklist, list[Study]]) -> None:
-        worklist, studies = listed
-        entries = worklist.page(Wanted(order=Order.TRIAGE), "ada").entries
-        assert len(entries) == 16
-        by_place = sorted(studies, key=lambda study: entry_of(entries, study.id).place.key)
-        assert [entry.study.id for entry in entries] == [study.id for study in by_place]
-        assert "next in line" in entries[0].place.reason
-        assert entries[4].place.reason == "Pneumothorax suggested (60 %)"
-
-    def test_pages_neither_repeat_nor_miss(self, listed: tuple[Worklist, list[Study]]) -> None:
-        worklist, _ = listed
-        whole = worklist.page(Wanted(), "ada").entries
-        parts = [worklist.page(Wanted(), "ada", offset=start, limit=5).entries for start in (0, 5, 10, 15)]
-        assert [e.study.id for part in parts for e in part] == [e.study.id for e in whole]
-
-    def test_time_and_triage_narrow_and_sort(self, listed: tuple[Worklist, list[Study]]) -> None:
-        worklist, studies = listed
-        oldest = worklist.page(Wanted(order=Order.OLDEST), "ada").entries
-        assert [e.study.created_at for e in oldest] == sorted(study.created_at for study in studies)
-        normal = worklist.page(Wanted(triage="normal"), "ada")
-        assert (normal.total, len(normal.entries)) == (4, 4)
-        assert normal.counts == {"any": 16, "open": 16, "reading": 0, "failed": 0, "done": 0}
-
-
-def entry_of(entries: Any, study_id: str) -> Any:
-    return next(entry for entry in entries if entry.study.id == study_id)
+def reading_row(study_id: str, state: JobState, at: float, priority: float) -> Job:
+    return Job(
+        id=uuid.uuid4().hex,
+        study_id=study_id,
+        state=state.value,
+        created_at=at,
+        enqueued_at=at,
+        priority=priority,
+    )
 
 
 class TestReaders:
@@ -331,126 +251,6 @@ def _next_event(parts: Iterator[Any]) -> str:
         if text.startswith("event: changed"):
             return str(text)
     raise AssertionError("the stream ended")
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A house whose films are looked at by the real intake."""
-    with open_house(tmp_path_factory.mktemp("bad"), max_upload_mb=2) as opened:
-        parts = opened.services
-        submission = Submission(parts.database, parts.store, opened.sent.put, collect=intake.collect)
-        opened.services = replace(parts, submission=submission)
-        opened.app = create_app(opened.settings, services=opened.services)
-        yield opened
-
-
-class TestBadInput:
-    """Nothing that is handed in is executed, stored where it does not belong, or kept when it is refused."""
-
-    def test_a_page_that_calls_itself_a_film_is_refused(self, real: House) -> None:
-        page = f"<!doctype html><html><body>{SCRIPT}</body></html>".encode()
-        answer = person(real).hand_in(("film.dcm", page))
-        assert answer.status_code == 422
-        assert "film.dcm" in answer.text
-        assert SCRIPT not in answer.text
-        self._nothing_is_kept(real)
-
-    def test_two_gibibytes_are_refused_before_they_are_read(self, real: House) -> None:
-        somebody = person(real)
-
-        class Endless(io.RawIOBase):
-            given = 0
-
-            def readable(self) -> bool:
-                return True
-
-            def readinto(self, buffer: Any) -> int:
-                self.given += len(buffer)
-                return len(buffer)
-
-        body = Endless()
-        found = re.search(r'name="csrf-token" content="([^"]+)"', somebody.get("/").text)
-        assert found
-        answer = somebody.client.post(
-            "/studies",
-            headers={"X-CSRF-Token": found[1], "Accept": "application/json"},
-            environ_overrides={"wsgi.input": io.BufferedReader(body), "CONTENT_LENGTH": str(2 << 30)},
-            content_type="multipart/form-data; boundary=x",
-        )
-        assert answer.status_code == 413
-        assert "One upload may hold 2 MB" in answer.get_json(force=True)["detail"]
-        assert body.given < 1 << 20
-        self._nothing_is_kept(real)
-
-    def test_a_bomb_is_refused_as_a_whole(self, real: House) -> None:
-        stream = io.BytesIO()
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("film.dcm", bytes(300_000_000))
-        assert len(stream.getvalue()) < 400_000
-        answer = person(real).hand_in(("films.zip", stream.getvalue()))
-        assert answer.status_code == 422
-        assert "films.zip: unpacks to more than" in answer.text
-        self._nothing_is_kept(real)
-
-    def test_each_file_of_an_archive_has_its_fate(self, real: House) -> None:
-        stream = io.BytesIO()
-        with zipfile.ZipFile(stream, "w") as archive:
-            archive.writestr("folder/film.dcm", as_bytes(film()))
-            archive.writestr("folder/notes.txt", "hello")
-            archive.writestr("../../escape.dcm", "x")
-        answer = person(real).hand_in(("films.zip", stream.getvalue()), accept="application/json")
-        fates = answer.get_json(force=True)
-        assert answer.status_code == 200
-        assert [item["names"] for item in fates["accepted"]] == [["folder/film.dcm"]]
-        assert {item["name"] for item in fates["refused"]} == {"folder/notes.txt", "../../escape.dcm"}
-        assert not list(real.settings.data.parent.rglob("escape.dcm"))
-
-    def test_a_script_in_the_patients_name_stays_in_the_file(
-        self, real: House, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("tests.web_house.load_study", load_study)
-        named = film(PatientName=SCRIPT, PatientID=SCRIPT, StudyDescription=SCRIPT)
-        somebody = person(real)
-        assert somebody.hand_in(("film.dcm", as_bytes(named))).status_code == 303
-        real.work()
-        study = real.services.catalogue.studies()[0]
-        assert study.done is not None
-        for page in ("", "?show=any", f"studies/{study.display_id}", f"studies/{study.display_id}/report"):
-            answer = somebody.get("/" + page)
-            assert answer.status_code == 200
-            assert "alert(1)" not in answer.text
-
-    def test_a_study_that_was_deleted_is_a_page_that_says_what_to_do(self, house: House) -> None:
-        house.take("gone.png", film_png(7), "b.png", film_png(8))
-        house.work()
-        study = next(study for study in house.services.catalogue.studies() if study.id == "gone")
-        root = signed_in(house, "root", Role.ADMIN)
-        assert root.get(f"/studies/{study.display_id}").status_code == 200
-        found = re.search(r'name="csrf-token" content="([^"]+)"', root.get("/").text)
-        assert found
-        removed = root.client.delete("/api/v1/studies/gone", headers={"X-CSRF-Token": found[1]})
-        assert removed.status_code == 204
-        for path in (f"/studies/{study.display_id}", f"/studies/{study.display_id}/report"):
-            answer = root.get(path)
-            assert (answer.status_code, "look for it in the list" in answer.text) == (404, True)
-        audit = root.get("/people/audit?actor=root").text
-        assert "removed study" in audit
-        assert ">gone<" not in audit
-
-    def _nothing_is_kept(self, real: House) -> None:
-        assert not list((real.settings.data / "incoming").rglob("*.dcm"))
-        assert not list((real.settings.data / "incoming").rglob("*.zip"))
-
-
-def reading_row(study_id: str, state: JobState, at: float, priority: float) -> Job:
-    return Job(
-        id=uuid.uuid4().hex,
-        study_id=study_id,
-        state=state.value,
-        created_at=at,
-        enqueued_at=at,
-        priority=priority,
-    )
 
 
 def test_waiting_times_read_as_people_say_them() -> None:

@@ -108,7 +108,7 @@ def test_each_broken_one_is_one_sentence_and_the_others_are_built(
 ) -> None:
     foreign({"brightness": "foreign.stage:Brightness", **BROKEN}, {})
     names = ["brightness", *BROKEN]
-    monkeypatch.setattr("suite.analysis.installed", lambda _group: dict.fromkeys(names))
+    monkeypatch.setattr("suite.stages.selection.installed", lambda _group: dict.fromkeys(names))
     analyzer = Analyzer(device="cpu")
     assert analyzer.stage_names == ("brightness",)
     said = "\n".join(analyzer.faults)

@@ -12,7 +12,7 @@ import torch
 from segmentation.pneumothorax import gate as gate_training
 from segmentation.pneumothorax.augmentation import Appearance
 from segmentation.pneumothorax.comparison import figures
-from segmentation.pneumothorax.gate import operating_point
+from segmentation.pneumothorax.gate_scores import operating_point
 from segmentation.pneumothorax.training import MaskTask
 from suite.datasets.registry import open_dataset
 from suite.errors import DatasetError, RecipeError

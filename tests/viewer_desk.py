@@ -67,18 +67,25 @@ class ReadingRoom:
 
 
 @contextmanager
+def open_browser() -> Iterator[Browser]:
+    """Chromium without a window."""
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@contextmanager
 def open_reading_room(folder: Path) -> Iterator[ReadingRoom]:
     """The service on ``folder`` and a browser."""
     with (
         open_house(folder / "data", max_upload_mb=64) as house,
         house.open_for_browsers() as address,
-        sync_playwright() as playwright,
+        open_browser() as browser,
     ):
         house.take("chest.png", film_png(1), "side.png", film_png(2))
         house.wait()
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield ReadingRoom(house, address, browser)
-        browser.close()
 
 
 @dataclass

@@ -62,42 +62,51 @@ def markdown(statistics: Statistics, head: Sequence[str]) -> str:
         ),
     ]
     if statistics.differences:
-        parts.append(
-            "## Which inputs help?\n\nA difference is shown where its 95 % interval leaves out 0; for "
-            "fracture, where p after Holm's correction is below 0.05.\n\n"
-            + (ONE_SEED + "\n\n" if min(statistics.seeds.values()) < 2 else "")
-            + _grid(["first - second", "mean of all", "", "fracture", ""], _questions(statistics.differences))
-        )
-        parts.append(
-            "## Differences\n\nDeLong's paired test, the spread over seeds added; p by Holm over all rows. "
-            "Differences of means: bootstrap over patients and seeds.\n\n"
-            + _grid(
-                ["first - second", "finding", "difference (95 %)", "p", "p (Holm)"],
-                [_difference_row(difference) for difference in statistics.differences],
-            )
-        )
+        parts += _comparisons(statistics)
     if statistics.hits:
-        findings = [code for code in CODES if code in statistics.hits["chance"]]
-        parts.append(
-            "## Does the frontal map point at the finding?\n\nShare of studies in which the map's highest "
-            "cell holds part of the finding, mean over seeds; chance: the share of cells that do.\n\n"
-            + _grid(
-                ["finding", *statistics.hits],
-                [[code, *(_number(own.get(code)) for own in statistics.hits.values())] for code in findings],
-            )
-        )
+        parts.append(_pointing(statistics.hits))
     if statistics.subgroups:
-        parts.append(
-            "## Subgroups\n\nMean area over the findings that occur in the group.\n\n"
-            + _grid(
-                ["group", "studies", *names],
-                [
-                    [group, str(count), *(_number(means[name]) for name in names)]
-                    for group, (count, means) in statistics.subgroups.items()
-                ],
-            )
-        )
+        parts.append(_subgroups(statistics))
     return "\n\n".join(parts) + "\n"
+
+
+def _comparisons(statistics: Statistics) -> list[str]:
+    """The questions that the ablation is made for, and every difference."""
+    lone = ONE_SEED + "\n\n" if min(statistics.seeds.values()) < 2 else ""
+    questions = _grid(
+        ["first - second", "mean of all", "", "fracture", ""], _questions(statistics.differences)
+    )
+    differences = _grid(
+        ["first - second", "finding", "difference (95 %)", "p", "p (Holm)"],
+        [_difference_row(difference) for difference in statistics.differences],
+    )
+    return [
+        "## Which inputs help?\n\nA difference is shown where its 95 % interval leaves out 0; for "
+        f"fracture, where p after Holm's correction is below 0.05.\n\n{lone}{questions}",
+        "## Differences\n\nDeLong's paired test, the spread over seeds added; p by Holm over all rows. "
+        f"Differences of means: bootstrap over patients and seeds.\n\n{differences}",
+    ]
+
+
+def _pointing(hits: Mapping[str, Mapping[str, float]]) -> str:
+    """How often the maps point at the findings, by network; ``chance`` is among them."""
+    findings = [code for code in CODES if code in hits["chance"]]
+    rows = [[code, *(_number(own.get(code)) for own in hits.values())] for code in findings]
+    return (
+        "## Does the frontal map point at the finding?\n\nShare of studies in which the map's highest "
+        "cell holds part of the finding, mean over seeds; chance: the share of cells that do.\n\n"
+    ) + _grid(["finding", *hits], rows)
+
+
+def _subgroups(statistics: Statistics) -> str:
+    names = list(statistics.areas)
+    rows = [
+        [group, str(count), *(_number(means[name]) for name in names)]
+        for group, (count, means) in statistics.subgroups.items()
+    ]
+    return "## Subgroups\n\nMean area over the findings that occur in the group.\n\n" + _grid(
+        ["group", "studies", *names], rows
+    )
 
 
 def _bullets(lines: Iterable[str]) -> str:

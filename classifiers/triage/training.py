@@ -203,33 +203,19 @@ class TriageTask(Task):
             notes += [NOT_CALIBRATED] if self.measured_card is not None else [NOT_CALIBRATED, NOT_READ_BY]
         else:
             judged = BeforeAfter.of(calibration, films)
-            after = judged.after.figures(rng)
-            figures |= {name: after[name] for name in ("sensitivity", "specificity")}
-            figures |= judged.figures(rng)
+            figures |= _calibrated_figures(judged, rng)
             pictures["reliability.png"] = partial(plot_reliability, {"abnormal": judged.named()})
             extras["calibration"] = calibration.as_json()
-        rows = [
-            {
-                "film": record.id,
-                "patient": record.patient_id,
-                "abnormal": record.abnormal,
-                "score": float(score),
-            }
-            for record, score in zip(records, films.score, strict=True)
-        ]
+        truth, score = films.truth, films.score
+        areas = areas_by_subgroup(records, truth[:, None], score[:, None], ["auc"], rng)
         return Evaluation(
             figures,
-            rows,
+            _rows(records, films),
             notes,
             extras,
-            {"abnormal": (films.truth, films.score)},
+            {"abnormal": (truth, score)},
             pictures=pictures,
-            by_subgroup={
-                f"{chief}, {group}": own
-                for group, own in areas_by_subgroup(
-                    records, films.truth[:, None], films.score[:, None], ["auc"], rng
-                ).items()
-            },
+            by_subgroup={f"{chief}, {group}": own for group, own in areas.items()},
         )
 
     def _scored(self, model: nn.Module, records: Sequence[Record]) -> HeadFilms:
@@ -265,3 +251,23 @@ class TriageTask(Task):
 def _is_judged(record: Record) -> bool:
     """Whether a set says of a film that it is normal or abnormal."""
     return not math.isnan(record.abnormal)
+
+
+def _rows(records: Sequence[Record], films: HeadFilms) -> list[dict[str, Any]]:
+    """A line a film: whose it is, its truth and its score."""
+    return [
+        {
+            "film": record.id,
+            "patient": record.patient_id,
+            "abnormal": record.abnormal,
+            "score": float(score),
+        }
+        for record, score in zip(records, films.score, strict=True)
+    ]
+
+
+def _calibrated_figures(judged: BeforeAfter, rng: np.random.Generator) -> dict[str, Figure]:
+    """Decisions at the operating point, and reliability before and after calibration."""
+    after = judged.after.figures(rng)
+    decisions = {name: after[name] for name in ("sensitivity", "specificity")}
+    return decisions | judged.figures(rng)

@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from pydantic import Field
-from sklearn.metrics import precision_recall_curve, roc_auc_score
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_max_pool2d, binary_cross_entropy_with_logits
 from torch.optim import Optimizer, RAdam
 from torch.utils.data import Dataset
 
 from segmentation.dealing import Dealt
-from segmentation.films import answers, over_films
+from segmentation.films import over_films
 from segmentation.losses.bce import bce_loss
 from segmentation.losses.soft_f1 import soft_f1_loss
 from segmentation.pneumothorax.augmentation import placed, shown
@@ -32,6 +31,14 @@ from segmentation.pneumothorax.cases import (
     part,
     provenance,
 )
+from segmentation.pneumothorax.gate_scores import (
+    Numbers,
+    decisions,
+    operating_point,
+    rows_of,
+    truth_of,
+    validation_area,
+)
 from segmentation.pneumothorax.network import GATE_BACKBONES, PneumothoraxGate, load_backbone
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.errors import RecipeError
@@ -40,12 +47,10 @@ from suite.training.bank import Bank
 from suite.training.batch_augment import warp
 from suite.training.evaluation import Evaluation, Figure
 from suite.training.films import load_film
-from suite.training.intervals import auc_figure, bootstrap
+from suite.training.intervals import auc_figure
 from suite.training.plots import Curve
 from suite.training.recipe import Recipe
 from suite.training.task import Batch, Task
-
-Numbers = Any
 
 NO_PROBABILITY = (
     "nih_auc, where there is one, says how well it tells real films apart; its output is not calibrated."
@@ -137,7 +142,7 @@ class GateTask(Task):
     def training_set(self) -> Dataset[Batch]:
         self._bank("train")
         check_parts(self.data, self.recipe)
-        truth = _truth(part(self.data, self.recipe, "train"))
+        truth = truth_of(part(self.data, self.recipe, "train"))
         kinds = [np.flatnonzero(truth == kind).tolist() for kind in (1.0, 0.0)]
         share = self.recipe.positive_share or float(truth.mean())
         self._dealt = Dealt(kinds, (share, 1 - share), self.recipe.films_per_epoch, self.recipe.seed)
@@ -188,16 +193,16 @@ class GateTask(Task):
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
         """Validation: AUC. Test: with its interval, at the operating point, and on real films."""
         if split != "test":
-            return _validated(model, self._bank(split))
+            return validation_area(model, self._bank(split))
         rng = np.random.default_rng(self.recipe.seed)
         records = measured(self.data, self.recipe, split)
-        truth, owners = _truth(records), [record.patient_id for record in records]
+        truth, owners = truth_of(records), [record.patient_id for record in records]
         told = self._told(model, records)
         found = {"auc": auc_figure(truth, told, owners, rng)}
-        rows = _rows(records, truth, told)
+        rows = rows_of(records, truth, told)
         kept = measured(self.data, self.recipe, "validation")
-        cut, extras = operating_point(_truth(kept), self._told(model, kept))
-        found |= _decisions(truth, told >= cut, owners, rng)
+        cut, extras = operating_point(truth_of(kept), self._told(model, kept))
+        found |= decisions(truth, told >= cut, owners, rng)
         curves: dict[str, Curve] = {"pneumothorax": (truth, told)}
         if "nih" in self.data:
             figures, real_rows, curves["real films"] = self._on_real_films(model, cut, rng)
@@ -226,12 +231,12 @@ class GateTask(Task):
         self, model: nn.Module, cut: float, rng: np.random.Generator
     ) -> tuple[dict[str, Figure], list[dict[str, Any]], Curve]:
         records = self.real_films()
-        truth, owners = _truth(records), [record.patient_id for record in records]
+        truth, owners = truth_of(records), [record.patient_id for record in records]
         told = self._told(model, records)
         figures = {"nih_auc": auc_figure(truth, told, owners, rng)}
-        decided = _decisions(truth, told >= cut, owners, rng)
+        decided = decisions(truth, told >= cut, owners, rng)
         figures |= {f"nih_{name}": decided[name] for name in ("sensitivity", "specificity")}
-        return figures, _rows(records, truth, told), (truth, told)
+        return figures, rows_of(records, truth, told), (truth, told)
 
 
 def place_loss(places: Tensor, gas: Tensor, weight: float = 5.0) -> Tensor:
@@ -242,64 +247,3 @@ def place_loss(places: Tensor, gas: Tensor, weight: float = 5.0) -> Tensor:
     """
     cells = adaptive_max_pool2d(gas, places.shape[-2:])
     return bce_loss(places, cells, positive_weight=weight)
-
-
-def _validated(model: nn.Module, bank: Bank) -> Evaluation:
-    """Area under the ROC curve; NaN where all films are of one kind."""
-    told, truth = [], []
-    for batch, logits in answers(model, bank):
-        told.append(logits.cpu())
-        truth.append(batch["label"][:, 0].cpu())
-    labels = torch.cat(truth).numpy() if truth else np.zeros(0)
-    both = len(np.unique(labels)) == 2
-    auc = float(roc_auc_score(labels, torch.cat(told).numpy())) if both else float("nan")
-    return Evaluation({"auc": Figure(auc, n=len(labels))})
-
-
-def operating_point(truth: Numbers, told: Numbers) -> tuple[float, dict[str, Any]]:
-    """The threshold with the highest F1 on kept-back films, and the card's entry for it.
-
-    It lies halfway between the lowest output that counts and the highest that does not.
-    """
-    if truth.min() == truth.max():
-        return 0.5, {"threshold": 0.5, "rule": "one half: the validation part has one kind of film only"}
-    precision, recall, cuts = precision_recall_curve(truth, told)
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    lowest = float(cuts[int(np.argmax(f1[:-1]))])
-    below = told[told < lowest]
-    cut = (lowest + float(below.max())) / 2 if below.size else lowest
-    rule = f"highest F1 on {len(truth)} validation films, {int(truth.sum())} of them positive"
-    return cut, {"threshold": cut, "rule": rule}
-
-
-def _truth(records: Sequence[Record]) -> Numbers:
-    return np.array([label(record) for record in records])
-
-
-def _rows(records: Sequence[Record], truth: Numbers, told: Numbers) -> list[dict[str, Any]]:
-    return [
-        {"film": record.id, "patient": record.patient_id, "pneumothorax": value, "gate": float(output)}
-        for record, value, output in zip(records, truth, told, strict=True)
-    ]
-
-
-def _decisions(
-    truth: Numbers, yes: Numbers, owners: list[str], rng: np.random.Generator
-) -> dict[str, Figure]:
-    def share(kind: float) -> Any:
-        def statistic(rows: Any) -> float:
-            own = truth[rows] == kind
-            return float((yes[rows] == (kind == 1.0))[own].mean()) if own.any() else float("nan")
-
-        return statistic
-
-    def f1(rows: Any) -> float:
-        hits = float((yes[rows] & (truth[rows] == 1)).sum())
-        total = float(yes[rows].sum() + truth[rows].sum())
-        return 2 * hits / total if total else float("nan")
-
-    return {
-        "sensitivity": bootstrap(share(1.0), owners, rng),
-        "specificity": bootstrap(share(0.0), owners, rng),
-        "f1": bootstrap(f1, owners, rng),
-    }

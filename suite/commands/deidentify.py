@@ -6,7 +6,8 @@ import csv
 import io
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,15 +46,28 @@ def deidentify(
             "Without a secret, pseudonyms and dates of this run cannot be made again; set "
             f"{SECRET_VARIABLE} or give --secret-file."
         )
-    pseudonyms = Pseudonyms(secret)
+    paths = list(_files(inputs))
+    one = partial(
+        deidentify_file, out=out, pseudonyms=Pseudonyms(secret), keep=keep, clean_pixels=clean_pixels
+    )
+    results, exit_code = _deidentify_each(paths, one)
+    if table and results:
+        write_text(out / TABLE, _table(results))
+    output(f"{len(results)} of {len(paths)} files, {len({r.patient for r in results})} patients: {out}")
+    return exit_code
+
+
+def _deidentify_each(
+    paths: Sequence[Path], deidentify_one: Callable[[Path], Result]
+) -> tuple[list[Result], int]:
+    """What came of the files that were taken, and the exit status."""
     results: list[Result] = []
     exit_code = 0
-    paths = list(_files(inputs))
     with progress_bar() as progress:
         task = progress.add_task("De-identifying", total=len(paths))
         for path in paths:
             try:
-                result = deidentify_file(path, out, pseudonyms, keep=keep, clean_pixels=clean_pixels)
+                result = deidentify_one(path)
                 results.append(result)
                 for warning in result.warnings:
                     error_line(f"{result.path.name}: {warning}.")
@@ -61,10 +75,7 @@ def deidentify(
                 error_line(str(error))
                 exit_code = max(exit_code, error.exit_code) if exit_code != 1 else 1
             progress.advance(task)
-    if table and results:
-        write_text(out / TABLE, _table(results))
-    output(f"{len(results)} of {len(paths)} files, {len({r.patient for r in results})} patients: {out}")
-    return exit_code
+    return results, exit_code
 
 
 def _files(inputs: Sequence[str]) -> Iterator[Path]:
@@ -75,12 +86,16 @@ def _files(inputs: Sequence[str]) -> Iterator[Path]:
             raise InputError(f"{name}: there is no such file or folder; check the path.")
         if path.is_file():
             yield path
-            continue
-        for found in sorted(path.rglob("*")):
-            if found.is_file() and found.name != "DICOMDIR" and not found.name.startswith("."):
-                head = read_head(found, str(found)) if found.stat().st_size else b""
-                if head and file_kind(head) is FileKind.DICOM:
-                    yield found
+        else:
+            yield from (found for found in sorted(path.rglob("*")) if _begins_like_dicom(found))
+
+
+def _begins_like_dicom(path: Path) -> bool:
+    """Whether a file in a folder is to be read: hidden files and directories of media are not."""
+    if not path.is_file() or path.name == "DICOMDIR" or path.name.startswith("."):
+        return False
+    head = read_head(path, str(path)) if path.stat().st_size else b""
+    return bool(head) and file_kind(head) is FileKind.DICOM
 
 
 def _table(results: Sequence[Result]) -> str:

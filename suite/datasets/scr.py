@@ -13,6 +13,8 @@ converted to PNG (bone bright). The smaller copy with one bit field a film is da
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,13 +88,18 @@ def _films(folder: Path) -> dict[str, Path]:
 def _masks(folder: Path) -> dict[str, dict[str, Path]]:
     """Outlines by film and organ; which fold a film is in does not matter to its outline."""
     found: dict[str, dict[str, Path]] = {}
-    for place in _MASK_FOLDERS:
-        for organ in _ORGANS:
-            for spelled in {organ, organ.replace(" ", "_")}:
-                for path in sorted((folder / place).glob(f"fold[12]/masks/{spelled}/JPC[LN]N*")):
-                    if path.suffix.lower() in _MASK_SUFFIXES:
-                        found.setdefault(path.stem, {}).setdefault(organ.replace(" ", "_"), path)
+    for place, organ in product(_MASK_FOLDERS, _ORGANS):
+        for path in _outlines(folder / place, organ):
+            found.setdefault(path.stem, {}).setdefault(organ.replace(" ", "_"), path)
     return found
+
+
+def _outlines(folder: Path, organ: str) -> Iterator[Path]:
+    """Outlines of an organ, whose folder may be named with a space or an underscore."""
+    for spelled in {organ, organ.replace(" ", "_")}:
+        for path in sorted(folder.glob(f"fold[12]/masks/{spelled}/JPC[LN]N*")):
+            if path.suffix.lower() in _MASK_SUFFIXES:
+                yield path
 
 
 def _record(name: str, film: Path, masks: dict[str, Path]) -> Record:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -173,22 +174,32 @@ def _check_file(path: Path, source: str) -> None:
 
 def _inflates_beyond(path: Path, limit: int) -> bool:
     """Whether the deflated part of a file holds more than ``limit`` bytes; false for other data."""
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     total = 0
+    try:
+        for piece in _inflated(path):
+            total += len(piece)
+            if total > limit:
+                return True
+    except zlib.error:
+        return False
+    return False
+
+
+def _inflated(path: Path) -> Iterator[bytes]:
+    """What the deflated part of a file holds, in pieces of at most ``_CHUNK`` bytes.
+
+    Raises:
+        zlib.error: it is not deflated.
+    """
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     with path.open("rb") as file:
         # Preamble (128), DICM (4), then (0002,0000) UL: its four bytes are the length of the rest of group 2.
         file.seek(140)
         file.seek(int.from_bytes(file.read(4), "little"), 1)
-        try:
-            while chunk := file.read(_CHUNK):
-                while chunk and not inflater.eof:
-                    total += len(inflater.decompress(chunk, _CHUNK))
-                    chunk = inflater.unconsumed_tail
-                    if total > limit:
-                        return True
-        except zlib.error:
-            return False
-    return False
+        while chunk := file.read(_CHUNK):
+            while chunk and not inflater.eof:
+                yield inflater.decompress(chunk, _CHUNK)
+                chunk = inflater.unconsumed_tail
 
 
 def _check_content(dataset: Dataset, source: str) -> None:

@@ -138,14 +138,11 @@ class JobQueue:
         """Record that the job ended because somebody cancelled it; ``False`` when it was taken away."""
         return self._end(claim, {"state": JobState.CANCELLED.value, "error": sentence[:2000]})
 
-    def record_stage(self, claim: Claim, stage: str, state: StageState) -> Standing:
-        """Note that a stage of this attempt started or finished; says whether to go on."""
-        return self.record_stages(claim, [(stage, state)])
-
     def record_stages(self, claim: Claim, changes: Sequence[tuple[str, StageState]]) -> Standing:
-        """Note several of these in one transaction, because each one waits for the disk.
+        """Note that stages of this attempt started or finished; says whether to go on.
 
-        A stage that is not to go on is not noted as started.
+        All in one transaction, because each one waits for the disk. A stage that is not to go on is not noted
+        as started.
         """
         now = self._clock()
         with self._database.write() as session:

@@ -81,11 +81,8 @@ class Supervisor:
                 for child in self.children:
                     child.start()
                 while not self.ended.wait(_TEND_SECONDS):
-                    for child in self.children:
-                        child.tend()
-                        if child.quick_failures >= GIVE_UP_AFTER:
-                            _log.critical("%s cannot be kept running; see the lines above", child.spec.name)
-                            return 1
+                    if not self._tend_children():
+                        return 1
                 return 0
             finally:
                 self.ended.set()
@@ -94,6 +91,15 @@ class Supervisor:
     def stop(self) -> None:
         """Ask :meth:`run` to end."""
         self.ended.set()
+
+    def _tend_children(self) -> bool:
+        """Start again what ended; ``False`` if one of them cannot be kept running."""
+        for child in self.children:
+            child.tend()
+            if child.quick_failures >= GIVE_UP_AFTER:
+                _log.critical("%s cannot be kept running; see the lines above", child.spec.name)
+                return False
+        return True
 
     def _stop_children(self) -> None:
         for child in self.children:

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from celery import Celery
 
@@ -77,17 +78,7 @@ def run(
     sweeper = Sweeper(queue, publisher(app), settings, identity, sign)
     sweeper.start()
     try:
-        worker = app.Worker(
-            pool="solo",
-            concurrency=1,
-            queues=[queue_name(queue) for queue in settings.queues],
-            hostname=f"{identity.host}-{identity.pid}",
-            loglevel=settings.log_level,
-            quiet=True,
-            without_gossip=True,
-            without_mingle=True,
-            without_heartbeat=True,
-        )
+        worker = _celery_worker(app, settings, identity)
         _log.info("worker %s is ready", identity)
         worker.start()
         return int(worker.exitcode or 0)
@@ -95,6 +86,21 @@ def run(
         sweeper.stop()
         _leave(database, identity)
         database.close()
+
+
+def _celery_worker(app: Celery, settings: Settings, identity: WorkerIdentity) -> Any:
+    """One job at a time, from the queues of the settings; signs of life go to the database instead."""
+    return app.Worker(
+        pool="solo",
+        concurrency=1,
+        queues=[queue_name(queue) for queue in settings.queues],
+        hostname=f"{identity.host}-{identity.pid}",
+        loglevel=settings.log_level,
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
 
 
 def _tell(app: Celery, queue: str, job_id: str, attempt: int, stage: str) -> None:

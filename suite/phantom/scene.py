@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from suite.phantom.materials import Material
 from suite.phantom.mesh import Floats, Mesh
@@ -150,9 +149,3 @@ class Scene:
         used = [solid.material for solid in self.solids]
         used += [material for one in self.capsules for material in (one.instead, one.material)]
         return tuple(dict.fromkeys(used))
-
-
-def translation(offset: npt.ArrayLike) -> Callable[[Floats], Floats]:
-    """A rigid shift by ``offset`` (3,) mm."""
-    step = np.asarray(offset, dtype=np.float64)
-    return lambda points: points + step

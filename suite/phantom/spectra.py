@@ -43,10 +43,6 @@ class Beam:
     weights: Floats
     absorbed: Floats
 
-    def transmission(self, attenuation: npt.ArrayLike) -> Floats:
-        """Detector signal relative to the open beam behind ``attenuation`` (..., n), sums of mu x path."""
-        return np.asarray(np.exp(-np.asarray(attenuation, dtype=np.float64)) @ self.weights)
-
 
 def fluence(kvp: float, aluminium_mm: float, copper_mm: float = 0.0) -> tuple[Floats, Floats]:
     """Photon spectrum behind the filters: energies (keV, 1 keV steps) and photons per step, sum one."""

@@ -74,27 +74,33 @@ def unpack(archive: Path, name: str, folder: Path, *, max_bytes: int) -> Unpacke
     """
     found = Unpacked()
     folder.mkdir()
-    left = max_bytes
     try:
         with zipfile.ZipFile(archive) as opened:
-            members = opened.infolist()
-            if len(members) > MAX_MEMBERS:
-                raise TooLargeError(
-                    f"{name}: holds {len(members)} files and {MAX_MEMBERS} are taken at once; split it."
-                )
-            for index, member in enumerate(_wanted(members)):
-                try:
-                    _check_member(member)
-                    target = folder / str(index) / _safe_name(member)
-                    left -= _extract(opened, member, target, left, name, max_bytes)
-                    found.films.append(Upload(target, _shown(member)))
-                except _MemberError as error:
-                    found.refused.append(Refused(_shown(member), f"{_shown(member)}: {error}"))
+            _unpack_members(opened, name, folder, max_bytes, found)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise UnreadableFileError(
             f"{name}: is no sound zip archive ({type(error).__name__}); make it again, with deflate."
         ) from error
     return found
+
+
+def _unpack_members(
+    opened: zipfile.ZipFile, name: str, folder: Path, max_bytes: int, found: Unpacked
+) -> None:
+    members = opened.infolist()
+    if len(members) > MAX_MEMBERS:
+        raise TooLargeError(
+            f"{name}: holds {len(members)} files and {MAX_MEMBERS} are taken at once; split it."
+        )
+    left = max_bytes
+    for index, member in enumerate(_wanted(members)):
+        try:
+            _check_member(member)
+            target = folder / str(index) / _safe_name(member)
+            left -= _extract(opened, member, target, left, name, max_bytes)
+            found.films.append(Upload(target, _shown(member)))
+        except _MemberError as error:
+            found.refused.append(Refused(_shown(member), f"{_shown(member)}: {error}"))
 
 
 class _MemberError(InputError):

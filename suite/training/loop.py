@@ -190,13 +190,7 @@ def _train_epoch(
     for module in run.wrapped.values():
         module.train()
     for batch in loader:
-        for name, optimizer in run.plain_optimizers.items():
-            factor = run.task.learning_rate_factor(name, step, total)
-            momentum = run.task.momentum(name, step, total)
-            for group, rate in zip(optimizer.param_groups, run.base_rates[name], strict=True):
-                group["lr"] = rate * factor
-                if momentum is not None:
-                    _set_momentum(group, momentum)
+        _follow_schedule(run, step, total)
         losses = run.task.training_step(run.fabric, run.wrapped, run.optimizers, run.fabric.to_device(batch))
         if run.average is not None:
             run.average.update_parameters(run.task.modules["model"])
@@ -207,6 +201,17 @@ def _train_epoch(
             if on_step is not None:
                 on_step(step, total, losses)
     return step
+
+
+def _follow_schedule(run: Run, step: int, total: int) -> None:
+    """Rates and momenta of the optimizers as the task wants them at this step."""
+    for name, optimizer in run.plain_optimizers.items():
+        factor = run.task.learning_rate_factor(name, step, total)
+        momentum = run.task.momentum(name, step, total)
+        for group, rate in zip(optimizer.param_groups, run.base_rates[name], strict=True):
+            group["lr"] = rate * factor
+            if momentum is not None:
+                _set_momentum(group, momentum)
 
 
 def _set_momentum(group: dict[str, Any], momentum: float) -> None:

@@ -30,7 +30,6 @@ MAX_VALUE_BYTES = 65_536
 """Longer values are left out of the table; they stay in the file and in its metadata."""
 
 _BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
-_JSON_SAFE = str.maketrans({"\x00": None})
 
 ORIGIN_OF_RESULTS = "radsuite"
 """``received_from`` of objects this suite made itself."""

@@ -15,6 +15,7 @@ from suite.dicom.reading import read_dataset
 from suite.errors import InputError, NotFoundError, UnsupportedPixelsError
 
 if TYPE_CHECKING:
+    from pydicom.dataelem import DataElement
     from pydicom.dataset import Dataset
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -88,15 +89,19 @@ def metadata(path: Path, address: Callable[[str], str]) -> dict[str, Any]:
             name = f"{tag:08X}"
             try:
                 element = dataset[tag]
-                if isinstance(element.value, bytes) and (
-                    tag == PIXEL_DATA or len(element.value) > BULK_BYTES
-                ):
+                if _is_bulk(element):
                     found[name] = {"vr": element.VR, "BulkDataURI": address(name)}
                 else:
                     found[name] = element.to_json_dict(None, 1 << 30)
             except (*MALFORMED, RuntimeError, RecursionError):
                 continue
     return found
+
+
+def _is_bulk(element: DataElement) -> bool:
+    """Whether a value is given by its address: pixels always, other bytes when they are many."""
+    value = element.value
+    return isinstance(value, bytes) and (element.tag == PIXEL_DATA or len(value) > BULK_BYTES)
 
 
 def bulk_value(path: Path, tag: str) -> bytes:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 
 from pydantic import BaseModel, Field, field_validator, model_validator
+
+from suite.addresses import is_local_host
 
 MAX_AE_TITLE = 16
 """Characters of an AE title (PS3.5 6.2, VR AE)."""
@@ -82,7 +83,7 @@ class DicomNetworkSettings(BaseModel):
             raise ValueError("send_certificate and send_key are given together or not at all")
         if self.listen_client_ca is not None and self.listen_certificate is None:
             raise ValueError("listen_client_ca needs listen_certificate and listen_key")
-        if self.listen_port is not None and not self.listen_allow and not _is_loopback(self.listen_host):
+        if self.listen_port is not None and not self.listen_allow and not is_local_host(self.listen_host):
             raise ValueError(
                 f"listen_host {self.listen_host} can be reached by others, so say who may send: set "
                 'RADSUITE_LISTEN_ALLOW such as ["MODALITY@10.0.0.0/24"], or ["*"] for anybody'
@@ -107,12 +108,3 @@ def check_ae_title(value: str) -> str:
     if "\\" in title:
         raise ValueError("an AE title has no backslash")
     return title
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
