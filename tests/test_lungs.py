@@ -14,9 +14,10 @@ from segmentation.lungs.doubts import doubts_about
 from segmentation.lungs.evaluation import measured_on
 from segmentation.lungs.loss import lung_loss
 from segmentation.lungs.network import PLANES, VGG16UNet
-from segmentation.lungs.stage import SIDES, LungsStage, measured, read_lungs
+from segmentation.lungs.stage import SIDES, LungsStage, read_lungs
 from segmentation.lungs.training import LungsTask
 from segmentation.lungs.truth import lung_bank, lung_planes
+from segmentation.lungs.whole_stage import WholeLungsStage, measured
 from suite.datasets.manifest import Record
 from suite.datasets.registry import open_dataset
 from suite.errors import RecipeError, WeightsError
@@ -146,16 +147,49 @@ def test_measurements_by_hand() -> None:
     assert "lung_whole_area_cm2_at_detector" not in measured(visible, whole, None)
 
 
-def test_weights_of_two_planes_make_the_visible_fields_alone(
+def whole_stage(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, planes: np.ndarray | None = None
+) -> WholeLungsStage:
+    """The stage by a network of four planes, or by one that gives ``planes`` to every film."""
+    torch.manual_seed(0)
+    count = len(PLANES) if planes is None else len(planes)
+    network, shape = VGG16UNet(planes=count, width=0.0625), {"planes": count, "width": 0.0625}
+    card = untrained_weights.release(folder, "whole-lungs", network, architecture=shape)
+    monkeypatch.setattr("segmentation.lungs.whole_stage.shipped_card", lambda _package, _name: card)
+    stage = WholeLungsStage("cpu")
+    if planes is not None:
+        monkeypatch.setattr(stage, "_network", Told(planes))
+        monkeypatch.setattr(stage, "_size", SIDE)
+    return stage
+
+
+def test_whole_lungs_are_put_around_the_fields_of_the_lungs_stage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    torch.manual_seed(0)
-    network, shape = VGG16UNet(planes=2, width=0.0625), {"planes": 2, "width": 0.0625}
-    card = untrained_weights.release(tmp_path, "lungs", network, architecture=shape)
-    monkeypatch.setattr("segmentation.lungs.stage.shipped_card", lambda _package, _name: card)
-    stage = LungsStage("cpu")
-    (made,) = stage.run([{"frontal": artifact(chest(64, 56, 1))}])
-    assert set(made) == set(stage.makes) == {"lung_mask"}
+    """The stage's own answer about visible fields is not used: another network knows those better."""
+    planes = np.zeros((len(PLANES), SIDE, SIDE))
+    planes[0, :5, :5] = 1
+    planes[2, 15:45, 5:25] = planes[3, 10:40, 35:60] = 1
+    visible = np.zeros((SIDE, SIDE), np.uint8)
+    visible[10:30, 5:25], visible[10:30, 40:60] = 128, 255
+    stage = whole_stage(tmp_path, monkeypatch, planes)
+    (made,) = stage.run([{"frontal": artifact(chest(SIDE, SIDE, 1)), "lung_mask": artifact(visible)}])
+    assert set(made) == set(stage.makes)
+    whole = made["lung_whole"].value
+    np.testing.assert_array_equal(whole[visible > 0], visible[visible > 0])
+    assert (np.count_nonzero(whole == 128), np.count_nonzero(whole == 255)) == (35 * 20, 30 * 25)
+    numbers = made["lung_measurements"].value.values
+    assert numbers["lung_whole_area_px"] == 35 * 20 + 30 * 25
+    assert numbers["right_lung_hidden_share"] == pytest.approx(1 - 400 / 700, abs=1e-4)
+
+
+def test_whole_lungs_are_not_read_by_weights_of_visible_fields(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(
+        WeightsError, match="knows visible lung fields alone; install weights of recipe whole"
+    ):
+        whole_stage(tmp_path, monkeypatch, np.zeros((2, SIDE, SIDE)))
 
 
 def two_lungs(left: tuple[int, int], top: int = 10) -> np.ndarray:
@@ -277,14 +311,16 @@ def test_real_and_computed_films_are_learned_from_together(jsrt: Path, cohort: P
     covid = made_datasets.covid_lungs(tmp_path / "covid")
     nih = made_datasets.nih(tmp_path / "nih")
     sources = {"covid-lungs": covid, "phantom": cohort, "jsrt": jsrt, "nih": nih}
-    card = command.train("lungs", sources, TINY, tmp_path / "out", device="cpu").content
+    card = command.train("whole-lungs", sources, TINY, tmp_path / "out", device="cpu").content
     assert card["architecture"] == {"planes": 4, "width": 0.0625}
+    assert card["title"] == "Whole lungs on frontal chest radiographs"
     assert card["learned_from"] == ["jsrt", "phantom"]
     expected = {"dice", "right", "left", "hd95_right_mm", "phantom_whole", "covid_lungs_right"}
     assert expected <= card["metrics"].keys()
     measured_by_set = json.loads((tmp_path / "out" / "datasets.json").read_text())["measured_on"]
     assert list(measured_by_set) == ["jsrt", "phantom", "covid-lungs"]
-    again = command.evaluate("lungs", tmp_path / "out" / "lungs.safetensors", sources, (), tmp_path / "again")
+    weights = tmp_path / "out" / "whole-lungs.safetensors"
+    again = command.evaluate("whole-lungs", weights, sources, (), tmp_path / "again")
     assert again.as_json() == card["metrics"]
 
 
@@ -292,10 +328,10 @@ def test_visible_fields_alone_are_a_network_of_two_planes_and_a_start_for_four(
     jsrt: Path, tmp_path: Path
 ) -> None:
     settings = (*TINY, "learn_from=jsrt", "epochs=1")
-    first = command.train("lungs", {"jsrt": jsrt}, (*settings, "whole=false"), tmp_path / "a", device="cpu")
+    first = command.train("lungs", {"jsrt": jsrt}, settings, tmp_path / "a", device="cpu")
     assert first.architecture["planes"] == 2
     command.evaluate("lungs", first.weights_path, {"jsrt": jsrt}, (), tmp_path / "again")
-    task = command.prepare("lungs", {"jsrt": jsrt}, (*settings, f"start_from={first.weights_path}"))
+    task = command.prepare("whole-lungs", {"jsrt": jsrt}, (*settings, f"start_from={first.weights_path}"))
     task.build()
     head = task.modules["model"].head.weight  # type: ignore[union-attr]
     assert head.shape[0] == 4
@@ -322,5 +358,7 @@ def test_what_is_learned_from_must_be_given_once(jsrt: Path, tmp_path: Path) -> 
         command.train("lungs", {"jsrt": jsrt}, (*TINY, "learn_from=phantom"), tmp_path, device="cpu")
     with pytest.raises(RecipeError, match="recipe key 'learn_from' has the value 'covid-lungs'"):
         command.prepare("lungs", {"jsrt": jsrt}, (*TINY, "learn_from=covid-lungs"))
+    with pytest.raises(RecipeError, match="recipe whole-lungs outlines whole lungs; leave out whole"):
+        command.prepare("whole-lungs", {"jsrt": jsrt}, (*TINY, "whole=false"))
     with pytest.raises(RecipeError, match="jsrt and scr hold the same films"):
         command.prepare("lungs", {"jsrt": jsrt, "scr": made_lung_sets.scr(tmp_path / "scr")}, TINY)

@@ -15,6 +15,7 @@ from classifiers.diagnosis.stage import DiagnosisStage
 from classifiers.triage.stage import TriageStage
 from gan.stage import BoneStage
 from segmentation.lungs.stage import LungsStage
+from segmentation.lungs.whole_stage import WholeLungsStage
 from suite.errors import WeightsError
 from suite.findings import CODES
 from suite.stages import weights
@@ -30,7 +31,7 @@ from suite.stages.weights import (
     weights_in_use,
 )
 from tests import untrained_weights
-from tests.made_films import chest
+from tests.made_films import artifact, chest
 from tests.stage_contract import FILMS, StageContract, study_of
 
 
@@ -43,7 +44,7 @@ def built(stage: type, card: ModelCard) -> Any:
 
 class TestLungs(StageContract):
     name, needs = "lungs", {"frontal"}
-    makes = frozenset({"lung_mask", "lung_whole", "lung_measurements"})
+    makes = frozenset({"lung_mask"})
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -65,12 +66,6 @@ class TestLungs(StageContract):
 class TestShippedLungs(TestLungs):
     """The same with the weights that ship."""
 
-    makes = (
-        LungsStage.makes
-        if shipped_card("segmentation", "lungs").architecture["planes"] == 4
-        else {"lung_mask"}
-    )
-
     @pytest.fixture(scope="class")
     @classmethod
     def card(cls) -> ModelCard:
@@ -87,6 +82,30 @@ class TestShippedLungs(TestLungs):
         assert mask[200, int(0.3 * 360)] == 128
         assert mask[150, int(0.72 * 360)] == 255
         assert mask[200, 180] == 0
+
+
+class TestWholeLungs(StageContract):
+    name, needs = "whole-lungs", {"frontal", "lung_mask"}
+    makes = frozenset({"lung_whole", "lung_measurements"})
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def card(cls) -> ModelCard:
+        return shipped_card("segmentation", "whole-lungs")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def stage(cls) -> WholeLungsStage:
+        return WholeLungsStage("cpu")
+
+    def test_what_the_heart_hides_of_a_drawn_chest_is_found(self, stage: WholeLungsStage) -> None:
+        film = chest(400, 360)
+        visible = LungsStage("cpu").run([study_of(film, {"frontal"})])[0]["lung_mask"].value
+        given = {**study_of(film, {"frontal"}), "lung_mask": artifact(visible)}
+        (made,) = stage.run([given])
+        whole, numbers = made["lung_whole"].value, made["lung_measurements"].value.values
+        np.testing.assert_array_equal(whole[visible > 0], visible[visible > 0])
+        assert 0.03 < numbers["left_lung_hidden_share"] < 0.6
 
 
 class TestBone(StageContract):

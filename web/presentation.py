@@ -20,6 +20,9 @@ STATE_WORDS = {
 STAGE_WORDS = {
     "gate": "Checking the film",
     "lungs": "Outlining the lungs",
+    "whole-lungs": "Estimating the whole lungs",
+    "organs": "Outlining heart and clavicles",
+    "pneumothorax": "Looking for a pneumothorax",
     "bone": "Separating bone",
     "tissues": "Telling bone from soft tissue",
     "triage": "Triage",

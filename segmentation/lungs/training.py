@@ -35,6 +35,8 @@ from suite.training.task import Batch, Task
 LEARNED = ("jsrt", "scr", "montgomery", "phantom")
 """Sets with the sides told apart. ``covid-lungs`` checks films from elsewhere: it is never learned from."""
 
+ERECT_ADULTS = "Real films that were learned from are erect PA films of adults"
+
 UNLABELLED = "nih"
 """Real films without outlines, which the network has to agree with itself on."""
 
@@ -53,7 +55,10 @@ class LungsRecipe(Recipe):
     width: float = Field(
         0.25, ge=1 / 64, le=2, description="factor on VGG16's channels; 1 is the published network"
     )
-    whole: bool = Field(True, description="outline the whole lungs as well as their visible fields")
+    whole: bool = Field(
+        False,
+        description="learn the whole lungs too, with what heart and diaphragm hide",
+    )
     learn_from: str = Field(
         "",
         pattern=rf"^(({_SETS})(,({_SETS}))*)?$",
@@ -85,7 +90,9 @@ class LungsTask(Task):
     def __init__(self, recipe: Recipe, data: Mapping[str, Manifest]) -> None:
         super().__init__(recipe, data)
         if {"jsrt", "scr"} <= data.keys():
-            raise RecipeError("data sets jsrt and scr hold the same films, so give recipe lungs one of them.")
+            raise RecipeError(
+                f"data sets jsrt and scr hold the same films, so give recipe {self.name} one of them."
+            )
         self._banks: dict[SplitName, Bank] = {}
         self._dealt: Dealt | None = None
         self._unlabelled: Bank | None = None
@@ -106,11 +113,9 @@ class LungsTask(Task):
     def describe(self) -> dict[str, Any]:
         computed = self.learned_from() == ("phantom",)
         return {
-            "title": "Lungs on frontal chest radiographs: visible fields and whole lungs",
-            "intended_use": "Right and left lung of PA and AP films, the visible field and the part that "
-            "heart and diaphragm hide, for research.",
-            "limits": "Real films that were learned from are erect PA films of adults; the hidden parts were "
-            "learned from computed films only.",
+            "title": "Lung fields on frontal chest radiographs",
+            "intended_use": "Right and left visible lung field of PA and AP films, for research.",
+            "limits": ERECT_ADULTS + "; lungs hidden by opacity may be cut short.",
             "licence": "free to use: learned from computed films"
             if computed
             else "research use only: learned from films and outlines with such terms",
@@ -172,7 +177,7 @@ class LungsTask(Task):
     def _part_of(self, dataset: str, name: SplitName) -> tuple[Record, ...]:
         if dataset not in self.data:
             raise RecipeError(
-                f"recipe lungs learns from {dataset}, which is not given; add --data {dataset}=DIR."
+                f"recipe {self.name} learns from {dataset}, which is not given; add --data {dataset}=DIR."
             )
         return with_sides(self.data[dataset]).split(self.recipe.split_seed)[name]
 
