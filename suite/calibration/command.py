@@ -20,19 +20,17 @@ from suite.calibration.calibrators import (
     load_calibrators,
     recalibrated,
 )
-from suite.calibration.contract import CalibrationPlan, Calibrator, HeadReport, ScoredFilms
+from suite.calibration.contract import CalibrationPlan, Calibrator, ScoredFilms
 from suite.calibration.scoring import HEADS, score_films
+from suite.calibration.table import head_as_json, section_of, title_of
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.datasets.registry import is_computed, shared_origin
 from suite.errors import DatasetError
 from suite.stages.weights import ModelCard
 from suite.storage import make_folder, write_text
-from suite.training.evaluation import Figure
 
 if TYPE_CHECKING:
     from suite.analysis import Analyzer
-
-COLUMNS = ("ece_width", "ece_mass", "brier", "slope", "intercept", "sensitivity", "specificity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +164,11 @@ def calibrate(
     )
     for each in made:
         write_text(out / f"{each.stage}.json", each.card)
-    title = _title(plan, len(scored.films.ids), len(scored.left_out))
+    title = title_of(plan, len(scored.films.ids), len(scored.left_out))
     table = "\n".join([title, *(each.section for each in made), *(f"{line}\n" for line in faults)])
     write_text(out / "calibration.md", table)
     summary = {each.stage: each.heads for each in made}
-    write_text(out / "calibration.json", json.dumps(summary, indent=2) + "
-")
+    write_text(out / "calibration.json", json.dumps(summary, indent=2) + "\n")
     write_text(out / "films.csv", _films_csv(scored.films))
     write_text(out / "left_out.txt", "".join(f"{line}\n" for line in scored.left_out))
     return Outcome(tuple(out / f"{each.stage}.json" for each in made), table, scored.left_out, tuple(faults))
@@ -199,7 +196,9 @@ def _made(calibrator: Calibrator, films: ScoredFilms, analyzer: Analyzer, out: P
         if result.draw is not None:
             result.draw(out / f"reliability-{name}.png")
         card = json.dumps(_with_inputs(result.card, name, analyzer), indent=2) + "\n"
-        return _Made(name, card, _section(name, result.heads), [_as_json(head) for head in result.heads])
+        return _Made(
+            name, card, section_of(name, result.heads), [head_as_json(head) for head in result.heads]
+        )
 
     return attempt(name, told)
 
@@ -224,76 +223,6 @@ def _with_inputs(card: Mapping[str, Any], name: str, analyzer: Analyzer) -> dict
 def _check_labels(records: Sequence[Record]) -> None:
     if not any(not math.isnan(value) for record in records for value in (*record.labels, record.abnormal)):
         raise DatasetError("none of the films has a known label, so nothing can be calibrated; label some.")
-
-
-def _title(plan: CalibrationPlan, used: int, left_out: int) -> str:
-    return (
-        f"# Calibration\n\nFilms: {plan.source}; {used} read, {left_out} left out (left_out.txt). "
-        f"Operating points: {plan.rule}.\n\nBefore: the calibration in the card so far. After: each film "
-        "judged by a calibration fitted on other patients, five folds. 95 % intervals by bootstrap over "
-        "patients.\n"
-    )
-
-
-def _section(stage: str, heads: Sequence[HeadReport]) -> str:
-    columns = (
-        "with",
-        "without",
-        "ECE-15",
-        "Brier",
-        "sensitivity",
-        "specificity",
-        "operating point",
-        "uncertain",
-    )
-    lines = [f"## {stage}\n", f"| head | {' | '.join(columns)} | what was done |", "|---" * 10 + "|"]
-    for head in heads:
-        cells = [_change(head, name) for name in ("ece_width", "brier", "sensitivity", "specificity")]
-        cells += [_pair(*head.operating_point), _pair(*head.uncertain, share=True)]
-        words = head.kept or head.method
-        lines.append(f"| {head.head} | {head.positives} | {head.negatives} | {' | '.join(cells)} | {words} |")
-    return "\n".join(lines) + "\n"
-
-
-def _change(head: HeadReport, name: str) -> str:
-    before, after = head.before.get(name), head.after.get(name)
-    if before is None and after is None:
-        return "-"
-    return f"{_short(before)} → {_short(after)}"
-
-
-def _short(figure: Figure | None) -> str:
-    if figure is None or math.isnan(figure.value):
-        return "-"
-    interval = "" if math.isnan(figure.low) else f" ({figure.low:.3f}-{figure.high:.3f})"
-    return f"{figure.value:.3f}{interval}"
-
-
-def _pair(before: float, after: float, *, share: bool = False) -> str:
-    words = [
-        "-" if math.isnan(each) else f"{each:.0%}" if share else f"{each:.3f}" for each in (before, after)
-    ]
-    return "-" if words == ["-", "-"] else " → ".join(words)
-
-
-def _as_json(head: HeadReport) -> dict[str, Any]:
-    def figures(of: Mapping[str, Figure]) -> dict[str, Any]:
-        return {name: of[name].as_json() for name in COLUMNS if name in of}
-
-    def pair(of: tuple[float, float]) -> list[float | None]:
-        return [None if math.isnan(value) else round(value, 5) for value in of]
-
-    return {
-        "head": head.head,
-        "positives": head.positives,
-        "negatives": head.negatives,
-        "method": head.method,
-        "kept": head.kept,
-        "operating_point": pair(head.operating_point),
-        "uncertain": pair(head.uncertain),
-        "before": figures(head.before),
-        "after": figures(head.after),
-    }
 
 
 def _films_csv(films: ScoredFilms) -> str:
