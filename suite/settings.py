@@ -83,6 +83,8 @@ class Settings(DicomNetworkSettings, BaseSettings):
         oidc_name_claim: claim that names the user.
         oidc_role_claim: claim that holds a word or a list of words, such as groups.
         oidc_roles: role by such a word; who has none of them is not let in.
+        oidc_session_minutes: how long a sign-in by the provider lasts, where that is shorter than
+            ``session_minutes``; only the next one asks the provider again.
         max_upload_mb: largest upload in one request, in megabytes (10^6 bytes).
         store_url: where films and readings are: an fsspec URL such as ``s3://bucket/radsuite``; ``None`` is
             ``data``. With a URL, ``data`` holds copies only.
@@ -131,6 +133,7 @@ class Settings(DicomNetworkSettings, BaseSettings):
     oidc_name_claim: str = "preferred_username"
     oidc_role_claim: str = "roles"
     oidc_roles: dict[str, Literal["reader", "researcher", "admin"]] = Field(default_factory=dict)
+    oidc_session_minutes: int = Field(default=240, ge=1, le=10_080)
     max_upload_mb: int = Field(default=512, ge=1, le=16_384)
     store_url: str | None = None
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda)$")
