@@ -20,7 +20,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from suite.dicom.network.settings import DicomNetworkSettings
-from suite.errors import RecipeError, UnreadableFileError
+from suite.errors import RecipeError, StorageError, UnreadableFileError
 
 PREFIX = "RADSUITE_"
 CONFIG_VARIABLE = "RADSUITE_CONFIG"
@@ -251,11 +251,21 @@ class Settings(DicomNetworkSettings, BaseSettings):
 
     @property
     def calibration(self) -> Path | None:
-        """The folder of the calibration in force; ``None``: the networks read by their own."""
+        """The folder of the calibration in force; ``None``: the networks read by their own.
+
+        Raises:
+            StorageError: the data folder may not be looked into.
+        """
         if self.calibration_folder is not None:
             return self.calibration_folder
         own = self.data / "calibration"
-        return own if own.is_dir() else None
+        try:
+            return own if own.is_dir() else None
+        except OSError as error:  # what is in force there is not known, and must not be left out unsaid
+            raise StorageError(
+                f"{own}: cannot be looked at ({error.strerror}); check its rights, or set {PREFIX}DATA to a "
+                "folder of your own."
+            ) from error
 
     @property
     def resolved_database_url(self) -> str:

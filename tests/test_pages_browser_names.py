@@ -1,4 +1,4 @@
-"""The longest names that the accounts take, on a telephone's screen and a desk's: nothing is pushed out of it."""
+"""The longest names that accounts take, on a telephone's screen and a desk's: they push nothing out of it."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from suite.file_kinds import FileKind, file_kind, read_head
 from suite.findings import UNPAIRED
 from suite.intake import StudyFiles, collect
 from suite.report.withheld import has_score_only, reasons, without_probability
+from suite.storage import check_writable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -62,6 +63,7 @@ def analyze_films(
     for refusal in found.refused:
         outcome.failed(refusal.error)
     if found.studies:
+        check_writable(out)  # before the networks are loaded and a film is read for nothing
         from suite.analysis import Analyzer
         from suite.settings import load_settings
 

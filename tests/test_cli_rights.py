@@ -1,0 +1,58 @@
+"""Folders that may not be written or looked into are told of before anything is computed for nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from suite import storage
+from suite.cli import main
+from suite.errors import StorageError
+from suite.settings import Settings
+from tests import fake_stages
+from tests.made_films import chest_pixels, write_16_bit
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Take the right to write into ``folder`` away, also from an administrator."""
+    real = os.access
+    monkeypatch.setattr(storage.os, "access", lambda path, mode: Path(path) != folder and real(path, mode))
+
+
+@pytest.mark.parametrize("below", ["readings", "readings/of/today"])
+def test_no_film_is_read_for_a_folder_that_takes_nothing(
+    below: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(_study: object) -> dict[str, object]:
+        raise AssertionError("a film was read")
+
+    fake_stages.install(monkeypatch, [fake_stages.fake("gate", "frontal", "gate", read)])
+    film, place = write_16_bit(tmp_path / "film.png", chest_pixels(40, 40)), tmp_path / "place"
+    place.mkdir()
+    forbid(monkeypatch, place)
+    result = CliRunner().invoke(main, ["analyze", str(film), "--out", str(place / below)])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.strip() == (
+        f"{place / below}: {place} may not be written to; choose another folder."
+    )
+    assert list(place.iterdir()) == []
+
+
+def test_a_file_in_the_way_of_a_folder_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="file may not be written to"):
+        storage.check_writable(tmp_path / "file" / "readings")
+
+
+def test_a_calibration_that_may_not_be_looked_at_is_not_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    with pytest.raises(StorageError, match=r"calibration: cannot be looked at .* set RADSUITE_DATA"):
+        _ = Settings(data=tmp_path).calibration
