@@ -41,6 +41,20 @@ def test_no_film_is_read_for_a_folder_that_takes_nothing(
     assert list(place.iterdir()) == []
 
 
+def test_what_a_folder_holds_beside_films_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A film may be among it, exported under a format that is not read."""
+    fake_stages.install(monkeypatch, fake_stages.whole_house())
+    write_16_bit(tmp_path / "films" / "film.png", chest_pixels(40, 40))
+    for number in range(5):
+        (tmp_path / "films" / f"{number}.npy").write_bytes(b"\x93NUMPY")
+    result = CliRunner().invoke(main, ["analyze", str(tmp_path / "films"), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 0
+    named = ", ".join(str(tmp_path / "films" / f"{number}.npy") for number in range(3))
+    assert result.stderr.strip() == (
+        f"passed over, because the content is no DICOM, PNG, JPEG or TIFF: {named} and 2 more."
+    )
+
+
 def test_a_file_in_the_way_of_a_folder_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="file may not be written to"):

@@ -62,6 +62,8 @@ def analyze_films(
     found = collect(inputs, lateral=lateral)
     for refusal in found.refused:
         outcome.failed(refusal.error)
+    if found.skipped:
+        error_line(_passed_over(found.skipped))
     if found.studies:
         check_writable(out)  # before the networks are loaded and a film is read for nothing
         from suite.analysis import Analyzer
@@ -77,6 +79,12 @@ def analyze_films(
     elif outcome.reports:
         output(table_of(outcome.reports))
     return outcome.exit_code
+
+
+def _passed_over(paths: Sequence[str]) -> str:
+    """Files of a folder that are no images, in a sentence: a film may be among them under a wrong name."""
+    named = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+    return f"passed over, because the content is no DICOM, PNG, JPEG or TIFF: {named}."
 
 
 def _analyze_all(
