@@ -59,7 +59,8 @@ def check_writable(folder: Path) -> None:
     Raises:
         StorageError: ``folder``, or the nearest of its parents that is there, may not be written to.
     """
-    there = next((place for place in (folder, *folder.absolute().parents) if place.exists()), folder)
+    # os.path.exists, because Path.exists raises where it may not look
+    there = next((place for place in (folder, *folder.absolute().parents) if os.path.exists(place)), folder)
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
         raise StorageError(f"{folder}: {there} may not be written to; choose another folder.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -59,6 +60,38 @@ def test_a_file_in_the_way_of_a_folder_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="file may not be written to"):
         storage.check_writable(tmp_path / "file" / "readings")
+
+
+def test_the_doctor_goes_on_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_settings: Settings, _now: float) -> bool:
+        raise PermissionError(13, "Permission denied", str(tmp_path))
+
+    monkeypatch.setattr("suite.jobs.probes.clock_is_sane", refuse)
+    monkeypatch.setattr("suite.commands.doctor.installed", lambda _group: {})
+    monkeypatch.setattr("suite.commands.doctor.shipped_cards", lambda: ())
+    result = CliRunner().invoke(main, ["doctor", "--data", str(tmp_path), "--json"])
+    (told,) = [each for each in json.loads(result.stdout) if each["name"] == "Data folder"]
+    assert (result.exit_code, told["well"]) == (1, False)
+    assert told["detail"] == (
+        f"{tmp_path} cannot be looked into (Permission denied); check its rights, or name another with "
+        "--data or RADSUITE_DATA"
+    )
+
+
+def test_a_folder_below_one_that_may_not_be_looked_into_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = Path.stat
+
+    def stat(path: Path, **more: bool) -> os.stat_result:
+        if tmp_path in path.parents:
+            raise PermissionError(13, "Permission denied", str(path))
+        return looked(path, **more)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    forbid(monkeypatch, tmp_path)
+    with pytest.raises(StorageError, match="may not be written to; choose another folder"):
+        storage.check_writable(tmp_path / "closed" / "readings")
 
 
 def test_a_calibration_that_may_not_be_looked_at_is_not_left_out(
