@@ -302,6 +302,10 @@ def _group(films: Sequence[_Film]) -> Iterator[StudyFiles]:
 
 def _pair_by_hand(films: Sequence[_Film], lateral: str | Path, refused: list[Refusal]) -> list[StudyFiles]:
     frontals = [film for film in films if film.path.resolve() != Path(lateral).resolve()]
+    if films and not frontals:
+        raise InputError(
+            f"--lateral {lateral}: is the same file as the frontal film; give the lateral, or leave it out."
+        )
     if len(frontals) != 1:
         raise InputError(
             f"--lateral {lateral}: it belongs to one film and {len(frontals)} readable ones were given; "

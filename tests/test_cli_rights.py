@@ -56,6 +56,45 @@ def test_what_a_folder_holds_beside_films_is_told_of(tmp_path: Path, monkeypatch
     )
 
 
+@pytest.mark.parametrize("names", [("film.dcm",), ("a.png", "b.png"), ("report.json", "notes.txt")])
+def test_a_folder_of_something_else_is_never_replaced_by_a_reading(
+    names: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--out .` beside a folder that is called as the film is."""
+    fake_stages.install(monkeypatch, fake_stages.whole_house())
+    film, folder = write_16_bit(tmp_path / "film.png", chest_pixels(40, 40)), tmp_path / "film"
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_text("mine")
+    result = CliRunner().invoke(main, ["analyze", str(film), "--out", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "which is no part of a reading and would be lost; move it away" in result.stderr
+    assert {path.name: path.read_text() for path in folder.iterdir()} == dict.fromkeys(names, "mine")
+
+
+def test_a_file_is_never_replaced_by_a_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_stages.install(monkeypatch, fake_stages.whole_house())
+    film = write_16_bit(tmp_path / "film.png", chest_pixels(40, 40))
+    (tmp_path / "film").write_text("mine")
+    result = CliRunner().invoke(main, ["analyze", str(film), "--out", str(tmp_path)])
+    assert (result.exit_code, "could not be made or opened" in result.stderr) == (1, True)
+    assert (tmp_path / "film").read_text() == "mine"
+
+
+def test_a_reading_is_replaced_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_stages.install(monkeypatch, fake_stages.whole_house())
+    film = write_16_bit(tmp_path / "film.png", chest_pixels(40, 40))
+    for _ in range(2):
+        assert CliRunner().invoke(main, ["analyze", str(film), "--out", str(tmp_path / "out")]).exit_code == 0
+        (tmp_path / "out/film/.DS_Store").touch()
+
+
+def test_a_film_is_not_its_own_lateral(tmp_path: Path) -> None:
+    film = str(write_16_bit(tmp_path / "film.png", chest_pixels(40, 40)))
+    result = CliRunner().invoke(main, ["analyze", film, "--lateral", film, "--out", str(tmp_path / "out")])
+    assert (result.exit_code, "is the same file as the frontal film" in result.stderr) == (2, True)
+
+
 def test_a_file_in_the_way_of_a_folder_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="file may not be written to"):

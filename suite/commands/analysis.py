@@ -13,6 +13,7 @@ from suite.errors import SuiteError
 from suite.file_kinds import FileKind, file_kind, read_head
 from suite.findings import UNPAIRED
 from suite.intake import StudyFiles, collect
+from suite.report.folder import check_holds_only_a_reading
 from suite.report.withheld import has_score_only, reasons, without_probability
 from suite.storage import check_writable
 
@@ -131,6 +132,7 @@ def _analyze_one(
         if state == "finished":
             advance()
 
+    check_holds_only_a_reading(out / files.id)  # before the film is read for nothing
     reading = analyzer.run(study, override_gate=override_gate, on_progress=on_progress)
     reading.write(out / files.id)
     outcome.reports.append(dict(reading.report))
