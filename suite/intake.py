@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -142,7 +143,7 @@ def read_study(frontal: str | Path, *, lateral: str | Path | None = None) -> Stu
         InputError: a film cannot be read, or the folder holds no study or several.
     """
     found = collect([frontal], lateral=lateral)
-    if found.refused and (not found.studies or not Path(frontal).is_dir() or lateral is not None):
+    if found.refused and (not found.studies or not os.path.isdir(frontal) or lateral is not None):
         raise found.refused[0].error
     if len(found.studies) != 1:
         raise InputError(
@@ -182,10 +183,10 @@ def _films(inputs: Iterable[str | Path], refused: list[Refusal], skipped: list[s
     """Every readable file, each once, in a stable order."""
     seen: set[Path] = set()
     for given in inputs:
-        paths = [Path(given)]
-        if Path(given).is_dir():
-            paths = sorted(_candidates(Path(given), skipped), key=_natural_order)
-            if not paths:
+        paths, before = [Path(given)], len(refused)
+        if os.path.isdir(given):  # unlike Path.is_dir, says no where it may not look
+            paths = sorted(_candidates(Path(given), refused, skipped), key=_natural_order)
+            if not paths and len(refused) == before:
                 refused.append(Refusal(str(given), _no_films(str(given))))
         for path in paths:
             # The first input keeps the exact words of the user; files of a folder continue them.
@@ -199,15 +200,21 @@ def _films(inputs: Iterable[str | Path], refused: list[Refusal], skipped: list[s
                 refused.append(Refusal(source, error))
 
 
-def _candidates(folder: Path, skipped: list[str]) -> Iterator[Path]:
-    """Files below a folder that are images or claim to be."""
-    for entry in sorted(folder.iterdir(), key=_natural_order):
+def _candidates(folder: Path, refused: list[Refusal], skipped: list[str]) -> Iterator[Path]:
+    """Files below a folder that are images or claim to be; a folder that cannot be opened is refused."""
+    try:
+        entries = sorted(folder.iterdir(), key=_natural_order)
+    except OSError as error:
+        sentence = f"{folder}: the folder cannot be opened ({error.strerror}); check its rights."
+        refused.append(Refusal(str(folder), UnreadableFileError(sentence)))
+        return
+    for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if os.path.isdir(entry):
             if not entry.is_symlink():
-                yield from _candidates(entry, skipped)
-        elif entry.name.upper() != "DICOMDIR" and entry.is_file():
+                yield from _candidates(entry, refused, skipped)
+        elif entry.name.upper() != "DICOMDIR" and os.path.isfile(entry):
             if _claims_to_be_image(entry):
                 yield entry
             else:
@@ -295,6 +302,10 @@ def _group(films: Sequence[_Film]) -> Iterator[StudyFiles]:
 
 def _pair_by_hand(films: Sequence[_Film], lateral: str | Path, refused: list[Refusal]) -> list[StudyFiles]:
     frontals = [film for film in films if film.path.resolve() != Path(lateral).resolve()]
+    if films and not frontals:
+        raise InputError(
+            f"--lateral {lateral}: is the same file as the frontal film; give the lateral, or leave it out."
+        )
     if len(frontals) != 1:
         raise InputError(
             f"--lateral {lateral}: it belongs to one film and {len(frontals)} readable ones were given; "

@@ -178,14 +178,16 @@ def to_16_bit(stored: npt.NDArray[Any], source: str) -> npt.NDArray[Any]:
     Floating values are taken as shares of white when they lie in [0, 1], as 16-bit numbers up to 65535.
 
     Raises:
-        UnsupportedPixelsError: negative values, or values above 65535.
+        UnsupportedPixelsError: negative values, values above 65535, or values that are not numbers.
     """
     if stored.dtype == np.uint8:
         return stored.astype(np.uint16) * np.uint16(257)
     if stored.dtype.kind == "u" and stored.dtype.itemsize == 2:
         return stored.astype(np.uint16)
     low, high = float(stored.min()), float(stored.max())
-    if not (np.isfinite(low) and np.isfinite(high)) or low < 0 or high > 65535:
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise UnsupportedPixelsError(f"{source}: some of its values are not numbers; save it with 16 bits.")
+    if low < 0 or high > 65535:
         raise UnsupportedPixelsError(
             f"{source}: its values reach from {low:.6g} to {high:.6g}, "
             "a scale on which black and white are unknown; save it with 16 bits."

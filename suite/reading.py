@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 
 from suite.errors import StorageError
+from suite.report.folder import check_holds_only_a_reading
 from suite.report.images import Picture
 from suite.report.schema import as_text
 from suite.storage import whole_folder, write_bytes, write_text
@@ -34,10 +35,13 @@ class Reading:
     def write(self, folder: Path) -> Path:
         """``report.json`` and the pictures into ``folder``, which then is complete or as it was before.
 
+        A reading that is there already is replaced as a whole, with its DICOM objects.
+
         Raises:
             SuiteError: the report does not follow its schema, or holds a number that is not finite.
-            StorageError: the disk refused.
+            StorageError: the disk refused, or the folder holds anything but a reading.
         """
+        check_holds_only_a_reading(folder)
         text = as_text(self.report)
         with whole_folder(folder) as temporary, ThreadPoolExecutor(max_workers=2) as pool:
             paths = [temporary / f"{name}.png" for name in self.images]

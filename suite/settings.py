@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from suite.access_secret import MIN_SECRET_LENGTH, check_secret
 from suite.addresses import is_local_host
 from suite.dicom.network.settings import DicomNetworkSettings
-from suite.errors import RecipeError, UnreadableFileError
+from suite.errors import RecipeError, StorageError, UnreadableFileError
 from suite.settings_refusal import refusal
 
 PREFIX = "RADSUITE_"
@@ -54,6 +54,8 @@ class Settings(DicomNetworkSettings, BaseSettings):
         oidc_name_claim: claim that names the user.
         oidc_role_claim: claim that holds a word or a list of words, such as groups.
         oidc_roles: role by such a word; who has none of them is not let in.
+        oidc_session_minutes: how long a sign-in by the provider lasts, where that is shorter than
+            ``session_minutes``; only the next one asks the provider again.
         max_upload_mb: largest upload in one request, in megabytes (10^6 bytes).
         store_url: where films and readings are: an fsspec URL such as ``s3://bucket/radsuite``; ``None`` is
             ``data``. With a URL, ``data`` holds copies only.
@@ -102,6 +104,7 @@ class Settings(DicomNetworkSettings, BaseSettings):
     oidc_name_claim: str = "preferred_username"
     oidc_role_claim: str = "roles"
     oidc_roles: dict[str, Literal["reader", "researcher", "admin"]] = Field(default_factory=dict)
+    oidc_session_minutes: int = Field(default=240, ge=1, le=10_080)
     max_upload_mb: int = Field(default=512, ge=1, le=16_384)
     store_url: str | None = None
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda)$")
@@ -217,11 +220,21 @@ class Settings(DicomNetworkSettings, BaseSettings):
 
     @property
     def calibration(self) -> Path | None:
-        """The folder of the calibration in force; ``None``: the networks read by their own."""
+        """The folder of the calibration in force; ``None``: the networks read by their own.
+
+        Raises:
+            StorageError: the data folder may not be looked into.
+        """
         if self.calibration_folder is not None:
             return self.calibration_folder
         own = self.data / "calibration"
-        return own if own.is_dir() else None
+        try:
+            return own if own.is_dir() else None
+        except OSError as error:  # what is in force there is not known, and must not be left out unsaid
+            raise StorageError(
+                f"{own}: cannot be looked at ({error.strerror}); check its rights, or set {PREFIX}DATA to a "
+                "folder of your own."
+            ) from error
 
     @property
     def resolved_database_url(self) -> str:

@@ -53,6 +53,18 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
+def check_writable(folder: Path) -> None:
+    """Fail early where :func:`make_folder` or a file in it would fail later; nothing is made.
+
+    Raises:
+        StorageError: ``folder``, or the nearest of its parents that is there, may not be written to.
+    """
+    # os.path.exists, because Path.exists raises where it may not look
+    there = next((place for place in (folder, *folder.absolute().parents) if os.path.exists(place)), folder)
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        raise StorageError(f"{folder}: {there} may not be written to; choose another folder.")
+
+
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder that takes the place of ``folder`` if the block succeeds, and vanishes if it fails.

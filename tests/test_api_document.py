@@ -21,6 +21,7 @@ from schemathesis.generation import GenerationMode
 
 from suite.accounts.attempts import AttemptLimit
 from suite.accounts.principal import Role, Scope
+from suite.jobs.submission import pseudonym
 from tests.api_house import SECRET, open_service, program, read_study
 from tests.jobs_fakes import film_png
 from tests.web_house import House
@@ -142,8 +143,8 @@ def test_answers_are_as_described(described: Any, path: str, method: str, mode: 
         assert mode is GenerationMode.NEGATIVE
 
 
-def test_the_documents_examples_run(tmp_path: Path) -> None:
-    """Each ``sh`` block that says so is run by the shell against a service."""
+def test_the_documents_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each ``sh`` block that says so is run by the shell against a service; ``STUDY`` is handed on."""
     if shutil.which("curl") is None:
         assert os.environ.get("CI") != "true"
         pytest.skip("curl is not installed: apt install curl")
@@ -152,12 +153,14 @@ def test_the_documents_examples_run(tmp_path: Path) -> None:
     (tmp_path / "chest.png").write_bytes(film_png(1))
     (tmp_path / "side.png").write_bytes(film_png(2))
     with open_service(tmp_path / "data") as house:
+        monkeypatch.setattr(house.services.submission, "_name", pseudonym)
         house.services.users.create("ada", Role.ADMIN)
         _, key = house.services.tokens.create("ada", "docs", [Scope.ADMIN])
         with house.open_for_browsers() as address:
             environment = {**os.environ, "RADSUITE_URL": f"{address}/api/v1", "RADSUITE_TOKEN": key}
             for block in blocks:
                 command = block.replace("curl -s", "curl --fail-with-body -sS")
+                command += '\nprintf %s "${STUDY:-}" > study'
                 ran = subprocess.run(
                     ["bash", "-euo", "pipefail", "-c", command],
                     cwd=tmp_path,
@@ -167,5 +170,6 @@ def test_the_documents_examples_run(tmp_path: Path) -> None:
                     timeout=60,
                 )
                 assert ran.returncode == 0, block + ran.stdout + ran.stderr
+                environment["STUDY"] = (tmp_path / "study").read_text()
                 house.wait()
     assert (tmp_path / "bone.png").read_bytes().startswith(b"\x89PNG")

@@ -73,6 +73,7 @@ def test_a_report_is_read_with_its_state_authors_times_and_reading(
     assert (signed["state"], signed["signed_by"], signed["job_id"]) == ("signed", "ada", job_id)
     assert signed["sha256"] == house.services.written.of("chest").sha256
     assert [(item["text"], item["signed_by"]) for item in signed["addenda"]] == [("Seen again.", "ada")]
+    assert signed["addenda"][0]["sha256"] == house.services.written.of("chest").addenda[0].sha256
     assert signed["updated_at"] == signed["addenda"][0]["signed_at"] > signed["signed_at"]
     assert json_of(robot.get("/studies/chest"))["links"]["written"] == f"/api/v1{PATH}"
 

@@ -99,7 +99,7 @@ def test_eight_bits_with_clipped_whites_are_read_and_doubted(
     [
         (np.full((128, 128), 77, np.uint8), "every pixel has the same value"),
         (np.arange(400, dtype=np.uint8).reshape(20, 20), "too few for a radiograph"),
-        (np.where(np.eye(128) > 0, np.nan, 0.5).astype(np.float32), "reach from nan to nan"),
+        (np.where(np.eye(128) > 0, np.nan, 0.5).astype(np.float32), "some of its values are not numbers"),
     ],
     ids=["constant", "tiny", "nan"],
 )

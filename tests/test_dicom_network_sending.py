@@ -417,6 +417,7 @@ def test_send_and_nodes_on_the_command_line(tmp_path: Path) -> None:
     run = CliRunner()
     path = save(film(), tmp_path / "film.dcm")
     data = ["--data", str(tmp_path / "data")]
+    assert "no nodes yet" in run.invoke(main, ["nodes", "list", *data]).output
     with open_pacs() as pacs:
         place = ["--aet", "PACS", "--host", "127.0.0.1", "--port", str(pacs.port)]
         assert run.invoke(main, ["nodes", "add", "pacs", *place, "--when", "always", *data]).exit_code == 0

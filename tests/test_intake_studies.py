@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +169,33 @@ def test_what_a_folder_holds_beside_films_is_skipped_and_listed(tmp_path: Path) 
     assert [files.id for files in intake.studies] == ["film", "IM0001"]
     assert [Path(name).name for name in intake.skipped] == ["labels.csv", "notes.txt"]
     assert [Path(refusal.source).name for refusal in intake.refused] == ["broken.dcm"]
+
+
+def test_a_folder_that_cannot_be_opened_is_refused_and_the_rest_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _png(tmp_path / "film.png")
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    listed, looked = Path.iterdir, Path.stat
+
+    def iterdir(path: Path) -> Iterator[Path]:
+        if path == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    def stat(path: Path, **more: bool) -> os.stat_result:
+        if closed in path.parents:
+            raise PermissionError(13, "Permission denied", str(path))
+        return looked(path, **more)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    monkeypatch.setattr(Path, "stat", stat)
+    intake = collect([tmp_path, closed, closed / "film.png"])
+    assert [files.id for files in intake.studies] == ["film"]
+    sentence = f"{closed}: the folder cannot be opened (Permission denied); check its rights."
+    assert [str(refusal.error) for refusal in intake.refused][:2] == [sentence] * 2
+    assert len(intake.refused) == 3
 
 
 def test_a_file_given_twice_is_read_once(tmp_path: Path) -> None:

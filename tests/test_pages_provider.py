@@ -86,6 +86,21 @@ class TestOpenId:
         assert come_back(person(front), provider).status_code == 303
         assert front.services.users.get("ida").role is Role.ADMIN
 
+    def test_the_provider_is_asked_again_before_a_session_by_password_ends(
+        self, front: House, provider: Provider
+    ) -> None:
+        """Whom it drops meanwhile is not let in again; who signed in here is none of its affair."""
+        provider.claims = {"preferred_username": "zora", "roles": ["radiology"]}
+        zora, zeno = person(front), signed_in(front, "zeno")
+        assert come_back(zora, provider).status_code == 303
+        for somebody in (zora, zeno):
+            with somebody.client.session_transaction() as session:
+                session["since"] = time.time() - front.settings.oidc_session_minutes * 60 - 1
+        assert zora.get("/").headers["Location"].endswith("ended=yes")
+        assert zeno.get("/").status_code == 200
+        provider.claims["roles"] = []
+        assert come_back(zora, provider).status_code == 403
+
     def test_whom_the_provider_vouches_for_gets_no_password_here(
         self, front: House, provider: Provider
     ) -> None:

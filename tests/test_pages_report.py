@@ -27,7 +27,8 @@ from suite.jobs.submission import Submission
 from suite.jobs.worker import load_study
 from suite.records.report_digest import SignedContent, digest, fits
 from suite.records.reviews import Reviews, ReviewSheet, ReviewView, StaleError, Verdict
-from suite.records.written import WrittenReports, WrittenView
+from suite.records.written import WrittenReports
+from suite.records.written_views import WrittenView
 from suite.report.document import Cover, write_pdf
 from suite.report.draft import draft_sections
 from tests.dicom_network_house import as_bytes, film

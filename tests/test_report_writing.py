@@ -150,5 +150,5 @@ def test_a_swap_that_fails_puts_the_old_folder_back(monkeypatch: pytest.MonkeyPa
 
 def test_a_file_in_the_way_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="could not be made"):
+    with pytest.raises(StorageError, match="could not be made or opened"):
         read(monkeypatch, fake_stages.whole_house()).write(tmp_path / "file" / "out")

@@ -378,7 +378,8 @@ class TestLogin:
     def test_everything_leads_to_the_door(self, client: FlaskClient) -> None:
         answer = client.get("/studies/chest", headers=HTML)
         assert (answer.status_code, answer.headers["Location"]) == (302, "/login?next=/studies/chest")
-        assert client.get("/studies/chest/pixels/film.u16").status_code == 401
+        refused = client.get("/studies/chest/pixels/film.u16")
+        assert (refused.status_code, "Nobody is signed in here" in refused.text) == (401, True)
         assert client.get("/viewer/main.js").status_code == 401
         assert client.get("/healthz").status_code == 200
         with client.get("/static/theme.css") as answer:

@@ -168,7 +168,8 @@ def _require_login() -> Response | None:
 def _to_the_door() -> Response:
     had_session = identity.SINCE_KEY in session
     if request.method != "GET" or "text/html" not in request.headers.get("Accept", ""):
-        abort(401, "Your session has ended; load the page and sign in again.")
+        ended = "Your session has ended; load the page and sign in again."
+        abort(401, ended if had_session else "Nobody is signed in here; sign in first, then ask again.")
     wanted = request.full_path.removesuffix("?")
     return redirect(url_for("access.login", next=wanted, ended="yes" if had_session else None))
 

@@ -16,6 +16,7 @@ from suite.accounts.principal import LOCAL, SECRET, Means, Principal
 from suite.accounts.tokens import PREFIX
 from suite.accounts.users import Account
 from suite.errors import AccessError
+from suite.settings import Settings
 from web.services import services
 
 USER_KEY = "user"
@@ -136,7 +137,7 @@ def _identify() -> Principal:
             raise NotIdentifiedError("Send credentials as `Authorization: Bearer TOKEN`.", given=True)
         return _by_key(shown.strip())
     settings = services().settings
-    if time.time() - session.get(SINCE_KEY, 0.0) < settings.session_minutes * 60:
+    if time.time() - session.get(SINCE_KEY, 0.0) < _lifetime_seconds(settings):
         if user_id := session.get(USER_KEY):
             account = services().users.by_id(int(user_id))
             if account is not None and _goes_on(account):
@@ -146,6 +147,14 @@ def _identify() -> Principal:
     if not settings.needs_sign_in:
         return LOCAL
     raise NotIdentifiedError("This needs a token; send it as `Authorization: Bearer TOKEN`.", given=False)
+
+
+def _lifetime_seconds(settings: Settings) -> float:
+    """How long this session may last: a provider is asked at sign-in only, so its word holds for less."""
+    minutes = settings.session_minutes
+    if session.get(PROVIDER_KEY):
+        minutes = min(minutes, settings.oidc_session_minutes)
+    return minutes * 60.0
 
 
 def _goes_on(account: Account) -> bool:

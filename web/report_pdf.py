@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from suite.jobs.catalogue import StudyView
-from suite.records.written import WrittenView
+from suite.records.written_views import WrittenView
 from suite.report.document import Cover, write_pdf
 from web import pixels
 from web.readings import latest_reading, reading_of

@@ -13,30 +13,41 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from suite.calibration.contract import CalibrationPlan, Calibrator, HeadReport, ScoredFilms
+from suite.calibration.calibrators import (
+    analyzer_of,
+    attempt,
+    each_that_works,
+    load_calibrators,
+    recalibrated,
+)
+from suite.calibration.contract import CalibrationPlan, Calibrator, ScoredFilms
 from suite.calibration.scoring import HEADS, score_films
+from suite.calibration.table import head_as_json, section_of, title_of
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.datasets.registry import is_computed, shared_origin
-from suite.errors import DatasetError, InputError
-from suite.stages.graph import GATE
-from suite.stages.plugins import CALIBRATORS, STAGES, installed, load_plugin
+from suite.errors import DatasetError
 from suite.stages.weights import ModelCard
 from suite.storage import make_folder, write_text
-from suite.training.evaluation import Figure
 
 if TYPE_CHECKING:
     from suite.analysis import Analyzer
 
-COLUMNS = ("ece_width", "ece_mass", "brier", "slope", "intercept", "sensitivity", "specificity")
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a calibration left behind: the new cards' files, the table, and the films that were not used."""
+    """What a calibration left behind.
+
+    Attributes:
+        cards: files of the new model cards.
+        table: before and after, as Markdown.
+        left_out: a sentence for each film that was not used.
+        faults: a sentence for each stage that could not be calibrated.
+    """
 
     cards: tuple[Path, ...]
     table: str
     left_out: tuple[str, ...]
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,23 +126,6 @@ def _learned_from(card: ModelCard) -> set[str]:
     return {str(name) for name in card.content.get("learned_from", card.content.get("data", {}))}
 
 
-def load_calibrators(stages: Sequence[str] | None, plan: CalibrationPlan) -> list[Calibrator]:
-    """Calibrators of ``stages``, or all that are installed.
-
-    Raises:
-        InputError: a stage has none, or the plan is not sound.
-    """
-    known = installed(CALIBRATORS)
-    names = list(known) if stages is None else list(stages)
-    unknown = next((name for name in names if name not in known), None)
-    if unknown is not None:
-        raise InputError(f"stage {unknown!r} has no probabilities to calibrate; use {', '.join(known)}.")
-    calibrators: list[Calibrator] = [load_plugin(known[name])(plan) for name in names]
-    if not calibrators:
-        raise InputError("no network that is installed can be calibrated; install the package again.")
-    return calibrators
-
-
 def calibrate(
     films: Films,
     stages: Sequence[str] | None,
@@ -144,19 +138,19 @@ def calibrate(
 ) -> Outcome:
     """Recalibrate and write cards, ``calibration.md``, ``calibration.json``, ``films.csv`` and diagrams.
 
+    A stage whose calibrator is broken is left as it was, and the others go on.
+
     Raises:
         InputError: the plan, the films or the stages cannot be used.
-        StageError: a stage failed on a film.
+        StageError: a stage failed on a film, or no stage could be calibrated.
     """
-    from suite.analysis import Analyzer
-
-    cards = [each.card for each in load_calibrators(stages, plan)]  # checks the plan before a film is read
+    faults: list[str] = []
+    cards = [each.card for each in load_calibrators(stages, plan, faults.append)]  # before a film is read
     records, source = films.chosen(cards, plan.seed)
     _check_labels(records)
-    plan = replace(plan, source=source)
-    calibrators = load_calibrators(stages, plan)
-    wanted = [each.stage for each in calibrators]
-    analyzer = Analyzer(_with_gate(wanted), device)
+    plan, faults = replace(plan, source=source), []
+    calibrators = load_calibrators(stages, plan, faults.append)
+    analyzer, calibrators = analyzer_of(calibrators, device, faults.append)
     scored = score_films(
         records,
         analyzer,
@@ -164,22 +158,49 @@ def calibrate(
         on_film=None if on_film is None else lambda done: on_film(done, len(records)),
     )
     make_folder(out)
-    paths, sections, summary = [], [], {}
-    for calibrator in calibrators:
-        result = calibrator.recalibrate(scored.films)
-        path = out / f"{calibrator.stage}.json"
-        write_text(path, json.dumps(_with_inputs(result.card, calibrator.stage, analyzer), indent=2) + "\n")
-        paths.append(path)
-        sections.append(_section(calibrator.stage, result.heads))
-        summary[calibrator.stage] = [_as_json(head) for head in result.heads]
-        if result.draw is not None:
-            result.draw(out / f"reliability-{calibrator.stage}.png")
-    table = "\n".join([_title(plan, len(scored.films.ids), len(scored.left_out)), *sections])
+    by_stage = {each.stage: each for each in calibrators}
+    made = each_that_works(
+        list(by_stage), lambda name: _made(by_stage[name], scored.films, analyzer, out), faults.append
+    )
+    for each in made:
+        write_text(out / f"{each.stage}.json", each.card)
+    title = title_of(plan, len(scored.films.ids), len(scored.left_out))
+    table = "\n".join([title, *(each.section for each in made), *(f"{line}\n" for line in faults)])
     write_text(out / "calibration.md", table)
+    summary = {each.stage: each.heads for each in made}
     write_text(out / "calibration.json", json.dumps(summary, indent=2) + "\n")
     write_text(out / "films.csv", _films_csv(scored.films))
     write_text(out / "left_out.txt", "".join(f"{line}\n" for line in scored.left_out))
-    return Outcome(tuple(paths), table, scored.left_out)
+    return Outcome(tuple(out / f"{each.stage}.json" for each in made), table, scored.left_out, tuple(faults))
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What one calibrator leaves behind, as text."""
+
+    stage: str
+    card: str
+    section: str
+    heads: Sequence[Mapping[str, Any]]
+
+
+def _made(calibrator: Calibrator, films: ScoredFilms, analyzer: Analyzer, out: Path) -> _Made:
+    """The work of one calibrator, its diagram drawn.
+
+    Raises:
+        SuiteError: it failed.
+    """
+    result, name = recalibrated(calibrator, films), calibrator.stage
+
+    def told() -> _Made:
+        if result.draw is not None:
+            result.draw(out / f"reliability-{name}.png")
+        card = json.dumps(_with_inputs(result.card, name, analyzer), indent=2) + "\n"
+        return _Made(
+            name, card, section_of(name, result.heads), [head_as_json(head) for head in result.heads]
+        )
+
+    return attempt(name, told)
 
 
 def _with_inputs(card: Mapping[str, Any], name: str, analyzer: Analyzer) -> dict[str, Any]:
@@ -199,83 +220,9 @@ def _with_inputs(card: Mapping[str, Any], name: str, analyzer: Analyzer) -> dict
     return {**card, "recalibration": account}
 
 
-def _with_gate(stages: Sequence[str]) -> list[str]:
-    return [*([GATE] if GATE in installed(STAGES) else []), *stages]
-
-
 def _check_labels(records: Sequence[Record]) -> None:
     if not any(not math.isnan(value) for record in records for value in (*record.labels, record.abnormal)):
         raise DatasetError("none of the films has a known label, so nothing can be calibrated; label some.")
-
-
-def _title(plan: CalibrationPlan, used: int, left_out: int) -> str:
-    return (
-        f"# Calibration\n\nFilms: {plan.source}; {used} read, {left_out} left out (left_out.txt). "
-        f"Operating points: {plan.rule}.\n\nBefore: the calibration in the card so far. After: each film "
-        "judged by a calibration fitted on other patients, five folds. 95 % intervals by bootstrap over "
-        "patients.\n"
-    )
-
-
-def _section(stage: str, heads: Sequence[HeadReport]) -> str:
-    columns = (
-        "with",
-        "without",
-        "ECE-15",
-        "Brier",
-        "sensitivity",
-        "specificity",
-        "operating point",
-        "uncertain",
-    )
-    lines = [f"## {stage}\n", f"| head | {' | '.join(columns)} | what was done |", "|---" * 10 + "|"]
-    for head in heads:
-        cells = [_change(head, name) for name in ("ece_width", "brier", "sensitivity", "specificity")]
-        cells += [_pair(*head.operating_point), _pair(*head.uncertain, share=True)]
-        words = head.kept or head.method
-        lines.append(f"| {head.head} | {head.positives} | {head.negatives} | {' | '.join(cells)} | {words} |")
-    return "\n".join(lines) + "\n"
-
-
-def _change(head: HeadReport, name: str) -> str:
-    before, after = head.before.get(name), head.after.get(name)
-    if before is None and after is None:
-        return "-"
-    return f"{_short(before)} → {_short(after)}"
-
-
-def _short(figure: Figure | None) -> str:
-    if figure is None or math.isnan(figure.value):
-        return "-"
-    interval = "" if math.isnan(figure.low) else f" ({figure.low:.3f}-{figure.high:.3f})"
-    return f"{figure.value:.3f}{interval}"
-
-
-def _pair(before: float, after: float, *, share: bool = False) -> str:
-    words = [
-        "-" if math.isnan(each) else f"{each:.0%}" if share else f"{each:.3f}" for each in (before, after)
-    ]
-    return "-" if words == ["-", "-"] else " → ".join(words)
-
-
-def _as_json(head: HeadReport) -> dict[str, Any]:
-    def figures(of: Mapping[str, Figure]) -> dict[str, Any]:
-        return {name: of[name].as_json() for name in COLUMNS if name in of}
-
-    def pair(of: tuple[float, float]) -> list[float | None]:
-        return [None if math.isnan(value) else round(value, 5) for value in of]
-
-    return {
-        "head": head.head,
-        "positives": head.positives,
-        "negatives": head.negatives,
-        "method": head.method,
-        "kept": head.kept,
-        "operating_point": pair(head.operating_point),
-        "uncertain": pair(head.uncertain),
-        "before": figures(head.before),
-        "after": figures(head.after),
-    }
 
 
 def _films_csv(films: ScoredFilms) -> str:

@@ -50,7 +50,9 @@ from suite.cli.options import DEVICE, FOLDER
 @click.option("--apply", "in_force", is_flag=True, help="Put the new cards in force, in the data folder.")
 @click.option("--withdraw", is_flag=True, help="Only take out of force what --apply put in.")
 @click.option("--service-data", type=FOLDER, help="Data folder of the service, for --apply and --withdraw.")
+@click.pass_context
 def calibrate(
+    ctx: click.Context,
     sources: tuple[str, ...],
     films: Path | None,
     out: Path | None,
@@ -84,7 +86,7 @@ def calibrate(
         return
     if out is None or not (sources or films):
         raise click.UsageError("Give labelled films with --data or --films, and --out for the results.")
-    calibrate_stages(
+    status = calibrate_stages(
         sources,
         films,
         out,
@@ -99,6 +101,7 @@ def calibrate(
         in_force=in_force,
         service_data=service_data,
     )
+    ctx.exit(status)
 
 
 COMMANDS = (calibrate,)

@@ -11,7 +11,7 @@ from suite.cli.options import FILE, FOLDER
 
 @click.command()
 @click.option("--data", type=FOLDER, help="Data folder to look at.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def doctor(ctx: click.Context, data: Path | None, as_json: bool) -> None:
     """Say what is installed and working, and what to do about what is not.
@@ -88,7 +88,7 @@ def deidentify(
 @click.option("--cap-minutes", type=float, default=240.0, show_default=True, help="Longest wait before next.")
 @click.option("--hours", type=float, default=24.0 * 365, show_default=True, help="Hours to simulate.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def simulate_queue(
     ctx: click.Context,

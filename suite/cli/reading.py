@@ -52,7 +52,7 @@ def analyze(
 ) -> None:
     """Read films: DICOM files or folders, PNG, JPEG or TIFF (8 or 16 bit, bone bright).
 
-    Writes OUT/STUDY/report.json and the pictures it names.
+    Writes OUT/STUDY/report.json and the pictures it names; an earlier reading there is replaced.
 
     \b
     Example:

@@ -119,9 +119,18 @@ def train(
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Given several times: a table of what each learned from against what it is measured on.",
 )
-@click.option("--data", "sources", multiple=True, required=True, metavar="NAME=DIR")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE")
-@click.option("--out", required=True, type=FOLDER)
+@click.option(
+    "--data",
+    "sources",
+    multiple=True,
+    required=True,
+    metavar="NAME=DIR",
+    help="A data set; may be given several times.",
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one value of the weights' recipe."
+)
+@click.option("--out", required=True, type=FOLDER, help="Folder for the figures.")
 def evaluate(
     recipe: str, weights: tuple[Path, ...], sources: tuple[str, ...], settings: tuple[str, ...], out: Path
 ) -> None:
@@ -241,7 +250,7 @@ def models(as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def datasets(as_json: bool) -> None:
     """List the data sets that can be read, with licence and expected layout.
 

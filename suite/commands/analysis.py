@@ -13,7 +13,9 @@ from suite.errors import SuiteError
 from suite.file_kinds import FileKind, file_kind, read_head
 from suite.findings import UNPAIRED
 from suite.intake import StudyFiles, collect
+from suite.report.folder import check_holds_only_a_reading
 from suite.report.withheld import has_score_only, reasons, without_probability
+from suite.storage import check_writable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -61,7 +63,10 @@ def analyze_films(
     found = collect(inputs, lateral=lateral)
     for refusal in found.refused:
         outcome.failed(refusal.error)
+    if found.skipped:
+        error_line(_passed_over(found.skipped))
     if found.studies:
+        check_writable(out)  # before the networks are loaded and a film is read for nothing
         from suite.analysis import Analyzer
         from suite.settings import load_settings
 
@@ -75,6 +80,12 @@ def analyze_films(
     elif outcome.reports:
         output(table_of(outcome.reports))
     return outcome.exit_code
+
+
+def _passed_over(paths: Sequence[str]) -> str:
+    """Files of a folder that are no images, in a sentence: a film may be among them under a wrong name."""
+    named = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+    return f"passed over, because the content is no DICOM, PNG, JPEG or TIFF: {named}."
 
 
 def _analyze_all(
@@ -121,6 +132,7 @@ def _analyze_one(
         if state == "finished":
             advance()
 
+    check_holds_only_a_reading(out / files.id)  # before the film is read for nothing
     reading = analyzer.run(study, override_gate=override_gate, on_progress=on_progress)
     reading.write(out / files.id)
     outcome.reports.append(dict(reading.report))

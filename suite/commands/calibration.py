@@ -26,8 +26,12 @@ def calibrate_stages(
     override_gate: bool,
     in_force: bool,
     service_data: Path | None,
-) -> None:
-    """Calibrate, print the table, and put the cards in force if asked to."""
+) -> int:
+    """Calibrate, print the table, and put the cards in force if asked to.
+
+    Returns:
+        Exit status: 0, or 1 when a stage could not be calibrated.
+    """
     from suite.calibration.command import Films, calibrate
     from suite.calibration.contract import CalibrationPlan
 
@@ -49,6 +53,8 @@ def calibrate_stages(
         error_line(f"left out: {line}")
     if len(outcome.left_out) > 5:
         error_line(f"left out: {len(outcome.left_out) - 5} more, in {out / 'left_out.txt'}")
+    for fault in outcome.faults:
+        error_line(fault)
     output(outcome.table)
     output("\n".join(f"Recalibrated card: {card}" for card in outcome.cards))
     if in_force:
@@ -57,6 +63,7 @@ def calibrate_stages(
         output(
             "Not in force yet: use --apply, or set RADSUITE_CALIBRATION_FOLDER to a folder of these cards."
         )
+    return 1 if outcome.faults else 0
 
 
 def _apply(cards: Sequence[Path], service_data: Path | None) -> None:

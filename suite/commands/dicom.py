@@ -75,7 +75,10 @@ def send_pending(*, data: Path | None, retry_failed: bool) -> int:
 def list_nodes(*, data: Path | None) -> None:
     """Name, address and rules of each node."""
     with _House(settings_from(data=data)) as house:
-        for node in house.nodes.all():
+        nodes = house.nodes.all()
+        if not nodes:
+            output("There are no nodes yet; `radsuite nodes add` adds one.")
+        for node in nodes:
             state = "" if node.enabled else "  (held back)"
             rules = node.rules.model_dump(mode="json", exclude_defaults=True) or {"when": node.rules.when}
             output(f"{node.destination.name}  {node.destination}  {rules}{state}")

@@ -137,8 +137,15 @@ def _service(data: Path | None) -> Iterator[Finding]:
         return
     yield Finding("Settings", True, shown(settings))
     disk = probes.disk(settings)
+    try:
+        clock = probes.clock_is_sane(settings, time.time())
+    except OSError as error:
+        remedy = f"check its rights, or name another with --data or {PREFIX}DATA"
+        yield Finding(
+            "Data folder", False, f"{settings.data} cannot be looked into ({error.strerror}); {remedy}"
+        )
+        return
     yield Finding("Data folder", disk.well, f"{settings.data}, {disk.detail}")
-    clock = probes.clock_is_sane(settings, time.time())
     told = "ahead of every file" if clock else "behind the newest file of the data folder; set it"
     yield Finding("Clock", clock, told)
     if settings.database_url is None and not (settings.data / "radsuite.sqlite3").is_file():

@@ -158,9 +158,7 @@ def _check_file(path: Path, source: str) -> None:
     """Existence, size and signature, and a bound on what a deflated data set inflates to."""
     head = read_head(path, source)
     if file_kind(head) is not FileKind.DICOM:
-        raise UnreadableFileError(
-            f"{source}: this is not a DICOM file; give a DICOM, PNG, JPEG or TIFF film."
-        )
+        raise UnreadableFileError(f"{source}: this is not a DICOM file; check that it is the file you meant.")
     if path.stat().st_size > MAX_FILE_BYTES:
         raise UnsupportedPixelsError(
             f"{source}: {path.stat().st_size / 1e6:.0f} MB are more than the {MAX_FILE_BYTES / 1e6:.0f} MB "

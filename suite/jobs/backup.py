@@ -204,6 +204,10 @@ def _unpack(source: Path, folder: Path) -> Summary:
         sums = dict(manifest["sha256"])
         if manifest["format"] != FORMAT:
             raise ValueError(manifest["format"])
+    except tarfile.ReadError as error:  # its message lists every compression that was tried
+        raise InputError(
+            f"{source}: is no file of radsuite backup, or a damaged one; take another."
+        ) from error
     except (tarfile.TarError, ValueError, KeyError, EOFError, FileNotFoundError, OSError) as error:
         raise InputError(f"{source}: is no whole backup ({error}); take another one.") from error
     (folder / MANIFEST).unlink()

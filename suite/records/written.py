@@ -1,26 +1,25 @@
 """Reports that people write: a draft until somebody signs it, addenda from then on.
 
 Nothing here signs by itself. A signed text is never changed: its sha256, over text, reading, signer and time,
-is kept with it, and is checked whenever the text is shown (:mod:`suite.records.report_digest`).
+is kept with it, and is checked whenever the text is shown; so is that of each addendum
+(:mod:`suite.records.report_digest`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, selectinload
 
 from suite.accounts.audit import AuditTrail
 from suite.accounts.principal import Principal
-from suite.errors import ConflictError, InputError, NotFoundError, StorageError
+from suite.errors import ConflictError, InputError, NotFoundError
 from suite.jobs.database import Database
 from suite.jobs.models import Addendum, Study, WorkItem, WrittenReport
 from suite.jobs.queue import Clock
 from suite.records.jobs import finished_reading, latest_done
-from suite.records.report_digest import SignedContent, digest, fits
+from suite.records.report_digest import SignedAddendum, addenda_digests, digest
 from suite.records.report_rules import (
     REQUIRED_TO_SIGN,
     SECTIONS,
@@ -30,63 +29,17 @@ from suite.records.report_rules import (
     signer_name,
 )
 from suite.records.reviews import StaleError
-
-
-class WrittenState(StrEnum):
-    """How far a written report is."""
-
-    DRAFT = "draft"
-    SIGNED = "signed"
+from suite.records.written_views import (
+    WrittenView,
+    check_unaltered,
+    signed_addenda,
+    signed_content,
+    written_view,
+)
 
 
 class NewerReadingError(ConflictError):
     """A reading finished that whoever signs was not told of."""
-
-
-@dataclass(frozen=True, slots=True)
-class AddendumView:
-    """One addendum."""
-
-    text: str
-    signed_by: str
-    signed_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenView:
-    """A report as it stands.
-
-    Attributes:
-        job_id: the reading it was written from; ``None`` where that was never said.
-        version: counts the changes; who changes or signs says which version they have seen.
-        sha256: of what was signed; ``None`` for a draft.
-    """
-
-    study_id: str
-    job_id: str | None
-    sections: Mapping[str, str]
-    version: int
-    changed_by: str
-    changed_at: float
-    signed_by: str | None
-    signed_at: float | None
-    sha256: str | None
-    addenda: tuple[AddendumView, ...]
-
-    @property
-    def is_signed(self) -> bool:
-        return self.signed_at is not None
-
-    @property
-    def state(self) -> WrittenState:
-        return WrittenState.SIGNED if self.is_signed else WrittenState.DRAFT
-
-    @property
-    def updated_at(self) -> float:
-        """When it was last changed, signed or added to: these follow each other in this order."""
-        if self.addenda:
-            return max(item.signed_at for item in self.addenda)
-        return self.changed_at if self.signed_at is None else self.signed_at
 
 
 class WrittenReports:
@@ -101,15 +54,13 @@ class WrittenReports:
         """A study's report; ``None`` before there is one.
 
         Raises:
-            StorageError: the signed text, or the reading it is of, is not what was signed.
+            StorageError: the signed text, the reading it is of, or an addendum is not what was signed.
         """
         with self._database.read() as session:
             row = session.scalars(_with_addenda(study_id)).one_or_none()
             found = written_view(row) if row is not None else None
-        if found is not None and found.is_signed and not fits(_content(found), found.sha256):
-            raise StorageError(
-                f"{study_id}: the signed report was altered in the database; restore it from the backup."
-            )
+        if found is not None and found.is_signed:
+            check_unaltered(found)
         return found
 
     def save(
@@ -191,7 +142,7 @@ class WrittenReports:
                 raise InputError(f"{' and '.join(empty)}: nothing is written there; write it before signing.")
             now = self._clock()
             row.signed_by, row.signed_at = name, now
-            row.sha256 = digest(_content(written_view(row)))
+            row.sha256 = digest(signed_content(written_view(row)))
             item = session.get(WorkItem, study_id)
             if item is None:
                 item = WorkItem(study_id=study_id)
@@ -212,6 +163,7 @@ class WrittenReports:
             AccessError: the role may not sign, or a program asks.
             InputError: nothing is written, or too much.
             ConflictError: the report is not signed yet.
+            StorageError: what it would be added to is not what was signed.
         """
         check_signs(by)
         name, text = signer_name(by, signer), checked_text("The addendum", text)
@@ -221,8 +173,13 @@ class WrittenReports:
             row = _row(session, study_id)
             if row is None or row.signed_at is None:
                 raise ConflictError("The report is not signed yet; change the draft itself.")
-            row.addenda.append(Addendum(text=text, signed_by=name, signed_at=self._clock()))
-            self._trail.add(session, by, "report.addendum", study_id, address=address)
+            before = written_view(row)
+            check_unaltered(before)
+            added = SignedAddendum(text, name, self._clock())
+            sha256 = addenda_digests(row.sha256, [*signed_addenda(before), added])[-1]
+            row.addenda.append(Addendum(text=text, signed_by=name, signed_at=added.signed_at, sha256=sha256))
+            detail = {"number": len(row.addenda), "sha256": sha256}
+            self._trail.add(session, by, "report.addendum", study_id, detail=detail, address=address)
             session.flush()
             return written_view(row)
 
@@ -258,23 +215,3 @@ def _row(session: Session, study_id: str) -> WrittenReport | None:
         raise NotFoundError(f"{study_id}: there is no such study; look for it in the list of studies.")
     found: WrittenReport | None = session.scalars(_with_addenda(study_id)).one_or_none()
     return found
-
-
-def _content(view: WrittenView) -> SignedContent:
-    return SignedContent(view.study_id, view.job_id, view.sections, view.signed_by, view.signed_at)
-
-
-def written_view(row: WrittenReport) -> WrittenView:
-    """A row, with its addenda loaded, as a frozen value."""
-    return WrittenView(
-        row.study_id,
-        row.job_id,
-        {name: str(row.sections.get(name, "")) for name in SECTIONS},
-        row.version,
-        row.changed_by,
-        row.changed_at,
-        row.signed_by,
-        row.signed_at,
-        row.sha256,
-        tuple(AddendumView(item.text, item.signed_by, item.signed_at) for item in row.addenda),
-    )

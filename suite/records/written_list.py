@@ -9,7 +9,7 @@ from sqlalchemy.orm import selectinload
 
 from suite.jobs.database import Database
 from suite.jobs.models import Addendum, WrittenReport
-from suite.records.written import WrittenState, WrittenView, written_view
+from suite.records.written_views import WrittenState, WrittenView, written_view
 
 Position = tuple[float, str]
 """``updated_at`` and study of the last report of a page; the next page begins behind it."""

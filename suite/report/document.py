@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 from suite.errors import StorageError
 from suite.records.report_rules import SECTIONS
-from suite.records.written import WrittenView
+from suite.records.written_views import WrittenView
 from suite.version import __version__
 
 INTENDED_USE = "Research use only. Not a medical device."
@@ -120,7 +120,8 @@ def _story(written: WrittenView, cover: Cover) -> list[Any]:
     for number, addendum in enumerate(written.addenda, start=1):
         story.append(Paragraph(f"Addendum {number}", styles["heading"]))
         story += [Paragraph(_marked_up(line), styles["body"]) for line in addendum.text.split("\n")]
-        signed = f"Signed by {addendum.signed_by}, {moment(addendum.signed_at)}"
+        signed = f"Signed by {addendum.signed_by}, {moment(addendum.signed_at)}."
+        signed += f" sha256 {addendum.sha256}" if addendum.sha256 else " No sha256 was kept."
         story.append(Paragraph(escape(signed), styles["small"]))
     story.append(Spacer(1, 6 * mm))
     story += [Paragraph(escape(line), styles["small"]) for line in _signature(written, cover)]

@@ -61,7 +61,12 @@ def read_card(path: Path) -> ModelCard:
     """
     try:
         content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise WeightsError(
+            f"{path}: is no readable model card ({error.strerror}); it belongs beside its .safetensors file, "
+            "under the same name."
+        ) from None
+    except ValueError as error:
         raise WeightsError(
             f"{path}: is no readable model card ({error}); install the package again."
         ) from None

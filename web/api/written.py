@@ -15,8 +15,8 @@ from pydantic import Field
 from suite.accounts.principal import Scope
 from suite.errors import NotFoundError
 from suite.records.report_rules import MAX_TEXT
-from suite.records.written import WrittenState, WrittenView
 from suite.records.written_list import list_written
+from suite.records.written_views import WrittenState, WrittenView
 from web.api.caching import ASK_AGAIN, CACHED, NOT_CHANGED, asked_again
 from web.api.names import TEXT, JobId
 from web.api.operations import ROOT, Answers, Reply
@@ -39,6 +39,10 @@ class AddendumShape(Shape):
     text: str
     signed_by: str
     signed_at: Moment
+    sha256: str | None = Field(
+        description="Of text, signer, time and the sha256 of what it was added to: the report, or the "
+        "addendum before it; null where none was kept"
+    )
 
 
 class SectionsShape(Shape):

@@ -55,7 +55,12 @@ class WrittenReport(Base):
 
 
 class Addendum(Base):
-    """Added to a signed report; signed as it is added, and not changed."""
+    """Added to a signed report; signed as it is added, and not changed.
+
+    Attributes:
+        sha256: of text, signer, time and the digest of what it was added to; ``None`` in addenda that were
+            signed before there were digests of them.
+    """
 
     __tablename__ = "addendum"
 
@@ -64,5 +69,6 @@ class Addendum(Base):
     text: Mapped[str] = mapped_column(Text)
     signed_by: Mapped[str] = mapped_column(String(128))
     signed_at: Mapped[float]
+    sha256: Mapped[str | None] = mapped_column(String(64))
 
     report: Mapped[WrittenReport] = relationship(back_populates="addenda")
