@@ -28,29 +28,6 @@ STAGE_WORDS = {
     "triage": "Triage",
     "diagnosis": "Looking for findings",
 }
-_MEASUREMENT_WORDS = {
-    "lung_area_px": ("Visible lung field", "px"),
-    "right_lung_area_px": ("Right lung field", "px"),
-    "left_lung_area_px": ("Left lung field", "px"),
-    "lung_area_cm2_at_detector": ("Lung field, at detector", "cm²"),
-    "lung_whole_area_px": ("Whole lungs, with what is hidden", "px"),
-    "lung_whole_area_cm2_at_detector": ("Whole lungs, at detector", "cm²"),
-    "right_lung_hidden_share": ("Right lung hidden by heart and diaphragm, share", ""),
-    "left_lung_hidden_share": ("Left lung hidden by heart and diaphragm, share", ""),
-    "bone_share_inside_lungs": ("Share of bone inside lungs", ""),
-    "cardiothoracic_ratio": ("Cardiothoracic ratio", ""),
-    "heart_width_px": ("Heart, widest", "px"),
-    "thorax_width_px": ("Thorax, widest inside", "px"),
-    "heart_area_px": ("Heart", "px"),
-    "heart_width_mm_at_detector": ("Heart, widest, at detector", "mm"),
-    "thorax_width_mm_at_detector": ("Thorax, widest inside, at detector", "mm"),
-    "heart_area_cm2_at_detector": ("Heart, at detector", "cm²"),
-    "open_beam_share": ("Open beam, share of the film", ""),
-    "soft_tissue_share": ("Soft tissue, share of the film", ""),
-    "bone_share": ("Bone, share of the film", ""),
-    "bone_area_px": ("Bone", "px"),
-    "bone_area_cm2_at_detector": ("Bone, at detector", "cm²"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +99,6 @@ def triage_card(report: Mapping[str, Any]) -> TriageCard | None:
         return None
     state = triage["state"]
     return TriageCard(state, STATE_WORDS.get(state, state), number(triage), detail(triage), bar(triage))
-
-
-def measurement_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Measurements by name and value with unit; those that were not made are left out."""
-    rows = []
-    for key, value in (report.get("measurements") or {}).items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            continue
-        name, unit = _MEASUREMENT_WORDS.get(key, (key.replace("_", " ").capitalize(), ""))
-        shown = f"{value:,}".replace(",", " ") if isinstance(value, int) else f"{value:,.2f}"
-        rows.append((name, f"{shown} {unit}".strip()))
-    return rows
 
 
 def check_rows(checks: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, bool, str]]:

@@ -13,6 +13,7 @@ from suite.jobs.catalogue import StudyView
 from web import presentation
 from web.finding_rows import finding_rows
 from web.identity import identify
+from web.measurement_rows import measurement_rows
 from web.pixels import DERIVED_LAYERS, FILM_LAYERS, heatmap_layers, mask_layers, stored_images
 from web.readings import Reading
 
@@ -60,7 +61,7 @@ def reading_page(study: StudyView, reading: Reading) -> dict[str, Any]:
         "checks": presentation.check_rows(gate.get("checks") or {}),
         "triage": presentation.triage_card(report),
         "findings": finding_rows(report),
-        "measurements": presentation.measurement_rows(report),
+        "measurements": measurement_rows(report),
         "viewer": viewer_data(study.display_id, report) | {"job": reading.job_id},
         "viewer_modules": MODULES,
         "may_review": identify().may(Scope.REVIEWS_WRITE),
@@ -131,9 +132,10 @@ def _view(study_id: str, report: Mapping[str, Any], film: str, view: str) -> dic
 
 
 def _outlines(study_id: str, report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One entry a structure; the heart once, though two masks may hold it."""
+    """One entry a structure, in the order of ``OUTLINES``; the heart once, though two masks may hold it."""
     found: dict[str, dict[str, Any]] = {}
-    for name in mask_layers(report):
+    order = [*OUTLINES, *mask_layers(report)]
+    for name in sorted(mask_layers(report), key=order.index):
         whole = ((name, name.replace("_", " ").capitalize(), {"any": 1}),)
         for key, label, belongs in OUTLINES.get(name, whole):
             entry = {"key": key, "label": label, "url": _address(study_id, name, "u8"), "belongs": belongs}
