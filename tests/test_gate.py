@@ -35,7 +35,8 @@ from classifiers.gate.samples import FilmStore, draw_sample, small
 from classifiers.gate.scores import GateScores
 from classifiers.gate.stage import GateStage
 from classifiers.gate.training import choose_thresholds
-from suite.intake import read_film, read_study
+from suite.film import read_film
+from suite.intake import read_study
 from suite.phantom import PhantomStudy, render_study
 from suite.stages.artifacts import GateResult
 from suite.stages.contract import Artifact, Inputs, Stage, check_outputs

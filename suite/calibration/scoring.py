@@ -12,8 +12,8 @@ import numpy as np
 from suite.calibration.contract import ABNORMAL, ScoredFilms
 from suite.datasets.manifest import Record
 from suite.errors import InputError
+from suite.film import given_as_frontal, given_as_lateral
 from suite.findings import CODES
-from suite.intake import given_as_frontal, given_as_lateral
 from suite.study import Study
 from suite.training.films import open_film
 
