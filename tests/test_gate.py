@@ -88,7 +88,7 @@ def failed(result: GateResult) -> set[str]:
 
 class TestPlainChecks:
     def test_a_full_ramp_without_headers_passes_all(self) -> None:
-        assert all(check(film(ramp())).passed for check in PLAIN_CHECKS)
+        assert all(check(film(ramp())).passed for check in PLAIN_CHECKS.values())
 
     def test_a_film_of_few_pixels_is_too_coarse(self) -> None:
         assert check_matrix(film(ramp(side=128))).passed
@@ -339,6 +339,12 @@ class TestStage:
 
 
 class TestShippedNetwork:
+    def test_its_checks_bear_the_names_that_it_declares(
+        self, stage: GateStage, phantom: PhantomStudy
+    ) -> None:
+        result = verdict(stage, phantom.radiograph(), phantom.radiograph("lateral"))
+        assert tuple(check.name for check in result.checks) == GateStage.checks
+
     def test_a_computed_chest_is_accepted_with_and_without_its_lateral(
         self, stage: GateStage, phantom: PhantomStudy
     ) -> None:
