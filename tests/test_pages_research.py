@@ -124,7 +124,7 @@ def test_a_cards_errors_are_drawn_apart_and_its_calibration_lines_not_at_all() -
         words in str(errors.drawing)
         for words in (
             "ECE, Edema, computed films",
-            "Brier score before calibration, ChestX-ray14",
+            "Brier before calibration, ChestX-ray14",
             "'ECE'",
         )
     )

@@ -53,7 +53,7 @@ _FIGURES = {
     "ece": "ECE",
     "ece_before": "ECE before calibration",
     "brier": "Brier score",
-    "brier_before": "Brier score before calibration",
+    "brier_before": "Brier before calibration",
     "slope": "Calibration slope",
     "intercept": "Calibration intercept",
     "hit_rate": "Heatmap peaks inside",
