@@ -11,10 +11,11 @@ from suite.records.reliability import Bin, CurvePoint
 
 ROW_HEIGHT = 24.0
 LABEL_WIDTH = 172.0
-"""Room for labels of 30 letters; a forest with longer ones has more, up to ``MOST_LETTERS``."""
+"""Room for short labels; a forest with longer ones has more, up to ``MOST_LETTERS``."""
 
 MOST_LETTERS = 72
-_LETTER_WIDTH, _LABEL_GAP = 5.4, 12.0
+_LETTER_WIDTH, _LABEL_GAP = 6.6, 12.0
+_PAGE_WIDTH = 720.0
 PLOT_WIDTH = 288.0
 NUMBER_WIDTH = 164.0
 _TICK_COUNT = 6
@@ -91,8 +92,8 @@ class Forest:
 
     @property
     def is_wide(self) -> bool:
-        """Whether it needs more room than a forest of short labels."""
-        return self.start > LABEL_WIDTH
+        """Whether its letters would be small on the room that a forest has."""
+        return self.width > _PAGE_WIDTH
 
 
 def forest(figures: Sequence[Figure], *, reference: float | None = None, digits: int = 3) -> Forest:
