@@ -23,8 +23,8 @@ from gan.evaluation import without_bone
 from gan.pairs import pair_of
 from gan.stage import BoneStage
 from suite.datasets.registry import open_dataset
+from suite.film import read_film
 from suite.grid import Grid
-from suite.intake import read_film
 from suite.records.agreement import Share
 from suite.stages.contract import Artifact, Outputs
 from suite.stages.plugins import load_stage

@@ -32,7 +32,7 @@ import torch
 from torch import nn
 
 from suite.errors import SuiteError
-from suite.intake import read_film
+from suite.film import read_film
 from suite.stages.contract import Artifact
 from suite.stages.plugins import STAGES, installed, load_stage
 

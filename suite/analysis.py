@@ -19,13 +19,14 @@ from suite.stages.artifacts import Check, GateResult
 from suite.stages.contract import Artifact, Downstream, Explained, Inputs, Stage
 from suite.stages.graph import GATE
 from suite.stages.memory import Done, Forgetful, StageMemory, stage_keys
+from suite.stages.override import FRONTAL_PRESENT, check_override, known_checks
 from suite.stages.plugins import build_stage
 from suite.stages.running import StageOutOfMemoryError, is_held_up, run_checked
 from suite.stages.selection import select_stages
 from suite.study import Study
 
 _NO_FRONTAL = Check(
-    "frontal_present",
+    FRONTAL_PRESENT,
     False,
     None,
     "The study has no frontal film; give the frontal film, and this one with --lateral.",
@@ -69,7 +70,7 @@ class Analyzer:
         selection = select_stages(stages, self.device)
         self.stages = selection.stages
         self.unavailable, self.faults = selection.unavailable, selection.faults
-        self._heatmaps = heatmaps
+        self._heatmaps, self._checks = heatmaps, known_checks()
         self._withdrawn: set[str] = set()
         for stage in self.stages:
             self._set_up(stage)
@@ -109,7 +110,8 @@ class Analyzer:
             StageError: a stage failed; the message names it.
         """
         memory = memory or Forgetful()
-        draft = Draft(study, override_gate, unavailable=tuple(self.unavailable))
+        check_override(override_gate, self._checks)
+        draft = Draft(study, override_gate, unavailable=tuple(self.unavailable), declared=self._checks)
         if study.frontal is None:
             draft.artifacts["gate"] = Artifact(GateResult((_NO_FRONTAL,)))
         waiting = list(self.stages) if study.frontal is not None or draft.may_be_read else []
@@ -234,6 +236,7 @@ def analyze(
         reading = analyze("film.dcm")
         print(reading.report["triage"])
     """
+    check_override(override_gate, known_checks())  # before the film is read and the networks are loaded
     if not isinstance(study, Study):
         study = read_study(study, lateral=lateral)
     elif lateral is not None:

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from suite.errors import InputError, NotARadiographError, UnreadableFileError, UnsupportedPixelsError
-from suite.file_kinds import IMAGE_SUFFIXES, PICTURE_KINDS, FileKind, file_kind, read_head
-from suite.polarity import INVERTED
-from suite.study import Projection, Radiograph, Study
+from suite.errors import InputError
+from suite.file_kinds import IMAGE_SUFFIXES
+from suite.film import given_as_frontal, given_as_lateral, read_film
+from suite.film_search import FoundFilm, Refusal, find_films, inspect
+from suite.study import Radiograph, Study
 
 _STEM_SUFFIXES = IMAGE_SUFFIXES
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -73,29 +74,6 @@ class StudyFiles:
         return given_as_lateral(film) if self.paired_by_hand else film
 
 
-def given_as_frontal(film: Radiograph) -> Radiograph:
-    """A film that someone paired with a lateral: a frontal one, if its headers do not say."""
-    return replace(film, projection=Projection.FRONTAL) if film.projection is Projection.UNKNOWN else film
-
-
-def given_as_lateral(film: Radiograph) -> Radiograph:
-    """A film that someone called the lateral, with a warning where its headers call it something else."""
-    if film.projection.is_lateral:
-        return film
-    warnings = film.warnings
-    if film.projection is not Projection.UNKNOWN:
-        warnings += (f"It was given as the lateral film, and its headers call it {film.projection}.",)
-    return replace(film, projection=Projection.LATERAL, warnings=warnings)
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A file that was not taken, and why."""
-
-    source: str
-    error: InputError
-
-
 @dataclass(frozen=True, slots=True)
 class Intake:
     """What came in: studies in the order of the inputs, refusals, and files of folders that are no images."""
@@ -103,17 +81,6 @@ class Intake:
     studies: tuple[StudyFiles, ...]
     refused: tuple[Refusal, ...]
     skipped: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Film:
-    """One readable file: what its headers tell."""
-
-    path: Path
-    source: str
-    study: str
-    projection: Projection
-    for_processing: bool = False
 
 
 def collect(inputs: Sequence[str | Path], *, lateral: str | Path | None = None) -> Intake:
@@ -131,7 +98,7 @@ def collect(inputs: Sequence[str | Path], *, lateral: str | Path | None = None) 
     """
     refused: list[Refusal] = []
     skipped: list[str] = []
-    films = list(_films(inputs, refused, skipped))
+    films = list(find_films(inputs, refused, skipped))
     studies = list(_group(films)) if lateral is None else _pair_by_hand(films, lateral, refused)
     return Intake(tuple(_named(studies)), tuple(refused), tuple(skipped))
 
@@ -153,139 +120,9 @@ def read_study(frontal: str | Path, *, lateral: str | Path | None = None) -> Stu
     return found.studies[0].load()
 
 
-def read_film(path: str | Path, *, source: str | None = None, inverted: bool = False) -> Radiograph:
-    """One film from a DICOM, PNG, JPEG or TIFF file, whichever its content says it is.
-
-    Args:
-        path: the file.
-        source: what to call it in the report and in errors; the path as given when omitted.
-        inverted: white and black are exchanged in it, beyond what the file itself says of that.
-
-    Raises:
-        InputError: the file cannot be read, or shows no radiograph.
-    """
-    name = source if source is not None else str(path)
-    kind = _checked_kind(Path(path), name)
-    if kind is FileKind.DICOM:
-        from suite.dicom.reading import read_radiograph
-
-        film = read_radiograph(path, source=name)
-        if not inverted:
-            return film
-        steps = (*film.preprocessing, INVERTED)
-        return replace(film, pixels=1.0 - film.pixels, preprocessing=steps)
-    from suite.pictures import read_picture
-
-    return read_picture(path, source=name, inverted=inverted)
-
-
-def _films(inputs: Iterable[str | Path], refused: list[Refusal], skipped: list[str]) -> Iterator[_Film]:
-    """Every readable file, each once, in a stable order."""
-    seen: set[Path] = set()
-    for given in inputs:
-        paths, before = [Path(given)], len(refused)
-        if os.path.isdir(given):  # unlike Path.is_dir, says no where it may not look
-            paths = sorted(_candidates(Path(given), refused, skipped), key=_natural_order)
-            if not paths and len(refused) == before:
-                refused.append(Refusal(str(given), _no_films(str(given))))
-        for path in paths:
-            # The first input keeps the exact words of the user; files of a folder continue them.
-            source = str(given) if path == Path(given) else str(path)
-            if path.resolve() in seen:
-                continue
-            seen.add(path.resolve())
-            try:
-                yield _inspect(path, source)
-            except InputError as error:
-                refused.append(Refusal(source, error))
-
-
-def _candidates(folder: Path, refused: list[Refusal], skipped: list[str]) -> Iterator[Path]:
-    """Files below a folder that are images or claim to be; a folder that cannot be opened is refused."""
-    try:
-        entries = sorted(folder.iterdir(), key=_natural_order)
-    except OSError as error:
-        sentence = f"{folder}: the folder cannot be opened ({error.strerror}); check its rights."
-        refused.append(Refusal(str(folder), UnreadableFileError(sentence)))
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if os.path.isdir(entry):
-            if not entry.is_symlink():
-                yield from _candidates(entry, refused, skipped)
-        elif entry.name.upper() != "DICOMDIR" and os.path.isfile(entry):
-            if _claims_to_be_image(entry):
-                yield entry
-            else:
-                skipped.append(str(entry))
-
-
-def _claims_to_be_image(path: Path) -> bool:
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return True
-    try:
-        kind = file_kind(read_head(path, str(path)))
-    except InputError:
-        return False
-    return kind is FileKind.DICOM or kind in PICTURE_KINDS
-
-
-def _natural_order(path: Path) -> tuple[tuple[tuple[int, str], ...], ...]:
-    """Numbers in names are ordered as numbers: IM2 before IM10."""
-    return tuple(
-        tuple(
-            (int(piece), "") if piece.isdecimal() else (-1, piece.lower())
-            for piece in re.split(r"(\d+)", part)
-        )
-        for part in path.parts
-    )
-
-
-def _inspect(path: Path, source: str) -> _Film:
-    """What the headers of one file tell, after every check that needs no pixels."""
-    if _checked_kind(path, source) is not FileKind.DICOM:
-        from suite.pictures import check_picture
-
-        check_picture(path, source=source)
-        return _Film(path, source, f"file {path.resolve()}", Projection.UNKNOWN)
-    from suite.dicom.attributes import text
-    from suite.dicom.reading import read_header
-    from suite.dicom.rules import is_for_processing
-    from suite.dicom.views import find_view
-
-    header = read_header(path, source=source)
-    study = text(header, "StudyInstanceUID") or f"file {path.resolve()}"
-    return _Film(path, source, study, find_view(header).projection, is_for_processing(header))
-
-
-def _checked_kind(path: Path, source: str) -> FileKind:
-    kind = file_kind(read_head(path, source))
-    if kind is FileKind.DICOM or kind in PICTURE_KINDS:
-        return kind
-    if kind is FileKind.OTHER_PICTURE:
-        raise UnsupportedPixelsError(
-            f"{source}: this picture format is not read; save the film as DICOM, PNG, JPEG or TIFF."
-        )
-    if kind is FileKind.PDF:
-        raise NotARadiographError(
-            f"{source}: this is a PDF document; give the film as DICOM, PNG, JPEG or TIFF."
-        )
-    if kind is FileKind.ARCHIVE:
-        raise UnreadableFileError(f"{source}: this is an archive; unpack it and give the films in it.")
-    raise UnreadableFileError(
-        f"{source}: this is neither a DICOM nor a PNG, JPEG or TIFF file; "
-        "check that it is the film you meant."
-    )
-
-
-def _no_films(source: str) -> InputError:
-    return InputError(f"{source}: the folder holds no DICOM, PNG, JPEG or TIFF film; check the path.")
-
-
-def _group(films: Sequence[_Film]) -> Iterator[StudyFiles]:
+def _group(films: Sequence[FoundFilm]) -> Iterator[StudyFiles]:
     """Films of one study: each frontal is read on its own, the first with the lateral; no film is dropped."""
-    by_study: dict[str, list[_Film]] = {}
+    by_study: dict[str, list[FoundFilm]] = {}
     for film in films:
         by_study.setdefault(film.study, []).append(film)
     for members in by_study.values():
@@ -300,7 +137,9 @@ def _group(films: Sequence[_Film]) -> Iterator[StudyFiles]:
             yield _study_files(None, lateral)
 
 
-def _pair_by_hand(films: Sequence[_Film], lateral: str | Path, refused: list[Refusal]) -> list[StudyFiles]:
+def _pair_by_hand(
+    films: Sequence[FoundFilm], lateral: str | Path, refused: list[Refusal]
+) -> list[StudyFiles]:
     frontals = [film for film in films if film.path.resolve() != Path(lateral).resolve()]
     if films and not frontals:
         raise InputError(
@@ -312,14 +151,14 @@ def _pair_by_hand(films: Sequence[_Film], lateral: str | Path, refused: list[Ref
             "give exactly one frontal film with it."
         )
     try:
-        partner: _Film | None = _inspect(Path(lateral), str(lateral))
+        partner: FoundFilm | None = inspect(Path(lateral), str(lateral))
     except InputError as error:
         refused.append(Refusal(str(lateral), error))
         partner = None
     return [replace(_study_files(frontals[0], partner), paired_by_hand=partner is not None)]
 
 
-def _study_files(frontal: _Film | None, lateral: _Film | None) -> StudyFiles:
+def _study_files(frontal: FoundFilm | None, lateral: FoundFilm | None) -> StudyFiles:
     return StudyFiles(
         id="",
         frontal=frontal.path if frontal else None,

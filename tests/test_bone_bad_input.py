@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from suite.analysis import Analyzer
 from suite.cli import main
-from suite.intake import read_film
+from suite.film import read_film
 from suite.phantom import PhantomStudy, render_study
 from suite.phantom.limbs.study import render_limb
 from suite.reading import Reading

@@ -6,6 +6,7 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,6 +101,39 @@ def test_a_site_calibrates_puts_in_force_and_withdraws(
     assert "no calibration is in force" in radsuite("calibrate", "--withdraw").stdout
     read = radsuite("analyze", film, "--out", tmp_path / "readings", "--json")
     assert all("calibration" not in stage for stage in json.loads(read.stdout)[0]["provenance"]["stages"])
+
+
+@pytest.mark.usefixtures("cards")
+@pytest.mark.parametrize("all_fail", [False, True])
+def test_a_film_that_a_stage_fails_on_is_left_out_by_name(
+    all_fail: bool, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One film of hundreds does not cost the hours that the others took; none left is a failure."""
+    gate, triage, lungs, *others = reading_stages()
+
+    class Lungs(lungs):  # type: ignore[misc, valid-type]
+        def run(self, studies: Any) -> Any:
+            if all_fail or studies[0]["frontal"].value.source.endswith("/7.png"):
+                raise RuntimeError("no lungs")
+            return super().run(studies)
+
+    fake_stages.install(monkeypatch, [gate, triage, Lungs, *others])
+    out = tmp_path / "out"
+    result = radsuite("calibrate", "--films", site, "--out", out, "--device", "cpu")
+    sentence = "7.png: stage lungs failed on study film-7 (RuntimeError: no lungs); leave it out with"
+    if all_fail:
+        assert result.exit_code == 1
+        assert (
+            "none of the 41 films could be read, and stages failed on 40: 0.png: stage lungs" in result.stderr
+        )
+        assert len(result.stderr.strip().splitlines()) == 1
+        assert not out.exists()
+        return
+    assert result.exit_code == 0, result.stderr
+    left_out = (out / "left_out.txt").read_text().splitlines()
+    assert [line.partition(":")[0] for line in left_out] == ["7.png", "bad.png"]
+    assert left_out[0].startswith(sentence)
+    assert len(list(csv.DictReader((out / "films.csv").read_text().splitlines()))) == 39
 
 
 @pytest.mark.usefixtures("house")

@@ -205,6 +205,22 @@ def test_a_refused_film_is_reported_and_an_override_reads_it(
     assert json.loads((tmp_path / "out" / "front" / "report.json").read_text())["findings"]
 
 
+def test_an_unknown_check_is_told_once_and_before_a_network_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, film: Path, tmp_path: Path
+) -> None:
+    gate = fake_stages.gate("It is mirrored.")
+    gate.checks = ("chest", "check_0")  # type: ignore[attr-defined]
+    fake_stages.install(monkeypatch, [gate, *fake_stages.whole_house()[1:]])
+    monkeypatch.setattr("suite.analysis.Analyzer", lambda *_a, **_k: pytest.fail("networks are loaded"))
+    write_16_bit(film.with_name("second.png"), chest_pixels(90, 80, 1))
+    result = radsuite("analyze", film.parent, "--out", tmp_path / "out", "--override-check", "nose")
+    assert result.exit_code == 2
+    assert sentences(result) == [
+        "check 'nose' is none of the gate's; override one of chest, check_0, frontal_present."
+    ]
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("stages", ["nose", "lungs,nose", " nose , lungs"])
 def test_an_unknown_stage_is_bad_input(house: None, film: Path, tmp_path: Path, stages: str) -> None:
     result = radsuite("analyze", film, "--out", tmp_path / "out", "--stages", stages)

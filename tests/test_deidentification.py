@@ -393,6 +393,43 @@ def test_the_command_writes_files_and_a_table_without_values(tmp_path: Path) -> 
     assert "featherstone" not in (tmp_path / "out" / "deidentification.csv").read_text().lower()
 
 
+def test_an_earlier_output_inside_the_input_is_not_taken_again(tmp_path: Path) -> None:
+    """Or a second run would make a patient of each pseudonym."""
+    films, out = tmp_path / "films", tmp_path / "films" / "shared"
+    films.mkdir()
+    _file(films, "a.dcm")
+    (tmp_path / "secret").write_text(SECRET)
+    arguments = ["deidentify", str(films), "--out", str(out), "--secret-file", str(tmp_path / "secret")]
+    first = CliRunner().invoke(main, arguments)
+    written = sorted(out.rglob("*.dcm"))
+    second = CliRunner().invoke(main, arguments)
+
+    assert first.exit_code == second.exit_code == 0, second.output
+    assert "passed over" not in first.output
+    assert "1 of 1 files, 1 patients" in second.output
+    assert f"passed over, because --out is inside an input: 1 files in {out}" in second.stderr
+    assert sorted(out.rglob("*.dcm")) == written
+    # named, it is taken
+    third = CliRunner().invoke(main, ["deidentify", str(written[0]), *arguments[2:]])
+    assert "1 of 1 files" in third.output
+
+
+@pytest.mark.parametrize("out", ["films", "films/../films", "link"])
+def test_the_folder_of_the_films_is_no_place_for_the_new_files(out: str, tmp_path: Path) -> None:
+    film = _file(tmp_path, "a.dcm")
+    (tmp_path / "films").mkdir()
+    film.rename(tmp_path / "films" / "a.dcm")
+    (tmp_path / "link").symlink_to(tmp_path / "films", target_is_directory=True)
+    result = CliRunner().invoke(
+        main, ["deidentify", str(tmp_path / "films"), "--out", str(tmp_path / out), "--table"]
+    )
+
+    assert result.exit_code == 2
+    assert "is the folder of the films themselves; give another folder." in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert [path.name for path in (tmp_path / "films").iterdir()] == ["a.dcm"]
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [

@@ -30,7 +30,7 @@ from suite.datasets.digests import data_digest
 from suite.datasets.manifest import FilmFile, Manifest, Record
 from suite.datasets.registry import open_dataset
 from suite.errors import DatasetError
-from suite.intake import read_film
+from suite.film import read_film
 from suite.training.films import film_on_scale, load_film, open_film
 from tests import fake_stages, made_datasets, made_finding_sets
 from tests.dicom_zoo import make_dataset, save, scattered

@@ -35,7 +35,8 @@ from classifiers.gate.samples import FilmStore, draw_sample, small
 from classifiers.gate.scores import GateScores
 from classifiers.gate.stage import GateStage
 from classifiers.gate.training import choose_thresholds
-from suite.intake import read_film, read_study
+from suite.film import read_film
+from suite.intake import read_study
 from suite.phantom import PhantomStudy, render_study
 from suite.stages.artifacts import GateResult
 from suite.stages.contract import Artifact, Inputs, Stage, check_outputs
@@ -87,7 +88,7 @@ def failed(result: GateResult) -> set[str]:
 
 class TestPlainChecks:
     def test_a_full_ramp_without_headers_passes_all(self) -> None:
-        assert all(check(film(ramp())).passed for check in PLAIN_CHECKS)
+        assert all(check(film(ramp())).passed for check in PLAIN_CHECKS.values())
 
     def test_a_film_of_few_pixels_is_too_coarse(self) -> None:
         assert check_matrix(film(ramp(side=128))).passed
@@ -338,6 +339,12 @@ class TestStage:
 
 
 class TestShippedNetwork:
+    def test_its_checks_bear_the_names_that_it_declares(
+        self, stage: GateStage, phantom: PhantomStudy
+    ) -> None:
+        result = verdict(stage, phantom.radiograph(), phantom.radiograph("lateral"))
+        assert tuple(check.name for check in result.checks) == GateStage.checks
+
     def test_a_computed_chest_is_accepted_with_and_without_its_lateral(
         self, stage: GateStage, phantom: PhantomStudy
     ) -> None:

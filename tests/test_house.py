@@ -91,6 +91,14 @@ def test_listing_plugins_imports_none_of_them() -> None:
     assert fresh(code) == "[]"
 
 
+def test_the_gates_checks_are_known_without_torch() -> None:
+    code = (
+        "from suite.stages.override import known_checks; import sys\n"
+        "print('age' in known_checks(), 'mirrored' in known_checks(), 'torch' in sys.modules)"
+    )
+    assert fresh(code) == "True True False"
+
+
 @pytest.mark.parametrize("package", [package for package in PACKAGES if package != "suite"])
 def test_a_fresh_interpreter_agrees_with_the_syntax_tree(package: str) -> None:
     """What is really loaded, lazily or not, when every module of a package is imported."""

@@ -10,7 +10,8 @@ from PIL import Image
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from suite.errors import InputError
-from suite.intake import collect, read_film
+from suite.film import read_film
+from suite.intake import collect
 from tests.dicom_zoo import lut_item, make_dataset, save, scattered
 
 _FILM = scattered(0, 4095, 64, 80)

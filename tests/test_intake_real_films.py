@@ -10,7 +10,8 @@ import pytest
 from pydicom.data import get_testdata_files
 
 from suite.errors import InputError
-from suite.intake import collect, read_film, read_study
+from suite.film import read_film
+from suite.intake import collect, read_study
 from suite.study import Projection
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"

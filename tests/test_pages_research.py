@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from suite.accounts.principal import LOCAL, Role
+from suite.datasets.registry import KINDS, DatasetKind
 from suite.errors import InputError, UnreadableFileError
 from suite.findings import CODES
 from suite.jobs.models import Job, Review
@@ -26,12 +28,14 @@ from suite.records.reliability import (
     reliability,
 )
 from suite.records.reviews import Verdict
+from suite.stages.weights import ModelCard, shipped_cards
 from tests.jobs_fakes import film_png
 from tests.pages_house import Person, person, signed_in
 from tests.web_house import House, open_house
 from web.research import playground
 from web.research.cards import plots_of
-from web.research.plots import Axis, Figure, curve_plot, forest, reliability_plot, timeline
+from web.research.figure_words import known_words, words
+from web.research.plots import MOST_LETTERS, Axis, Figure, curve_plot, forest, reliability_plot, timeline
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +120,14 @@ def test_a_cards_errors_are_drawn_apart_and_its_calibration_lines_not_at_all() -
     assert "ece" not in str(shares.drawing).lower()
     assert "slope" not in str(shares.drawing).lower()
     assert errors.title == "Errors: smaller is better"
-    assert all(words in str(errors.drawing) for words in ("ECE, Edema, phantom", "Nih brier before", "ECE"))
+    assert all(
+        words in str(errors.drawing)
+        for words in (
+            "ECE, Edema, computed films",
+            "Brier before calibration, ChestX-ray14",
+            "'ECE'",
+        )
+    )
 
 
 class TestReliability:
@@ -182,9 +193,40 @@ class TestPlots:
 
 
 class TestCards:
-    def test_every_installed_network_has_a_page_with_its_figures(self, reader: Person) -> None:
-        from suite.stages.weights import shipped_cards
+    @pytest.mark.parametrize("card", shipped_cards(), ids=lambda card: card.name)
+    def test_every_figure_of_a_shipped_card_has_words_of_its_own(self, card: ModelCard) -> None:
+        """Words, not keys; and none is cut off in a plot, where two might then look alike."""
+        keys = list(card.content["metrics"])
+        assert [key for key in keys if known_words(key) is None] == []
+        said = [words(key) for key in keys]
+        assert len(set(said)) == len(said)
+        assert [line for line in said if "_" in line or len(line) > MOST_LETTERS] == []
+        assert not any(re.search(r"\b(nih|phantom|covid|jsrt)\b", line) for line in said)
+        for plot in plots_of(card.content["metrics"]):
+            assert all(len(row.label) <= plot.drawing.letters for row in plot.drawing.rows)
 
+    @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+    def test_films_of_every_data_set_are_named(self, kind: DatasetKind) -> None:
+        assert known_words(f"{kind.name}_auc_edema") is not None
+        assert known_words(f"refused_accept_{kind.name}") is not None
+
+    @pytest.mark.parametrize(
+        ("key", "said"),
+        [
+            ("refused_accept_nih", "Refused wrongly, ChestX-ray14"),
+            ("refused_turned_90", "Refused rightly, turned by 90°"),
+            ("covid_lungs_right", "Dice, right lung, films from papers"),
+            ("phantom_whole_atelectasis", "Whole lung outlined, Atelectasis, computed films"),
+            ("phantom_identity_whole_psnr", "PSNR in dB, whole film, the film itself, computed films"),
+            ("one_case_tta_dice_positives", "Dice, films with gas, cascade, best threshold, mirrored too"),
+            ("ours_auc_edema", "AUC, Edema, ours"),
+            ("some_new_figure", "Some new figure"),
+        ],
+    )
+    def test_a_figures_name_is_said_in_words(self, key: str, said: str) -> None:
+        assert words(key) == said
+
+    def test_every_installed_network_has_a_page_with_its_figures(self, reader: Person) -> None:
         listed = reader.get("/research").text
         for card in shipped_cards():
             assert f'id="card-{card.name}"' in listed

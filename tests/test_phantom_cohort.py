@@ -18,8 +18,8 @@ from suite.cli import main
 from suite.datasets import phantom as dataset
 from suite.datasets.registry import open_dataset
 from suite.errors import DatasetError, InputError, StorageError
+from suite.film import read_film
 from suite.findings import CODES
-from suite.intake import read_film
 from suite.phantom.cohort import (
     CohortSettings,
     draw_chest,

@@ -55,8 +55,8 @@ from suite.phantom.pathology.site import Site
 from suite.phantom.projection import Paths, trace
 from suite.phantom.scene import Scene
 from suite.phantom.spectra import beam
-from suite.phantom.study import frontal_view, lateral_view
 from suite.phantom.truth import finding_masks, frontal_masks
+from suite.phantom.views import frontal_view, lateral_view
 
 PATIENT = replace(Patient(seed=11), tilt=3.0, roll=-1.5, rotation=4.0, scoliosis=6.0, kyphosis=5.0)
 SIZE = 128

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from suite.analysis import Analyzer
+from suite.analysis import Analyzer, analyze
 from suite.errors import InputError
 from suite.findings import CODES, FINDINGS
 from suite.report.schema import validate
@@ -173,3 +173,19 @@ def test_a_film_that_fails_another_check_stays_refused(monkeypatch: pytest.Monke
         InputError, match="check 'hand' is none of the gate's; override one of chest, check_0"
     ):
         Analyzer(device="cpu").run(study(), override_gate=["hand"])
+
+
+def test_a_check_that_this_film_was_not_asked_for_may_be_overridden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of laterals, say, among several studies of which some have none; what exists nowhere may not."""
+    gate = fake_stages.gate("It is mirrored.")
+    gate.checks = ("chest", "check_0", "lateral")  # type: ignore[attr-defined]
+    fake_stages.install(monkeypatch, [gate, *fake_stages.whole_house()[1:]])
+    analyzer = Analyzer(device="cpu")
+    report = analyzer.run(study(), override_gate=["lateral", "check_0"]).report
+    assert report["gate"]["overridden"] is True
+    with pytest.raises(
+        InputError, match="check 'hand' is none of the gate's; override one of chest, check_0"
+    ):
+        analyzer.run(study(), override_gate=["hand"])
+    with pytest.raises(InputError, match="check 'hand'"):  # before a file is opened
+        analyze("nowhere.png", override_gate=["hand"])

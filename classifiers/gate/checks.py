@@ -213,16 +213,17 @@ def _spoken(years: float) -> str:
     return f"{int(years * 12 + 0.5)} months" if years >= 1 / 6 else f"{int(years * 365.25 + 0.5)} days"
 
 
-PLAIN_CHECKS: tuple[Callable[[Radiograph], Check], ...] = (
-    check_matrix,
-    check_contrast,
-    check_greys,
-    check_white,
-    check_empty,
-    check_grey_area,
-    check_modality,
-    check_body_part,
-    check_projection,
-    check_header_sides,
-    check_age,
-)
+PLAIN_CHECKS: dict[str, Callable[[Radiograph], Check]] = {
+    "matrix": check_matrix,
+    "contrast": check_contrast,
+    "greys": check_greys,
+    "white": check_white,
+    "empty": check_empty,
+    "grey_area": check_grey_area,
+    "modality": check_modality,
+    "body_part": check_body_part,
+    "projection": check_projection,
+    "header_orientation": check_header_sides,
+    "age": check_age,
+}
+"""By the names that their results bear."""

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from classifiers.gate.scores import GateScores, probability
+import numpy as np
+
 from suite.stages.artifacts import Check
 
+if TYPE_CHECKING:  # the names of the checks are known without torch
+    from classifiers.gate.scores import GateScores
+
 NETWORK_CHECKS = ("chest", "view", "whole_chest", "rotation", "polarity", "mirrored")
+LATERAL_CHECK = "lateral"
 
 _NOT_FRONTAL = {
     "other": (
@@ -72,7 +78,7 @@ def judge(scores: GateScores, thresholds: Mapping[str, float]) -> tuple[Check, .
             continue
         passed = odds[question] <= thresholds[question]
         checks.append(
-            Check(name, passed, round(probability(odds[question]), 5), _FINE[name] if passed else message)
+            Check(name, passed, round(_probability(odds[question]), 5), _FINE[name] if passed else message)
         )
     return tuple(checks)
 
@@ -87,5 +93,12 @@ def judge_lateral(scores: GateScores, thresholds: Mapping[str, float]) -> Check:
         message = (
             "The film given as the lateral looks like a frontal view; give the lateral, or leave it out."
         )
-        return Check("lateral", False, value, message)
-    return Check("lateral", True, value, "The film given as the lateral does not look like a frontal view.")
+        return Check(LATERAL_CHECK, False, value, message)
+    return Check(
+        LATERAL_CHECK, True, value, "The film given as the lateral does not look like a frontal view."
+    )
+
+
+def _probability(odds: float) -> float:
+    """Log-odds as a share in [0, 1]."""
+    return float(1.0 / (1.0 + np.exp(-np.clip(odds, -50.0, 50.0))))

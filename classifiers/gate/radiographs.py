@@ -10,76 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
+from classifiers.gate.canvas import SIDE, Canvas, Point, step
 from suite.study import FloatImage
-
-Point = tuple[float, float]
-Values = npt.NDArray[np.float32]
-SIDE = 112
-
-
-class Canvas:
-    """Path lengths through soft tissue and bone, float32 (SIDE, SIDE), in canvas sides."""
-
-    def __init__(self) -> None:
-        axis = (np.arange(SIDE, dtype=np.float32) + 0.5) / SIDE
-        self.x, self.y = np.meshgrid(axis, axis)
-        self.soft = np.zeros((SIDE, SIDE), dtype=np.float32)
-        self.bone = np.zeros((SIDE, SIDE), dtype=np.float32)
-
-    def tube(self, start: Point, end: Point, radius: float, end_radius: float | None = None) -> Values:
-        """Path length through a tapering tube with round ends."""
-        last = radius if end_radius is None else end_radius
-        (ax, ay), (bx, by), wide = start, end, max(radius, last)
-        here = _window(min(ax, bx) - wide, max(ax, bx) + wide, min(ay, by) - wide, max(ay, by) + wide)
-        x, y = self.x[here], self.y[here]
-        length2 = max((bx - ax) ** 2 + (by - ay) ** 2, 1e-8)
-        along = np.clip(((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length2, 0.0, 1.0)
-        distance2 = (x - ax - along * (bx - ax)) ** 2 + (y - ay - along * (by - ay)) ** 2
-        path = np.zeros((SIDE, SIDE), dtype=np.float32)
-        path[here] = 2.0 * np.sqrt(np.maximum((radius + (last - radius) * along) ** 2 - distance2, 0.0))
-        return path
-
-    def ellipsoid(self, centre: Point, axes: tuple[float, float], depth: float, angle: float = 0.0) -> Values:
-        """Path length through an ellipsoid whose half-axis along the beam is ``depth``."""
-        wide = max(axes)
-        here = _window(centre[0] - wide, centre[0] + wide, centre[1] - wide, centre[1] + wide)
-        dx, dy = self.x[here] - centre[0], self.y[here] - centre[1]
-        u = (dx * float(np.cos(angle)) + dy * float(np.sin(angle))) / axes[0]
-        v = (dy * float(np.cos(angle)) - dx * float(np.sin(angle))) / axes[1]
-        path = np.zeros((SIDE, SIDE), dtype=np.float32)
-        path[here] = 2.0 * depth * np.sqrt(np.maximum(1.0 - u**2 - v**2, 0.0))
-        return path
-
-    def flesh(self, path: Values) -> None:
-        """Soft tissue; where two parts of one limb meet, the thicker counts."""
-        self.soft = np.maximum(self.soft, path)
-
-    def long_bone(self, start: Point, end: Point, radius: float, flare: float = 1.5) -> None:
-        """A shaft with dense cortex and two wider, spongy ends."""
-        outer, inner = self.tube(start, end, radius), self.tube(start, end, 0.6 * radius)
-        self.bone += outer - 0.75 * inner
-        for end_point in (start, end):
-            knob = self.ellipsoid(end_point, (flare * radius, flare * radius), flare * radius)
-            self.bone += 0.45 * np.maximum(knob - outer, 0.0)
-
-    def spongy(self, path: Values, density: float = 0.5) -> None:
-        """Bone without a marrow cavity."""
-        self.bone += density * path
-
-
-def _window(left: float, right: float, top: float, bottom: float) -> tuple[slice, slice]:
-    """Rows and columns of the canvas that a body can touch; empty for one beside it."""
-    first_row, last_row, first_column, last_column = (
-        min(max(int(np.floor(edge * SIDE)) + past, 0), SIDE)
-        for edge, past in ((top, 0), (bottom, 1), (left, 0), (right, 1))
-    )
-    return slice(first_row, last_row), slice(first_column, last_column)
-
-
-def _step(start: Point, angle: float, length: float) -> Point:
-    return start[0] + length * float(np.cos(angle)), start[1] + length * float(np.sin(angle))
 
 
 def limb(canvas: Canvas, rng: np.random.Generator) -> None:
@@ -89,9 +22,9 @@ def limb(canvas: Canvas, rng: np.random.Generator) -> None:
     both = radius < 0.15 and rng.random() < 0.3
     for centre in (0.27, 0.73) if both else (float(rng.uniform(0.35, 0.65)),):
         tilt = np.pi / 2 + float(rng.normal(0, 0.08))
-        top, bottom = _step((centre, 0.5), tilt, -0.85), _step((centre, 0.5), tilt, 0.85)
+        top, bottom = step((centre, 0.5), tilt, -0.85), step((centre, 0.5), tilt, 0.85)
         canvas.flesh(canvas.tube(top, bottom, radius, radius * float(rng.uniform(0.55, 1.0))))
-        joint = _step((centre, 0.5), tilt, float(rng.uniform(-0.35, 0.35))) if rng.random() < 0.6 else None
+        joint = step((centre, 0.5), tilt, float(rng.uniform(-0.35, 0.35))) if rng.random() < 0.6 else None
         _shafts(canvas, rng, top, bottom, joint, radius, shafts, tilt)
 
 
@@ -104,15 +37,15 @@ def _shafts(
     for number in range(shafts):
         shift = aside * (1 - 2 * number)
         width = thick * (1.0 if number == 0 else float(rng.uniform(0.4, 0.8)))
-        ends = [_step(point, tilt + np.pi / 2, shift) for point in (top, bottom)]
+        ends = [step(point, tilt + np.pi / 2, shift) for point in (top, bottom)]
         if joint is None:
             canvas.long_bone(ends[0], ends[1], width)
             continue
-        middle = _step(joint, tilt + np.pi / 2, shift)
+        middle = step(joint, tilt + np.pi / 2, shift)
         gap = float(rng.uniform(0.015, 0.03)) + 1.4 * width
-        canvas.long_bone(_step(middle, tilt, gap), ends[1], width)
+        canvas.long_bone(step(middle, tilt, gap), ends[1], width)
         if number == 0:
-            canvas.long_bone(ends[0], _step(middle, tilt, -gap), 1.15 * width, float(rng.uniform(1.4, 1.9)))
+            canvas.long_bone(ends[0], step(middle, tilt, -gap), 1.15 * width, float(rng.uniform(1.4, 1.9)))
 
 
 def hand(canvas: Canvas, rng: np.random.Generator) -> None:
@@ -120,7 +53,7 @@ def hand(canvas: Canvas, rng: np.random.Generator) -> None:
     base = (float(rng.uniform(0.42, 0.58)), float(rng.uniform(0.6, 0.75)))
     size = float(rng.uniform(0.75, 1.25))
     spread = float(rng.uniform(0.12, 0.3))
-    canvas.flesh(canvas.ellipsoid(_step(base, -np.pi / 2, 0.1 * size), (0.16 * size, 0.18 * size), 0.06))
+    canvas.flesh(canvas.ellipsoid(step(base, -np.pi / 2, 0.1 * size), (0.16 * size, 0.18 * size), 0.06))
     canvas.flesh(canvas.tube(base, (base[0], 1.4), 0.1 * size))
     for side in (-0.035, 0.035):
         canvas.long_bone((base[0] + side * size, base[1] + 0.07 * size), (base[0] + side, 1.4), 0.022 * size)
@@ -129,12 +62,12 @@ def hand(canvas: Canvas, rng: np.random.Generator) -> None:
         canvas.spongy(canvas.ellipsoid(spot, (0.03 * size, 0.026 * size), 0.02))
     for ray in range(5):
         angle = -np.pi / 2 + (ray - 2) * spread + float(rng.normal(0, 0.03))
-        start = _step((base[0] + (ray - 2) * 0.035 * size, base[1] - 0.05 * size), angle, 0.02)
+        start = step((base[0] + (ray - 2) * 0.035 * size, base[1] - 0.05 * size), angle, 0.02)
         for part, length in enumerate((0.15, 0.1, 0.065, 0.045)):
-            end = _step(start, angle, length * size * (0.75 if ray == 0 else 1.0))
+            end = step(start, angle, length * size * (0.75 if ray == 0 else 1.0))
             canvas.long_bone(start, end, (0.017 - 0.002 * part) * size, 1.3)
             canvas.flesh(canvas.tube(start, end, 0.034 * size))
-            start = _step(end, angle, 0.022 * size)
+            start = step(end, angle, 0.022 * size)
 
 
 def pelvis(canvas: Canvas, rng: np.random.Generator) -> None:
@@ -156,7 +89,7 @@ def pelvis(canvas: Canvas, rng: np.random.Generator) -> None:
         hip, neck = at(0.25 * side, 0.1), at(0.34 * side, 0.18)
         canvas.spongy(canvas.ellipsoid(hip, (0.06 * zoom, 0.06 * zoom), 0.06), 0.8)
         canvas.spongy(canvas.tube(hip, neck, 0.035 * zoom), 0.6)
-        knee = _step(neck, np.pi / 2 - side * spread, 0.75 * zoom)
+        knee = step(neck, np.pi / 2 - side * spread, 0.75 * zoom)
         canvas.long_bone(neck, knee, 0.038 * zoom)
         canvas.flesh(canvas.tube(at(0.26 * side, 0.15), knee, 0.2 * zoom, 0.15 * zoom))
         for start, end in (

@@ -63,8 +63,3 @@ def _scores(view: Values, turn: Values, inverted: float, mirrored: float) -> Gat
 
 def _against_first(logits: Values) -> float:
     return float(logsumexp(logits[1:]) - logits[0])
-
-
-def probability(odds: float) -> float:
-    """Log-odds as a share in [0, 1]."""
-    return float(1.0 / (1.0 + np.exp(-np.clip(odds, -50.0, 50.0))))

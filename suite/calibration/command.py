@@ -142,7 +142,7 @@ def calibrate(
 
     Raises:
         InputError: the plan, the films or the stages cannot be used.
-        StageError: a stage failed on a film, or no stage could be calibrated.
+        StageError: no film is left and a stage failed on one, or no stage could be calibrated.
     """
     faults: list[str] = []
     cards = [each.card for each in load_calibrators(stages, plan, faults.append)]  # before a film is read

@@ -11,9 +11,9 @@ import numpy as np
 
 from suite.calibration.contract import ABNORMAL, ScoredFilms
 from suite.datasets.manifest import Record
-from suite.errors import InputError
+from suite.errors import InputError, StageError
+from suite.film import given_as_frontal, given_as_lateral
 from suite.findings import CODES
-from suite.intake import given_as_frontal, given_as_lateral
 from suite.study import Study
 from suite.training.films import open_film
 
@@ -38,20 +38,24 @@ def score_films(
     override_gate: bool = False,
     on_film: Callable[[int], None] | None = None,
 ) -> Scored:
-    """Read each record once. A film that cannot be read, or that the gate refuses, is left out and named.
+    """Read each record once. A film that cannot be read, that a stage fails on, or that the gate refuses, is
+    left out and named.
 
     Raises:
         InputError: no film is left.
-        StageError: a stage failed.
+        StageError: no film is left, and a stage failed on one.
     """
     kept: list[Record] = []
     rows: list[Mapping[str, float]] = []
     left_out: list[str] = []
+    failed: list[str] = []
     for index, record in enumerate(records):
         try:
             report = _report(record, index, analyzer, override_gate=override_gate)
-        except InputError as error:
+        except (InputError, StageError) as error:
             left_out.append(f"{record.id}: {error}")
+            if isinstance(error, StageError):
+                failed.append(left_out[-1])
         else:
             gate = report["gate"]
             if gate is not None and not gate["accepted"] and not gate["overridden"]:
@@ -61,6 +65,10 @@ def score_films(
                 rows.append(_scores(report))
         if on_film is not None:
             on_film(index + 1)
+    if not kept and failed:
+        raise StageError(
+            f"none of the {len(records)} films could be read, and stages failed on {len(failed)}: {failed[0]}"
+        )
     if not kept:
         raise InputError(
             f"none of the {len(records)} films could be read (first: {left_out[0] if left_out else 'none'}); "

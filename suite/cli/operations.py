@@ -27,7 +27,12 @@ def doctor(ctx: click.Context, data: Path | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("--out", required=True, type=FOLDER, help="Folder for the new files.")
+@click.option(
+    "--out",
+    required=True,
+    type=FOLDER,
+    help="Folder for the new files, not INPUT itself; inside it, its files are no input.",
+)
 @click.option(
     "--keep",
     multiple=True,

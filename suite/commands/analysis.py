@@ -15,6 +15,7 @@ from suite.findings import UNPAIRED
 from suite.intake import StudyFiles, collect
 from suite.report.folder import check_holds_only_a_reading
 from suite.report.withheld import has_score_only, reasons, without_probability
+from suite.stages.override import check_override, known_checks
 from suite.storage import check_writable
 
 if TYPE_CHECKING:
@@ -58,7 +59,11 @@ def analyze_films(
 
     Returns:
         Exit status: 0, 2 when an input was refused, 1 when the suite failed.
+
+    Raises:
+        InputError: a check to override is none of the gate's.
     """
+    check_override(override_gate, known_checks())  # once, and before a film is opened or a network loaded
     outcome = Outcome()
     found = collect(inputs, lateral=lateral)
     for refusal in found.refused:

@@ -6,7 +6,7 @@ import csv
 import io
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,9 +34,17 @@ def deidentify(
 ) -> int:
     """De-identify files and folders into ``out``; a bad file is told and does not stop the rest.
 
+    What lies in ``out`` is no input where ``out`` is inside a folder that is given: it may be of an earlier
+    run, and pseudonyms of pseudonyms belong to nobody.
+
     Returns:
         Exit status: 0, 2 when a file was refused, 1 when the suite failed.
+
+    Raises:
+        InputError: an input is not there, is ``out`` itself, or the options cannot be used.
     """
+    for name in inputs:
+        _check_input(name, out)
     from suite.dicom.deidentification.files import deidentify_file
     from suite.dicom.deidentification.pseudonyms import Pseudonyms
 
@@ -46,7 +54,12 @@ def deidentify(
             "Without a secret, pseudonyms and dates of this run cannot be made again; set "
             f"{SECRET_VARIABLE} or give --secret-file."
         )
-    paths = list(_files(inputs))
+    paths, passed_over = _files(inputs, out)
+    if passed_over:
+        error_line(
+            f"passed over, because --out is inside an input: {passed_over} files in {out}; "
+            "name those that are still to be de-identified one by one."
+        )
     one = partial(
         deidentify_file, out=out, pseudonyms=Pseudonyms(secret), keep=keep, clean_pixels=clean_pixels
     )
@@ -78,16 +91,30 @@ def _deidentify_each(
     return results, exit_code
 
 
-def _files(inputs: Sequence[str]) -> Iterator[Path]:
-    """Files as named, and what lies in folders and begins like DICOM."""
+def _check_input(name: str, out: Path) -> None:
+    """An input must be there, and films with patients must not lie among those without."""
+    if not Path(name).exists():
+        raise InputError(f"{name}: there is no such file or folder; check the path.")
+    if Path(name).resolve() == out.resolve():
+        raise InputError(f"--out {out}: is the folder of the films themselves; give another folder.")
+
+
+def _files(inputs: Sequence[str], out: Path) -> tuple[list[Path], int]:
+    """Files as named, and what in folders begins like DICOM; how many in ``out`` were passed over."""
+    paths: list[Path] = []
+    passed_over = 0
     for name in inputs:
         path = Path(name)
-        if not path.exists():
-            raise InputError(f"{name}: there is no such file or folder; check the path.")
         if path.is_file():
-            yield path
-        else:
-            yield from (found for found in sorted(path.rglob("*")) if _begins_like_dicom(found))
+            paths.append(path)
+            continue
+        holds_out = path.resolve() in out.resolve().parents
+        for found in filter(_begins_like_dicom, sorted(path.rglob("*"))):
+            if holds_out and out.resolve() in found.resolve().parents:
+                passed_over += 1
+            else:
+                paths.append(found)
+    return paths, passed_over
 
 
 def _begins_like_dicom(path: Path) -> bool:

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from suite.dicom.pixels import decode, has_pixels, read_layout
+from suite.dicom.pixel_layout import read_layout
+from suite.dicom.pixels import decode, has_pixels
 from suite.dicom.reading import read_dataset
 from suite.dicom.rendering import render
 from suite.dicom.rules import Window, read_rules

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from suite.dicom.attributes import MALFORMED, parser_silenced, text, to_uid
 from suite.dicom.kinds import CAPTURE_CLASSES, PROJECTION_CLASSES, check_is_radiograph, describe_kind
-from suite.dicom.pixels import PixelLayout, decode, has_pixels, read_layout
+from suite.dicom.pixel_layout import PixelLayout, read_layout
+from suite.dicom.pixels import decode, has_pixels
 from suite.dicom.rendering import Rendering, render
 from suite.dicom.rules import GreyRules, read_rules
 from suite.dicom.spacing import find_spacing

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from suite.dicom.attributes import integer, lookup_tables, number, numbers, raw, text
 from suite.dicom.grayscale import LookupTable
 from suite.dicom.kinds import FOR_PROCESSING_CLASS
-from suite.dicom.pixels import PixelLayout
+from suite.dicom.pixel_layout import PixelLayout
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from suite.errors import InputError
 from suite.stages.artifacts import Check
 from suite.stages.contract import Artifact, StageRun
+from suite.stages.override import check_override
 from suite.study import Study
 
 
@@ -17,6 +17,7 @@ class Draft:
 
     Attributes:
         override: whether a refusal of the gate is overridden: as a whole, or the checks that are named.
+        declared: names of checks that exist, whether or not this film was asked for them.
     """
 
     study: Study
@@ -24,6 +25,7 @@ class Draft:
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     runs: list[StageRun] = field(default_factory=list)
     unavailable: Sequence[str] = ()
+    declared: Sequence[str] = ()
 
     @property
     def overridden(self) -> frozenset[str]:
@@ -37,10 +39,8 @@ class Draft:
         failed = frozenset(check.name for check in checks if not check.passed)
         if isinstance(self.override, bool):
             return failed if self.override else frozenset()
-        unknown = sorted(set(self.override) - {check.name for check in checks})
-        if gate is not None and unknown:
-            known = ", ".join(check.name for check in checks)
-            raise InputError(f"check {unknown[0]!r} is none of the gate's; override one of {known}.")
+        if gate is not None:
+            check_override(self.override, tuple(dict.fromkeys([*self.declared, *(c.name for c in checks)])))
         return failed & frozenset(self.override)
 
     @property

@@ -45,7 +45,8 @@ class Stage(Protocol):
     A stage is built by ``Stage(device)`` and then run on batches of studies. ``run`` gets, for each study, at
     least the artifacts in ``needs``, those of ``uses`` that exist, and returns exactly those in ``makes``.
 
-    A class with ``on_request = True`` runs only where it is asked for by name.
+    A class with ``on_request = True`` runs only where it is asked for by name. The class of the gate names
+    its checks in ``checks``, a tuple; an override of any other is then told before anything is loaded.
     """
 
     name: str

@@ -8,7 +8,7 @@ from typing import Any
 
 from suite.errors import GraphError, InputError, NotShippedError, SuiteError
 from suite.stages.contract import SOURCES, Stage
-from suite.stages.graph import ordered, with_requirements
+from suite.stages.graph import GATE, ordered, with_requirements
 from suite.stages.plugins import STAGES, build_stage, installed, load_stage
 
 
@@ -59,6 +59,16 @@ def select_stages(wanted: Sequence[str] | None, device: str) -> Selection:
     working = _without_lacking(built, selection)
     selection.stages = tuple(working.values())
     return selection
+
+
+def gate_checks() -> tuple[str, ...]:
+    """Names of the checks that the installed gate's class declares; none where it declares none."""
+    if GATE not in installed(STAGES):
+        return ()
+    try:
+        return tuple(getattr(load_stage(GATE), "checks", ()))
+    except GraphError:  # whoever builds the stages is told
+        return ()
 
 
 def _load(wanted: Sequence[str] | None, selection: Selection) -> dict[str, Any]:

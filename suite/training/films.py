@@ -10,7 +10,7 @@ import numpy as np
 from suite.datasets import scr
 from suite.datasets.manifest import FilmFile, Record
 from suite.errors import DatasetError
-from suite.intake import read_film
+from suite.film import read_film
 from suite.study import FloatImage, Mask, Projection, Radiograph
 
 

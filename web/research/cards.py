@@ -11,6 +11,7 @@ from flask import Blueprint, abort, render_template
 
 from suite.findings import NAMES
 from suite.stages.weights import ModelCard, shipped_cards
+from web.research.figure_words import words
 from web.research.plots import Figure, Forest, forest
 
 blueprint = Blueprint("cards", __name__)
@@ -72,20 +73,6 @@ def plots_of(metrics: Mapping[str, Any]) -> list[Plot]:
         for title, keys, reference in parts
         if keys
     ]
-
-
-def words(key: str) -> str:
-    """A figure's name as people read it."""
-    for kind, start in (("auc", ""), ("ece", "ECE, "), ("brier", "Brier, ")):
-        found = _finding_figure(key, kind)
-        if found:
-            return f"{start}{NAMES[found['code']]}" + (f", {found['set']}" if found["set"] else "")
-    plain = key.replace("_", " ")
-    return (
-        plain.upper()
-        if plain in ("auc", "mean auc", "ece", "psnr", "ssim", "mae", "bsr")
-        else plain[:1].upper() + plain[1:]
-    )
 
 
 def _finding_figure(key: str, kind: str) -> re.Match[str] | None:

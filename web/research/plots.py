@@ -11,6 +11,11 @@ from suite.records.reliability import Bin, CurvePoint
 
 ROW_HEIGHT = 24.0
 LABEL_WIDTH = 172.0
+"""Room for short labels; a forest with longer ones has more, up to ``MOST_LETTERS``."""
+
+MOST_LETTERS = 72
+_LETTER_WIDTH, _LABEL_GAP = 6.6, 12.0
+_PAGE_WIDTH = 720.0
 PLOT_WIDTH = 288.0
 NUMBER_WIDTH = 164.0
 _TICK_COUNT = 6
@@ -80,6 +85,16 @@ class Forest:
     start: float
     end: float
 
+    @property
+    def letters(self) -> int:
+        """How many letters of a label there is room for."""
+        return round((self.start - _LABEL_GAP) / _LETTER_WIDTH)
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether its letters would be small on the room that a forest has."""
+        return self.width > _PAGE_WIDTH
+
 
 def forest(figures: Sequence[Figure], *, reference: float | None = None, digits: int = 3) -> Forest:
     """Numbers one below the other on one axis.
@@ -88,7 +103,8 @@ def forest(figures: Sequence[Figure], *, reference: float | None = None, digits:
         reference: a value that is drawn as a line, such as 0.5 for chance.
         digits: behind the decimal point, in the words beside each line.
     """
-    axis = _axis_of(figures, reference)
+    start = max(LABEL_WIDTH, _label_width(figures))
+    axis = _axis_of(figures, reference, start)
     rows = tuple(
         Row(
             figure.label,
@@ -104,8 +120,13 @@ def forest(figures: Sequence[Figure], *, reference: float | None = None, digits:
     )
     height = 20.0 + len(rows) * ROW_HEIGHT + 18.0
     line = None if reference is None else axis.place(reference)
-    width = LABEL_WIDTH + PLOT_WIDTH + NUMBER_WIDTH
-    return Forest(rows, tuple(axis.ticks), line, width, height, LABEL_WIDTH, LABEL_WIDTH + PLOT_WIDTH)
+    width = start + PLOT_WIDTH + NUMBER_WIDTH
+    return Forest(rows, tuple(axis.ticks), line, width, height, start, start + PLOT_WIDTH)
+
+
+def _label_width(figures: Sequence[Figure]) -> float:
+    longest = max((len(figure.label) for figure in figures), default=0)
+    return _LABEL_GAP + _LETTER_WIDTH * min(longest, MOST_LETTERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +222,7 @@ def timeline(shares: Sequence[tuple[str, Share]]) -> Timeline:
     return Timeline(tuple(marks), line, tuple(labels), ticks, width, 236.0, SQUARE_START)
 
 
-def _axis_of(figures: Sequence[Figure], reference: float | None) -> Axis:
+def _axis_of(figures: Sequence[Figure], reference: float | None, start: float) -> Axis:
     ends = [value for own in figures for value in (own.low, own.value, own.high) if value is not None]
     ends += [reference] if reference is not None else []
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
@@ -209,7 +230,7 @@ def _axis_of(figures: Sequence[Figure], reference: float | None) -> Axis:
     # A share is never drawn on an axis that goes beyond what a share can be.
     low = max(0.0, low - margin) if low >= 0.0 else low - margin
     high = min(1.0, high + margin) if high <= 1.0 else high + margin
-    return Axis(low, high if high > low else low + 1.0, LABEL_WIDTH, PLOT_WIDTH)
+    return Axis(low, high if high > low else low + 1.0, start, PLOT_WIDTH)
 
 
 def _round_step(rough: float) -> float:

@@ -22,7 +22,8 @@ from suite.dicom.deidentification.datasets import Cleaning
 from suite.dicom.deidentification.pixels import clean_margins
 from suite.dicom.deidentification.profile import OPTIONS, Action
 from suite.dicom.deidentification.pseudonyms import Pseudonyms
-from suite.dicom.pixels import PixelLayout, decode, has_pixels, read_layout
+from suite.dicom.pixel_layout import PixelLayout, read_layout
+from suite.dicom.pixels import decode, has_pixels
 from suite.dicom.reading import read_dataset
 from suite.errors import InputError, UnsupportedPixelsError
 from suite.storage import make_folder, write_bytes

@@ -15,7 +15,8 @@ from suite.dicom.attributes import MALFORMED, parser_silenced, text, to_uid
 from suite.dicom.kinds import check_is_radiograph
 from suite.dicom.network.classes import ACCEPTED_CLASSES, accepted_syntaxes
 from suite.dicom.network.statuses import RefusedInstanceError, Status
-from suite.dicom.pixels import check_pixel_data, has_pixels, read_layout
+from suite.dicom.pixel_layout import read_layout
+from suite.dicom.pixels import check_pixel_data, has_pixels
 from suite.dicom.reading import read_dataset
 from suite.errors import UnreadableFileError
 
