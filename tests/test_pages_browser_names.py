@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from suite.accounts.principal import SCOPES_OF_ROLE, Means, Principal, Role
 from tests.jobs_fakes import film_png
 from tests.pages_house import pseudonym
-from tests.test_web_browser import ARGUMENTS, CHROMIUM
+from tests.viewer_desk import needs_browser, open_browser
 from tests.web_house import House, open_house
 
 LONG = "maximiliane.von-und-zu-hohenlohe-schillingsfuerst.radiologie.nord"[:64]
@@ -19,10 +18,7 @@ DOCTOR = Principal(LONG, Role.ADMIN, SCOPES_OF_ROLE[Role.ADMIN], Means.SESSION, 
 TEXT = {"findings": "Effusion.", "impression": "1. Effusion."}
 SIZES = ((390, 800), (800, 900), (1280, 720))
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and os.environ.get("CI") != "true",
-    reason="no Chromium found; install it with 'apt-get install chromium'",
-)
+pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +39,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 @pytest.fixture(scope="module")
 def page(house: House) -> Iterator[Page]:
-    with house.open_for_browsers() as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with house.open_for_browsers() as address, open_browser() as browser:
         opened = browser.new_context(base_url=address).new_page()
         opened.goto(f"/enter/{house.services.links.create(LONG)}")
         yield opened
-        browser.close()
 
 
 def overflow(page: Page, selector: str) -> int:

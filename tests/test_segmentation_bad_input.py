@@ -32,6 +32,7 @@ SETS = [(name, dataset) for name in NETWORKS for dataset in load_recipe(name).da
 SMALL = ("epochs=1", "batch_size=2", "precision=32-true")
 TINY = {
     "lungs": ("size=64", "width=0.0625", "films_per_epoch=4"),
+    "whole-lungs": ("size=64", "width=0.0625", "films_per_epoch=4"),
     "organs": ("size=32", "width=0.0625", "films_per_epoch=4", "learn_from=phantom"),
     "tissues": ("size=32", "width=0.0625", "images_per_part=4"),
     "pneumothorax-mask": ("size=64", "width=0.125", "encoder=resnet18", "decoder=8,8,8,8,8"),
@@ -68,7 +69,7 @@ def test_an_empty_folder(name: str, dataset: str, tmp_path: Path) -> None:
     assert said.endswith(".")
 
 
-@pytest.mark.parametrize("name", [name for name in ("lungs", "organs") if name in NETWORKS])
+@pytest.mark.parametrize("name", [name for name in ("lungs", "whole-lungs", "organs") if name in NETWORKS])
 def test_a_mask_of_another_size_than_its_film(name: str, tmp_path: Path) -> None:
     folder = made_datasets.jsrt(tmp_path / "jsrt", count=12)
     for outline in (folder / "organs").iterdir():
