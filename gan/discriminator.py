@@ -17,6 +17,12 @@ BONE_GAIN = 4.0
 """Factor on the bone layer, whose contrast is a fraction of the film's."""
 
 
+NORMALISED = (1, 2)
+"""Blocks with instance normalisation. The published discriminator has it after its last block too: that makes
+the mean of every channel 0, and so the mean logit of any film, real or not, the last convolution's bias. The
+hinge loss is linear near 0 and sees nothing but these means: neither side of it would have a slope."""
+
+
 class SobelPlanes(nn.Module):
     """An image with its horizontal and vertical Sobel gradients: (B, 1, H, W) to (B, 3, H, W)."""
 
@@ -64,7 +70,7 @@ class GradientDiscriminator(nn.Module):
                 nn.Conv2d(channels, out_channels, 4, stride=1 if index == 3 else 2, padding=1),
                 nn.LeakyReLU(0.01),
             ]
-            if index:
+            if index in NORMALISED:
                 layers.append(nn.InstanceNorm2d(out_channels))
             if index == 2 and attention:
                 layers.append(SelfAttention(out_channels))

@@ -80,6 +80,17 @@ def test_an_untrained_generator_adds_hardly_any_bone() -> None:
     assert 0.0 < float(layer.abs().max()) < 0.05
 
 
+@pytest.mark.parametrize("normalise", [True, False])
+def test_the_mean_judgement_of_a_film_depends_on_the_film(normalise: bool) -> None:
+    """The hinge loss is linear near 0: were all films' mean logits the same, it would have no slope."""
+    torch.manual_seed(0)
+    network = GradientDiscriminator(8, normalise=normalise).eval()
+    bone, film = torch.rand(2, 4, 1, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        logits = network(bone, film)
+    assert float(logits.mean((1, 2, 3)).std()) > 0.01 * float(logits.std())
+
+
 @pytest.mark.parametrize(("gradients", "attention"), [(True, True), (False, False)])
 def test_the_discriminator_judges_patches(gradients: bool, attention: bool) -> None:
     network = GradientDiscriminator(8, gradients, attention)
