@@ -150,7 +150,7 @@ def _identify() -> Principal:
 
 
 def _lifetime_seconds(settings: Settings) -> float:
-    """How long this session may last: a provider is asked at sign-in only, so its word holds for less."""
+    """How long a session may last: a provider is asked at sign-in only, so its word holds for less."""
     minutes = settings.session_minutes
     if session.get(PROVIDER_KEY):
         minutes = min(minutes, settings.oidc_session_minutes)
