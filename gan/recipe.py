@@ -61,6 +61,9 @@ class BoneRecipe(Recipe):
         le=1,
         description="share of fractured computed chests that teach BSE-JSRT's convention breaks",
     )
+    drawn_breaks: int = Field(
+        10, ge=0, le=40, description="most breaks drawn into the bones of a training film"
+    )
     outside_weight: float = Field(0.5, ge=0, description="weight outside the lungs where the layer is true")
     l1_weight: float = Field(100.0, ge=0)
     edge_weight: float = Field(1.0, ge=0)

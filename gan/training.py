@@ -13,6 +13,7 @@ from torch.optim import Adam, Optimizer
 from torch.utils.data import Dataset
 
 from gan.discriminator import GradientDiscriminator, PatchDiscriminator
+from gan.drawn_breaks import DrawnBreaks
 from gan.evaluation import measured_on_test, measured_on_validation
 from gan.losses import BoneL1, discriminator_loss, generator_loss
 from gan.motion import without_motion
@@ -144,7 +145,11 @@ class BoneTask(Task):
         conventions = [] if not records else self._bank.stored["convention"][:, 0].int().tolist()
         allowed = [row for row, record in enumerate(records) if recipe.fractured or not is_fractured(record)]
         self._drawn = MixedPairs(conventions, allowed, recipe.epoch_samples, recipe.phantom_share)
-        self._variation = Variation(tone=recipe.tone, strength=(1.0 - recipe.strength, 1.0 + recipe.strength))
+        self._variation = Variation(
+            tone=recipe.tone,
+            strength=(1.0 - recipe.strength, 1.0 + recipe.strength),
+            breaks=DrawnBreaks(recipe.drawn_breaks) if recipe.drawn_breaks else None,
+        )
         return self._drawn
 
     def _train_part(self) -> tuple[Record, ...]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
+from gan.drawn_breaks import DrawnBreaks
 from suite.training.batch_augment import Geometry, chance, uniform, warp
 
 GEOMETRY = Geometry(degrees=12.0, shift=0.06, scale=(0.85, 1.25), shear=6.0, elastic=0.01)
@@ -26,15 +27,17 @@ class Variation:
         strength: smallest and largest factor on the bones of a film, the soft tissue unchanged: how strong a
             bone is must be read from the film, not remembered from the few patients there are.
         noise: largest standard deviation of the noise added to the film alone.
+        breaks: what is broken, film and layer alike; nothing where left out.
     """
 
     geometry: Geometry = GEOMETRY
     tone: float = 0.7
     strength: tuple[float, float] = (0.5, 1.5)
     noise: float = 0.015
+    breaks: DrawnBreaks | None = None
 
     def __call__(self, pair: Tensor, regions: Tensor, side: int = 0) -> tuple[Tensor, Tensor]:
-        """Film and layer (B, 2, H, W), and their regions (B, M, H, W), varied.
+        """Film and layer (B, 2, H, W), and their regions (B, 2, H, W), lungs and breaks, varied.
 
         Mirroring is allowed here, and only here: the layer of a mirrored film is the mirrored layer.
 
@@ -46,6 +49,10 @@ class Variation:
         grid = torch.cat((grid[..., :1] * mirrored, grid[..., 1:]), dim=-1)
         planes = warp(torch.cat((pair, regions), dim=1), _cut(grid, side))
         film, bone, regions = planes[:, :1], planes[:, 1:2], planes[:, 2:]
+        if self.breaks is not None:
+            broken, zone = self.breaks(bone, regions[:, :1], pair.shape[-1])
+            film, bone = film + broken - bone, broken
+            regions = torch.cat((regions[:, :1], torch.maximum(regions[:, 1:], zone)), dim=1)
         factor = uniform(film, *self.strength)
         film, bone = film + (factor - 1.0) * bone, factor * bone
         # far down: JSRT's lungs are shown near 0.7 of the range, those of other displays near 0.4
