@@ -1,9 +1,9 @@
 """Breaks drawn into the bones of training films, while film = bone + soft tissue still holds.
 
 No film with a bone layer of a real patient has a broken rib: a network can only learn there to draw whole
-ones. Here the layer alone is broken, by a displacement across the bone, a gap and a callus at places where bone
-lies over the lungs, and the film is the same soft tissue with the broken layer. Steps, gaps and their decay
-along the bone are the phantom's (``suite.phantom.pathology.fracture``).
+ones. Here the layer alone is broken, by a displacement across the bone, a gap and a callus at places where
+bone lies over the lungs, and the film is the same soft tissue with the broken layer. Steps, gaps and their
+decay along the bone are the phantom's (``suite.phantom.pathology.fracture``).
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class DrawnBreaks:
             factor = factor * shape.factor
             extra = extra + shape.callus * _at(smooth, places[:, k])
             zone = torch.maximum(zone, shape.zone)
-        return _moved(bone, shift) * factor + extra, zone
+        return moved(bone, shift) * factor + extra, zone
 
     def _shape(self, like: Tensor, frame: LocalFrame) -> BreakShape:
         """One break of each film, or none."""
@@ -195,7 +195,7 @@ def _at(planes: Tensor, place: Tensor) -> Tensor:
     return planes[torch.arange(len(planes), device=planes.device), 0, row, column].view(-1, 1, 1, 1)
 
 
-def _moved(planes: Tensor, shift: Tensor) -> Tensor:
+def moved(planes: Tensor, shift: Tensor) -> Tensor:
     """Planes (B, 1, H, W) whose content moved by ``shift`` (B, 2, H, W) pixels, across and down."""
     rows, columns = planes.shape[-2:]
     down = torch.arange(rows, device=planes.device, dtype=torch.float32).view(1, -1, 1)

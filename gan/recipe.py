@@ -59,7 +59,7 @@ class BoneRecipe(Recipe):
         0.3,
         ge=0,
         le=1,
-        description="share of fractured computed chests that teach BSE-JSRT's convention breaks",
+        description="share of computed chests with breaks that teach BSE-JSRT's convention breaks",
     )
     drawn_breaks: int = Field(
         10, ge=0, le=40, description="most breaks drawn into the bones of a training film"

@@ -221,7 +221,7 @@ def test_an_error_around_a_break_counts_more(films: Path, cohort: Path) -> None:
 
 def test_breaks_are_taught_in_the_convention_that_no_fractured_film_has(films: Path, cohort: Path) -> None:
     """Around the break, by gradients alone, and where the discriminator does not look."""
-    task = task_of(films, "learn_from=both", "bse_breaks=1", "tone=0", cohort=cohort)
+    task = task_of(films, "learn_from=both", "bse_breaks=1", "drawn_breaks=0", "tone=0", cohort=cohort)
     task.training_set()
     regions = task._bank.stored["regions"].float()
     broken = int(regions[:, 1].flatten(1).any(dim=1).nonzero()[0])
@@ -373,3 +373,15 @@ def test_figures_that_are_not_learned_from_do_not_hinder_resuming(films: Path) -
     first, second = task_of(films), task_of(films, "test_films=3", "validation_films=1")
     assert first.trained_by() == second.trained_by()
     assert task_of(films, "phantom_share=0.1").trained_by() != first.trained_by()
+
+
+def test_errors_around_drawn_breaks_count_more(films: Path) -> None:
+    settings = ("learn_from=jsrt", "break_weight=10", "tone=0")
+    torch.manual_seed(0)
+    trust = {}
+    for most in (0, 8):
+        task = task_of(films, *settings, f"drawn_breaks={most}")
+        task.training_set()
+        trust[most] = task.drawn(torch.tensor([0, 1]), torch.device("cpu"))["trust"]
+    assert float(trust[0].max()) <= 1.0
+    assert float(trust[8].max()) == pytest.approx(11.0, abs=0.1)
