@@ -203,8 +203,9 @@ class BoneTask(Task):
     def _lent(self, true: Tensor, breaks: Tensor) -> Tensor:
         """Which computed chests with breaks (B, 1, 1, 1) are shown in BSE-JSRT's convention this time.
 
-        No film with a BSE-JSRT layer has a broken rib but for those that are drawn into it. A lent film is judged by the gradients around its breaks alone: how strong BSE-JSRT would have made the rib
-        is not known, and a discriminator would learn to tell the two sets apart.
+        No film with a BSE-JSRT layer has a broken rib but for those that are drawn into it. A lent film is
+        judged by the gradients around its breaks alone: how strong BSE-JSRT would have made the rib is not
+        known, and a discriminator would learn to tell the two sets apart.
         """
         if AS_BSE not in self.recipe.conventions or not self.recipe.bse_breaks:
             return torch.zeros_like(true).view(-1, 1, 1, 1)
