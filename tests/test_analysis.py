@@ -59,6 +59,12 @@ def test_an_unknown_stage_lists_the_known_ones(house: None) -> None:
         Analyzer(["nose"], "cpu")
 
 
+@pytest.mark.parametrize("stages", ["lungs", 5])
+def test_stages_are_a_list_of_names(stages: object) -> None:
+    with pytest.raises(InputError, match="give a list of their names"):
+        Analyzer(stages)  # type: ignore[arg-type]
+
+
 def test_one_analyzer_reads_many_studies_alike(house: None) -> None:
     analyzer = Analyzer(device="cpu")
     first, second = analyzer.run(one()), analyzer.run(one())

@@ -38,10 +38,12 @@ def select_stages(wanted: Sequence[str] | None, device: str) -> Selection:
     """Build the stages ``wanted`` and what they build on; ``None``: all that work but those on request.
 
     Raises:
-        InputError: a stage is not installed.
+        InputError: a stage is not installed, or ``wanted`` is no list of names.
         GraphError: the stages do not form a graph, or one asked for does not load.
         SuiteError: one asked for cannot be built.
     """
+    if isinstance(wanted, str) or not isinstance(wanted, Sequence | None):
+        raise InputError(f"stages are given as {wanted!r}; give a list of their names, such as ['lungs'].")
     for name in wanted or ():
         if name not in installed(STAGES):
             raise InputError(f"stage {name!r} is not installed; use one of {', '.join(installed(STAGES))}.")
