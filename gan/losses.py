@@ -52,3 +52,20 @@ class BoneL1(torch.nn.Module):
         error = self.planes(predicted - target).abs() * trust  # (B, 3, H, W)
         horizontal, vertical, plain = (error.sum((2, 3)) / trust.sum((2, 3)).clamp_min(1.0)).mean(0)
         return plain + self.edge_weight * (horizontal + vertical)
+
+
+def change_error(predicted: Tensor, true: Tensor, where: Tensor) -> Tensor:
+    """How far a layer changes otherwise than it should when bones are broken, as a share of the true change.
+
+    0 for a network that shows breaks as they are, 1 for one that heals them all. What else is wrong with a
+    layer cancels out in the difference, so that breaks are learned however faint they are.
+
+    Args:
+        predicted, true: layers (2 B, 1, H, W), those of B broken films before those of the same films whole.
+        where: 1 around the breaks of the broken films, (B, 1, H, W); films without any do not count.
+    """
+    changes = [half[0] - half[1] for half in (predicted.chunk(2), true.chunk(2))]
+    error = ((changes[0] - changes[1]).abs() * where).sum((1, 2, 3))
+    size = (changes[1].abs() * where).sum((1, 2, 3))
+    broken = size > 0
+    return (error[broken] / size[broken]).sum() / broken.sum().clamp_min(1)

@@ -64,6 +64,7 @@ class BoneRecipe(Recipe):
     drawn_breaks: int = Field(
         10, ge=0, le=40, description="most breaks drawn into the bones of a training film"
     )
+    change_weight: float = Field(2.0, ge=0, description="of the error of what drawn breaks change")
     outside_weight: float = Field(0.5, ge=0, description="weight outside the lungs where the layer is true")
     l1_weight: float = Field(100.0, ge=0)
     edge_weight: float = Field(1.0, ge=0)

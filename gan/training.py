@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from gan.discriminator import GradientDiscriminator, PatchDiscriminator
 from gan.drawn_breaks import DrawnBreaks
 from gan.evaluation import measured_on_test, measured_on_validation
-from gan.losses import BoneL1, discriminator_loss, generator_loss
+from gan.losses import BoneL1, change_error, discriminator_loss, generator_loss
 from gan.motion import without_motion
 from gan.networks import build_generator
 from gan.pairs import AS_BSE, AS_TRUE, OUTSIDE_TRUST, MixedPairs, is_fractured, kept_bank
@@ -178,8 +178,9 @@ class BoneTask(Task):
         return self.data[dataset].with_target("bone").records
 
     def drawn(self, index: Tensor, device: torch.device) -> dict[str, Tensor]:
-        """The batch at ``index`` as it is learned from now: ``film``, ``bone`` and ``seen`` (B, 1, s, s) on
-        the network's levels, ``trust`` (B, 3, s, s) as ``BoneL1`` takes it, ``convention`` (B,)."""
+        """The batch at ``index`` as it is learned from now: ``film``, ``bone``, ``breaks`` and ``seen``
+        (B, 1, s, s) on the network's levels, ``trust`` (B, 3, s, s) as ``BoneL1`` takes it, ``convention``
+        (B,). With drawn breaks twice as many as were asked for: broken, then whole."""
         scale = self.recipe.progression.at(self.position())
         stored = self._bank.to(device).gather(index)
         pair, regions = at_scale(stored["pair"], scale.size), at_scale(stored["regions"], scale.size) / 255
@@ -188,17 +189,22 @@ class BoneTask(Task):
         film, bone = blended(pair, scale.blend).split(1, dim=1)
         lungs, breaks = regions.split(1, dim=1)
         convention = stored["convention"][:, 0].long()
-        true = convention == AS_TRUE
-        outside = torch.where(true, self.recipe.outside_weight, OUTSIDE_TRUST).view(-1, 1, 1, 1)
+        times = len(film) // len(convention)
+        true = (convention == AS_TRUE).view(-1, 1, 1, 1).repeat(times, 1, 1, 1)
+        outside = torch.where(true, self.recipe.outside_weight, OUTSIDE_TRUST)
         trust = (outside * (1.0 - lungs) + lungs) * (1.0 + self.recipe.break_weight * breaks)
         # BSE-JSRT's layer is empty outside the lungs by design: hidden, or that alone would tell
-        seen = torch.where(true.view(-1, 1, 1, 1), 1.0, lungs)
-        lent = self._lent(true, breaks)
+        seen = torch.where(true, 1.0, lungs)
+        lent = self._lent(convention == AS_TRUE, breaks[: len(convention)]).repeat(times, 1, 1, 1)
         edges_of_breaks = torch.cat((breaks, breaks, torch.zeros_like(breaks)), dim=1)
-        trust = torch.where(lent, edges_of_breaks, trust)
-        seen = torch.where(lent, 0.0, seen)
-        convention = torch.where(lent.flatten(), AS_BSE, convention)
-        return {"film": film, "bone": bone, "trust": trust, "seen": seen, "convention": convention}
+        return {
+            "film": film,
+            "bone": bone,
+            "breaks": breaks,
+            "trust": torch.where(lent, edges_of_breaks, trust),
+            "seen": torch.where(lent, 0.0, seen),
+            "convention": torch.where(lent.flatten(), AS_BSE, convention.repeat(times)),
+        }
 
     def _lent(self, true: Tensor, breaks: Tensor) -> Tensor:
         """Which computed chests with breaks (B, 1, 1, 1) are shown in BSE-JSRT's convention this time.
@@ -224,6 +230,9 @@ class BoneTask(Task):
         l1 = self._l1.to(fabric.device)(fake, pairs["bone"], pairs["trust"])
         loss = recipe.l1_weight * l1
         losses = {"l1": l1}
+        if recipe.drawn_breaks and recipe.change_weight:
+            losses["change"] = change_error(fake, pairs["bone"], pairs["breaks"].chunk(2)[0])
+            loss = loss + recipe.change_weight * losses["change"]
         if adversarial:
             losses["discriminator"] = self._discriminator_step(
                 fabric, wrapped, optimizers, pairs, fake.detach()

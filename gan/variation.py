@@ -5,6 +5,7 @@ What changes the film changes the layer so that film = bone + soft tissue still 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -43,25 +44,41 @@ class Variation:
 
         Args:
             side: of a square cut out at random from the varied films; 0 leaves them whole.
+
+        Returns:
+            Pairs and regions; with ``breaks`` twice as many: the broken films, and after them the same films
+            as they were, all else equal down to the noise.
         """
         grid = self.geometry.grid(pair)
         mirrored = 1.0 - 2.0 * chance(pair, 0.5)
         grid = torch.cat((grid[..., :1] * mirrored, grid[..., 1:]), dim=-1)
         planes = warp(torch.cat((pair, regions), dim=1), _cut(grid, side))
-        film, bone, regions = planes[:, :1], planes[:, 1:2], planes[:, 2:]
-        if self.breaks is not None:
-            broken, zone = self.breaks(bone, regions[:, :1], pair.shape[-1])
-            film, bone = film + broken - bone, broken
-            regions = torch.cat((regions[:, :1], torch.maximum(regions[:, 1:], zone)), dim=1)
-        factor = uniform(film, *self.strength)
-        film, bone = film + (factor - 1.0) * bone, factor * bone
+        whole, regions = planes[:, :2], planes[:, 2:]
+        shown = self._appearance(whole)
+        if self.breaks is None:
+            return shown(whole), regions
+        layer, zone = self.breaks(whole[:, 1:], regions[:, :1], pair.shape[-1])
+        broken = torch.cat((whole[:, :1] + layer - whole[:, 1:], layer), dim=1)
+        marked = torch.cat((regions[:, :1], torch.maximum(regions[:, 1:], zone)), dim=1)
+        return torch.cat((shown(broken), shown(whole))), torch.cat((marked, regions))
+
+    def _appearance(self, like: Tensor) -> Callable[[Tensor], Tensor]:
+        """How films and layers (B, 2, H, W) are shown this time: strength of their bones, tone, noise."""
+        factor = uniform(like, *self.strength)
         # far down: JSRT's lungs are shown near 0.7 of the range, those of other displays near 0.4
-        changed = chance(film, self.tone)
-        gamma = 2.0 ** (changed * uniform(film, -1.3, 0.5))
-        slope = 1.0 + changed * uniform(film, -0.25, 0.1)
-        film, bone = other_tone(film, bone, gamma, slope, changed * uniform(film, -0.05, 0.1))
-        film = (film + uniform(film, 0.0, self.noise) * torch.randn_like(film)).clamp(0.0, 1.0)
-        return torch.cat((film, bone), dim=1), regions
+        changed = chance(like, self.tone)
+        gamma = 2.0 ** (changed * uniform(like, -1.3, 0.5))
+        slope = 1.0 + changed * uniform(like, -0.25, 0.1)
+        offset = changed * uniform(like, -0.05, 0.1)
+        noise = uniform(like, 0.0, self.noise) * torch.randn_like(like[:, :1])
+
+        def shown(pair: Tensor) -> Tensor:
+            film, bone = pair[:, :1], pair[:, 1:]
+            film, bone = film + (factor - 1.0) * bone, factor * bone
+            film, bone = other_tone(film, bone, gamma, slope, offset)
+            return torch.cat(((film + noise).clamp(0.0, 1.0), bone), dim=1)
+
+        return shown
 
 
 def _cut(grid: Tensor, side: int) -> Tensor:

@@ -197,7 +197,7 @@ def films(tmp_path: Path) -> Path:
 
 
 def test_what_is_learned_from_the_lungs_and_what_from_everywhere(films: Path, cohort: Path) -> None:
-    task = task_of(films, "learn_from=both", "tone=0", "break_weight=0", cohort=cohort)
+    task = task_of(films, "learn_from=both", "tone=0", "drawn_breaks=0", "break_weight=0", cohort=cohort)
     kinds = [each["convention"] for each in (task.training_set(),) for each in [task._bank.stored]]
     rows = kinds[0].flatten()
     first, last = int((rows == AS_BSE).nonzero()[0]), int((rows == AS_TRUE).nonzero()[0])
@@ -235,7 +235,7 @@ def test_breaks_are_taught_in_the_convention_that_no_fractured_film_has(films: P
     assert not plain.any()
     assert not batch["seen"][0].any()
     assert float(batch["trust"][1].min()) > 0
-    never = task_of(films, "learn_from=both", "bse_breaks=0", cohort=cohort)
+    never = task_of(films, "learn_from=both", "bse_breaks=0", "drawn_breaks=0", cohort=cohort)
     never.training_set()
     assert never.drawn(torch.tensor([broken]), torch.device("cpu"))["convention"].tolist() == [AS_TRUE]
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gan.drawn_breaks import ALONG_MM, FIELD_MM, BreakShape, DrawnBreaks, LocalFrame, directions, find_places
 from gan.drawn_breaks import moved as move
+from gan.losses import change_error
 from gan.variation import Geometry, Variation
 
 SIDE = 256
@@ -131,9 +132,38 @@ def test_film_and_layer_of_a_broken_chest_have_the_same_soft_tissue() -> None:
     breaks = DrawnBreaks(4, share=1.0, displaced=1.0)
     vary = Variation(still, tone=0.0, strength=(1.0, 1.0), noise=0.0, breaks=breaks)
     varied, marked = vary(pair, regions)
-    film, layer = varied.split(1, dim=1)
-    left = film - layer
-    assert min(float((left - one).abs().max()) for one in (soft, soft.flip(-1))) < 1e-4
-    assert float(marked[:, 1].max()) == 1.0
-    unbroken = min(float((layer - one).abs().max()) for one in (bar(), bar().flip(-1)))
-    assert unbroken > 0.05
+    (broken, whole), (zone, nothing) = varied.chunk(2), marked.chunk(2)
+    assert torch.allclose(broken[:, :1] - broken[:, 1:], whole[:, :1] - whole[:, 1:], atol=1e-5)
+    assert float((broken[:, 1:] - whole[:, 1:]).abs().max()) > 0.05
+    assert min(float((whole[:, 1:] - one).abs().max()) for one in (bar(), bar().flip(-1))) < 1e-5
+    assert float(zone[:, 1].max()) == 1.0
+    assert not nothing[:, 1].any()
+
+
+def test_a_broken_film_differs_from_the_whole_one_by_its_break_alone_however_it_is_shown() -> None:
+    torch.manual_seed(0)
+    pair = torch.cat((0.4 + bar(), bar()), dim=1).repeat(4, 1, 1, 1)
+    regions = torch.cat((lungs(), torch.zeros_like(lungs())), dim=1).repeat(4, 1, 1, 1)
+    varied, _ = Variation(tone=1.0, breaks=DrawnBreaks(4, share=1.0, displaced=1.0))(pair, regions)
+    broken, whole = varied.chunk(2)
+    change = broken - whole
+    within = ((varied[:, :1] > 0) & (varied[:, :1] < 1)).chunk(2)  # where noise was not cut off
+    apart = (change[:, :1] - change[:, 1:])[within[0] & within[1]]
+    assert float(apart.abs().max()) < 1e-5
+    assert float(change[:, 1:].abs().amax((1, 2, 3)).min()) > 0.02
+
+
+def test_the_error_of_a_change_is_a_share_of_it() -> None:
+    whole, broken = torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8)
+    where = torch.ones(2, 1, 8, 8)
+    true = torch.cat((broken, whole))
+    assert float(change_error(true, true, where)) == 0.0
+    assert float(change_error(true + 0.3, true, where)) == pytest.approx(0.0, abs=1e-5)
+    healed = torch.cat((whole, whole))
+    assert float(change_error(healed, true, where)) == pytest.approx(1.0)
+    half = torch.cat((whole + 0.5 * (broken - whole), whole))
+    assert float(change_error(half, true, where)) == pytest.approx(0.5)
+    assert float(change_error(healed, true, torch.zeros_like(where))) == 0.0
+    where[1] = 0.0
+    half[1] = whole[1]
+    assert float(change_error(half, true, where)) == pytest.approx(0.5)
