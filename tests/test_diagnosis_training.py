@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from classifiers.diagnosis.network import DualBranchDenseNet
 from classifiers.diagnosis.parts import training_positives
 from classifiers.diagnosis.pooling import MapPooling, log_sum_exp
 from classifiers.diagnosis.recipe import DiagnosisRecipe
-from classifiers.diagnosis.training import DiagnosisTask
+from classifiers.diagnosis.training import RENEWED, DiagnosisTask
 from classifiers.diagnosis.uncertain import UncertainPolicy
 from suite.datasets.manifest import Manifest
 from suite.errors import DatasetError, RecipeError, WeightsError
@@ -315,6 +316,21 @@ def test_it_learns_from_computed_films_with_masks_and_goes_on_from_its_own_card(
     stored = load_file(shipped)
     own = again.modules["model"].state_dict()
     assert all(torch.equal(own[name].half(), value.half()) for name, value in stored.items())
+
+    renewed = tmp_path / "renewed"
+    changed = {**json.loads(card.path.read_text()), "input_weights": {"lungs": "1" * 64, "bone": None}}
+    for head in changed["heads"].values():
+        head["training_positives_by_set"] = {"nih": 7, "phantom": 40}
+    card.path.write_text(json.dumps(changed))
+    command.evaluate("diagnosis", shipped, {"phantom": cohort_folder}, [], renewed, renew=True)
+    assert (renewed / "diagnosis.safetensors").read_bytes() == shipped.read_bytes()
+    anew = json.loads((renewed / "diagnosis.json").read_text())
+    assert anew["input_weights"] == {"lungs": None, "bone": None}
+    assert RENEWED in anew["notes"]
+    assert anew["heads"]["edema"]["training_positives"] == 47  # what it learned from, not what it was shown
+    assert {key: anew[key] for key in ("sha256", "recipe", "data", "limits")} == {
+        key: changed[key] for key in ("sha256", "recipe", "data", "limits")
+    }
 
 
 @pytest.mark.parametrize(

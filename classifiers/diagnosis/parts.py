@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from classifiers.learned_sets import LearnedSets
@@ -12,6 +15,14 @@ from suite.findings import CODES
 def is_chest(record: Record) -> bool:
     """Whether a study shows a chest, which all do whose set does not say otherwise."""
     return record.attributes.get("part", "chest") == "chest"
+
+
+def stated_positives(card: Mapping[str, Any] | None) -> dict[str, dict[str, int]]:
+    """``training_positives`` of finished weights by their card; empty where it does not say."""
+    heads = {} if card is None else card.get("heads", {})
+    if not all("training_positives_by_set" in heads.get(code, {}) for code in CODES):
+        return {}
+    return {code: dict(heads[code]["training_positives_by_set"]) for code in CODES}
 
 
 def training_positives(sets: LearnedSets) -> dict[str, dict[str, int]]:

@@ -22,7 +22,7 @@ from classifiers.diagnosis.head_calibration import MIN_TRAINING_POSITIVES, is_co
 from classifiers.diagnosis.losses import class_weights
 from classifiers.diagnosis.network import DualBranchDenseNet, same_start
 from classifiers.diagnosis.objective import Objective
-from classifiers.diagnosis.parts import is_chest, training_positives
+from classifiers.diagnosis.parts import is_chest, stated_positives, training_positives
 from classifiers.diagnosis.predictions import Predictions, predict
 from classifiers.diagnosis.recipe import DiagnosisRecipe
 from classifiers.diagnosis.uncertain import UncertainPolicy
@@ -40,6 +40,12 @@ from suite.training.task import Batch, Task
 _LOSSES_EVERY = 10
 """Steps on a GPU between two readings of the losses: each waits until the GPU is done."""
 
+RENEWED = (
+    "In training its lungs or bones were drawn by other weights; calibrations and figures are of those that "
+    "the card names."
+)
+"""Said in the card of weights whose heads were calibrated anew."""
+
 
 class DiagnosisTask(Task):
     """Learns from any set with labels, with the lung mask and bone image that the installed stages make.
@@ -52,6 +58,7 @@ class DiagnosisTask(Task):
     datasets = tuple(kind.name for kind in KINDS)
     initial_weights = ("triage_weights", "imagenet_weights", "start_from")
     companion_weights = ("bone_weights",)
+    renewable = True
     monitor = ("mean_auc", "max")
     recipe: DiagnosisRecipe
 
@@ -236,7 +243,7 @@ class DiagnosisTask(Task):
         evaluation = measured(
             self._predictions(model, sets.names, split, whole=True),
             self._predictions(model, sets.names, "validation"),
-            training_positives(sets),
+            stated_positives(self.measured_card) or training_positives(sets),
             beside=self._predictions(model, sets.others, split, whole=True),
             size=self.recipe.size,
             seed=self.recipe.seed,
@@ -245,6 +252,19 @@ class DiagnosisTask(Task):
         heads = evaluation.extras["heads"]
         self._unlearned = frozenset(code for code in CODES if not heads[code]["trained"])
         return replace(evaluation, notes=[*evaluation.notes, *doubts(self.measured_card, sorted(self.data))])
+
+    def renewed(self, card: Mapping[str, Any], evaluation: Evaluation) -> dict[str, Any]:
+        """The card with heads and figures of ``evaluation``, by the lungs and bones that are installed."""
+        notes = [*card["notes"], *evaluation.notes]
+        if card["input_weights"] != self._input_weights:
+            notes.append(RENEWED)
+        return {
+            **card,
+            "metrics": evaluation.as_json(),
+            "notes": list(dict.fromkeys(notes)),
+            "input_weights": self._input_weights,
+            **evaluation.extras,
+        }
 
     def _predictions(
         self, model: nn.Module, names: Sequence[str], split: SplitName, *, whole: bool = False

@@ -131,8 +131,20 @@ def train(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one value of the weights' recipe."
 )
 @click.option("--out", required=True, type=FOLDER, help="Folder for the figures.")
+@click.option(
+    "--renew-card",
+    "renew",
+    is_flag=True,
+    help="Also write the weights with a card calibrated and measured anew, after other weights of the "
+    "networks that their films go through first.",
+)
 def evaluate(
-    recipe: str, weights: tuple[Path, ...], sources: tuple[str, ...], settings: tuple[str, ...], out: Path
+    recipe: str,
+    weights: tuple[Path, ...],
+    sources: tuple[str, ...],
+    settings: tuple[str, ...],
+    out: Path,
+    renew: bool,
 ) -> None:
     """Measure weights on the test part of data sets: metrics.json, table.md, films.csv, worst.png.
 
@@ -146,7 +158,7 @@ def evaluate(
     """
     from suite.commands.training import evaluate_network
 
-    evaluate_network(recipe, weights, sources, settings, out)
+    evaluate_network(recipe, weights, sources, settings, out, renew=renew)
 
 
 @click.command()

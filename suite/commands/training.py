@@ -9,6 +9,7 @@ from pathlib import Path
 
 from suite.commands.console import output, progress_bar
 from suite.datasets.registry import parse_sources
+from suite.errors import InputError
 
 
 def train_network(
@@ -42,13 +43,21 @@ def train_network(
 
 
 def evaluate_network(
-    recipe: str, weights: Sequence[Path], sources: Sequence[str], settings: Sequence[str], out: Path
+    recipe: str,
+    weights: Sequence[Path],
+    sources: Sequence[str],
+    settings: Sequence[str],
+    out: Path,
+    *,
+    renew: bool = False,
 ) -> None:
     """Measure a weights file and print its table; of several, the table across data sets."""
     from suite.training.command import evaluate, evaluate_across
 
     data = parse_sources(sources)
+    if len(weights) > 1 and renew:
+        raise InputError("--renew-card makes the card of one weights file anew; give --weights once.")
     if len(weights) > 1:
         output(evaluate_across(recipe, weights, data, settings, out))
     else:
-        output(evaluate(recipe, weights[0], data, settings, out).table())
+        output(evaluate(recipe, weights[0], data, settings, out, renew=renew).table())

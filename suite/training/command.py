@@ -119,14 +119,25 @@ def _without_folder(task: Task, setting: str) -> str:
 
 
 def evaluate(
-    recipe_name: str, weights: Path, sources: Mapping[str, Path], settings: Sequence[str], out: Path
+    recipe_name: str,
+    weights: Path,
+    sources: Mapping[str, Path],
+    settings: Sequence[str],
+    out: Path,
+    *,
+    renew: bool = False,
 ) -> Evaluation:
     """Measure a weights file on the test part of the data and write the figures into ``out``.
 
     The recipe is the card's; ``settings`` may change it.
 
+    Args:
+        renew: also write the same weights into ``out`` with a card that was made anew: calibrations and
+            figures on these data, by the networks installed here that its films go through first.
+
     Raises:
         WeightsError: weights and card do not belong together, or are another network's.
+        RecipeError: ``renew`` is asked for, and nothing in the card of this network depends on others.
     """
     card = read_card(weights.with_suffix(".json"))
     task_type = load_recipe(recipe_name)
@@ -135,11 +146,18 @@ def evaluate(
     kept = [f"{key}={value}" for key, value in stored.items()]
     given = [setting for setting in settings if setting.partition("=")[0] not in task_type.initial_weights]
     task = prepare(recipe_name, sources, [*kept, *given])
+    if renew and not task.renewable:
+        raise RecipeError(
+            f"recipe {recipe_name} makes weights whose card depends on no other network; leave --renew-card "
+            "out."
+        )
     task.build()
     model = load_into(task.modules["model"], card)
     task.measured_card = card.content
     evaluation = task.evaluate(model, "test")
     evaluation.write(out, card.content.get("learned_from", task.learned_from()))
+    if renew:
+        save_release(out, task.name, model, task.renewed(card.content, evaluation))
     return evaluation
 
 

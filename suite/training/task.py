@@ -46,6 +46,9 @@ class Task(ABC):
     monitor: ClassVar[tuple[str, str]] = ("loss", "min")
     """Validation figure that picks the best epoch, and the direction that is better."""
 
+    renewable: ClassVar[bool] = False
+    """Whether its card holds figures of other networks' work, see ``renewed``."""
+
     measured_card: Mapping[str, Any] | None = None
     """Content of the model card of finished weights that ``evaluate`` measures; ``None`` in training."""
 
@@ -75,6 +78,13 @@ class Task(ABC):
     @abstractmethod
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
         """Measure ``model`` on one part of the data."""
+
+    def renewed(self, card: Mapping[str, Any], evaluation: Evaluation) -> dict[str, Any]:
+        """The content of a finished network's card after an evaluation of its weights by other networks.
+
+        Only for tasks that are ``renewable``.
+        """
+        raise NotImplementedError(f"{self.name} has no card to renew")
 
     def trained_by(self) -> dict[str, Any]:
         """What the weights depend on: the recipe without the networks they are only measured with."""
