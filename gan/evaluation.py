@@ -18,6 +18,7 @@ from gan.contact import ContactFilm, draw_contact_sheet, sample_grid
 from gan.hardware import hardware_scores
 from gan.pairs import AS_TRUE, CONVENTIONS, BonePair, is_fractured, kept_pair
 from gan.perceptual import Distance
+from gan.published import NOTE, PUBLISHED
 from gan.recipe import BoneRecipe
 from gan.residual import Limits, ResidualEnergy, residual_energy
 from gan.scores import edge_residual, lesion_scores, psnr, suppression_scores
@@ -106,6 +107,7 @@ def measured_on_test(
     notes = (
         "Bone-suppressed image against the true one, peak 1, inside the lungs unless the name says whole; "
         "identity: the film itself. edge_residual: what is left of bone edges, 1 in the film itself.",
+        *((NOTE,) if MAIN in parts else ()),
     )
     return Evaluation(
         figures,
@@ -114,6 +116,7 @@ def measured_on_test(
         extras={
             "residual": limits.as_json(),
             "conventions": [CONVENTIONS[kind] for kind in recipe.conventions],
+            **({"published": PUBLISHED} if MAIN in parts else {}),
         },
         spread=("psnr", "identity_psnr"),
         pictures=pictures,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from gan.contact import ContactFilm, draw_contact_sheet, panels
 from gan.evaluation import measured_on_test, measured_on_validation, without_bone
 from gan.hardware import hardware_scores, hardware_soft, heart_border, subtracted
 from gan.motion import LIMIT, motion_of
-from gan.pairs import AS_TRUE, BonePair, phantom_pair
+from gan.pairs import AS_TRUE, BonePair, jsrt_pair, phantom_pair
 from gan.perceptual import load_lpips
 from gan.recipe import BoneRecipe
 from gan.residual import Limits, ResidualEnergy, between, residual_energy
@@ -31,9 +32,11 @@ from gan.scores import border_error, contrast, edge_residual, lesion_scores, ms_
 from gan.training import BoneTask
 from suite.datasets import phantom
 from suite.datasets.manifest import Record
+from suite.datasets.registry import open_dataset
 from suite.errors import DatasetError, WeightsError
 from suite.phantom.cohort import CohortSettings, write_cohort
 from suite.study import FloatImage
+from tests import made_datasets
 from tests.made_films import chest_pixels
 from web.research.figure_words import known_words, words
 from web.research.plots import MOST_LETTERS
@@ -385,6 +388,21 @@ def test_validation_is_a_part_of_the_same_figures(still: list[Record]) -> None:
     samples = measured_on_validation(knowing, {"phantom": still}, recipe).samples
     assert samples["phantom"].shape == (2 * 256, 6 * 256)
     assert len(measured_on_validation(knowing, {"phantom": still}, recipe).rows) == 2
+
+
+def test_published_figures_stand_beside_those_of_jsrt(tmp_path: Path) -> None:
+    records = open_dataset("jsrt", made_datasets.jsrt(tmp_path / "jsrt")).with_target("bone").records
+    recipe = BoneRecipe.from_settings(["size=64", "depth=5"])
+    idle = Oracle([jsrt_pair(record) for record in records], 0.0, 64)
+    measured = measured_on_test(idle, {"jsrt": records}, {}, recipe)
+    measured.write(tmp_path / "out")
+    published = json.loads((tmp_path / "out" / "extras.json").read_text())["published"]
+    assert published["gl_lcm"] == {"psnr": 32.95, "bsr": 0.9006, "lpips": 0.052}
+    assert published["mca_net"]["psnr"] == 31.58
+    said = (tmp_path / "out" / "table.md").read_text()
+    assert "by another protocol" in said
+    assert "the film itself, with nothing suppressed, scores highly" in said
+    assert measured.figures["bsr"].value > published["gl_lcm"]["bsr"], "of a network that does nothing"
 
 
 def test_a_contact_sheet_shows_what_is_known(tmp_path: Path) -> None:
