@@ -12,6 +12,10 @@ from suite.errors import DatasetError, InputError, RecipeError
 from suite.training.bank import Bank
 
 STUDIES = "dual-energy"
+WITH_LAYER = ("jsrt", "phantom", STUDIES)
+ELSEWHERE = ("nih", "chexpert", "mimic-cxr", "openi", "padchest", "siim", "scr", "montgomery", "shenzhen",
+             "covid-lungs", "site")  # fmt: skip
+"""Sets with a bone layer, and sets of chests that can only be looked at."""
 
 Films = dict[str, tuple[Record, ...]]
 """Films by the name of their set."""
@@ -21,12 +25,13 @@ class Parts:
     """Films with a bone layer of each part, without dual-energy studies that cannot be used.
 
     Args:
-        data: the sets that were given, by name.
+        data: the sets that were given, by name; of those in ``ELSEWHERE`` there are no parts.
     """
 
     def __init__(self, recipe: BoneRecipe, data: Mapping[str, Manifest]) -> None:
         self.recipe = recipe
-        self.data = data
+        self.data = {name: each for name, each in data.items() if name in WITH_LAYER}
+        self.elsewhere = {name: each.records for name, each in data.items() if name in ELSEWHERE}
         self._studies = UsableStudies()
 
     def of(self, dataset: str, name: SplitName) -> tuple[Record, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,8 +20,9 @@ from gan.evaluation import measured_on_test, measured_on_validation
 from gan.losses import BoneL1, discriminator_loss, generator_loss
 from gan.networks import build_generator
 from gan.pairs import AS_BSE, AS_TRUE, OUTSIDE_TRUST, MixedPairs, is_fractured
-from gan.parts import Parts
+from gan.parts import ELSEWHERE, WITH_LAYER, Parts
 from gan.perceptual import load_lpips
+from gan.pictures import draw_from_elsewhere
 from gan.recipe import BoneRecipe
 from gan.variation import Variation, at_scale, blended
 from suite.datasets.manifest import Manifest, SplitName
@@ -37,11 +40,14 @@ LOG_EVERY = 10
 
 
 class BoneTask(Task):
-    """Learns from ``jsrt`` (BSE-JSRT layers), ``phantom`` (true ones) and ``dual-energy`` (hardware)."""
+    """Learns from ``jsrt`` (BSE-JSRT layers), ``phantom`` (true ones) and ``dual-energy`` (hardware).
+
+    Of sets without a bone layer it draws films, for people to look at.
+    """
 
     name = "bone"
     recipe_type: ClassVar[type[Recipe]] = BoneRecipe
-    datasets = ("jsrt", "phantom", "dual-energy")
+    datasets = (*WITH_LAYER, *ELSEWHERE)
     initial_weights = ("start_from",)
     monitor = ("psnr", "max")
     companion_weights = ("lpips_weights",)
@@ -240,4 +246,10 @@ class BoneTask(Task):
         """Scores at the film's own resolution, and those of doing nothing beside them."""
         if split != "test":
             return measured_on_validation(model, self.parts.validation(), self.recipe)
-        return measured_on_test(model, self.parts.test(), self.parts.limits(), self.recipe, self._lpips)
+        parts = self.parts.test()
+        evaluation = measured_on_test(model, parts, self.parts.limits(), self.recipe, self._lpips)
+        sheets = {
+            f"films_{name}.png": partial(draw_from_elsewhere, model, records, self.recipe)
+            for name, records in self.parts.elsewhere.items()
+        }
+        return replace(evaluation, pictures={**evaluation.pictures, **sheets})

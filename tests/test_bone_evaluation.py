@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 from torchmetrics.functional.image.lpips import _LPIPS
 
-from gan import hardware
+from gan import hardware, pictures
 from gan.breaks import Breaks, break_scores, breaks_of, healed_by_kind, unbroken_pair
 from gan.contact import ContactFilm, draw_contact_sheet, panels
 from gan.evaluation import measured_on_test, measured_on_validation, without_bone
@@ -26,6 +26,7 @@ from gan.hardware import hardware_scores, hardware_soft, heart_border, subtracte
 from gan.motion import LIMIT, motion_of
 from gan.pairs import AS_TRUE, BonePair, jsrt_pair, phantom_pair
 from gan.perceptual import load_lpips
+from gan.pictures import draw_worst
 from gan.recipe import BoneRecipe
 from gan.residual import Limits, ResidualEnergy, between, residual_energy
 from gan.scores import border_error, contrast, edge_residual, lesion_scores, ms_ssim, psnr, ssim_map
@@ -360,6 +361,9 @@ def test_a_network_that_knows_the_truth_scores_so(still: list[Record], tmp_path:
     measured.write(tmp_path, ("phantom",))
     assert (tmp_path / "films.csv").read_text().count("\n") == 4
     assert cv2.imread(str(tmp_path / "films_phantom.png")) is not None
+    assert cv2.imread(str(tmp_path / "worst.png")) is not None
+    assert json.loads((tmp_path / "extras.json").read_text())["conventions"] == ["true"]
+    assert "published" not in measured.extras, "nobody else printed figures of computed chests"
     assert [name for name in measured.figures if known_words(name) is None] == []
     assert [name for name in measured.figures if len(words(f"phantom_{name}")) > MOST_LETTERS] == []
 
@@ -403,6 +407,30 @@ def test_published_figures_stand_beside_those_of_jsrt(tmp_path: Path) -> None:
     assert "by another protocol" in said
     assert "the film itself, with nothing suppressed, scores highly" in said
     assert measured.figures["bsr"].value > published["gl_lcm"]["bsr"], "of a network that does nothing"
+
+
+def test_the_worst_films_of_all_sets_are_drawn_the_least_gain_first(
+    still: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+
+    def draw(films: list[ContactFilm], path: Path) -> None:
+        drawn.extend(film.caption for film in films)
+
+    monkeypatch.setattr(pictures, "draw_contact_sheet", draw)
+    recipe = BoneRecipe.from_settings(["learn_from=phantom", "size=256", "depth=5"])
+    idle = Oracle([phantom_pair(record) for record in still], 0.0, 256)
+    gains = [3.0, float("-1"), 2.0]
+    measured = [
+        (record, {"film": record.id, "dataset": "phantom", "psnr_gain": gain})
+        for record, gain in zip(still, gains, strict=True)
+    ]
+    draw_worst(idle, measured * 5, recipe, tmp_path / "worst.png")
+    assert len(drawn) == 12
+    assert drawn[0] == f"phantom {still[1].id}: -1.0 dB"
+    assert [caption.split(": ")[1] for caption in drawn] == ["-1.0 dB"] * 5 + ["+2.0 dB"] * 5 + [
+        "+3.0 dB"
+    ] * 2
 
 
 def test_a_contact_sheet_shows_what_is_known(tmp_path: Path) -> None:
