@@ -24,6 +24,7 @@ from gan.parts import ELSEWHERE, WITH_LAYER, Parts
 from gan.perceptual import load_lpips
 from gan.pictures import draw_from_elsewhere
 from gan.recipe import BoneRecipe
+from gan.rivals import RIVALS, beside_rivals, rivals_of
 from gan.variation import Variation, at_scale, blended
 from suite.datasets.manifest import Manifest, SplitName
 from suite.stages.weights import load_into, read_card
@@ -50,7 +51,7 @@ class BoneTask(Task):
     datasets = (*WITH_LAYER, *ELSEWHERE)
     initial_weights = ("start_from",)
     monitor = ("psnr", "max")
-    companion_weights = ("lpips_weights",)
+    companion_weights = ("lpips_weights", *(f"{name}_weights" for name in RIVALS))
     recipe: BoneRecipe
 
     def __init__(self, recipe: Recipe, data: Mapping[str, Manifest]) -> None:
@@ -70,6 +71,7 @@ class BoneTask(Task):
             )
         # read now: a wrong file must not show after hours of training
         self._lpips = load_lpips(Path(recipe.lpips_weights)) if recipe.lpips_weights else None
+        self._rivals = rivals_of(recipe)
         self._l1 = BoneL1(recipe.edge_weight)
         self._epoch, self._steps = 0, 0
         self._losses: dict[str, float] = {}
@@ -252,4 +254,5 @@ class BoneTask(Task):
             f"films_{name}.png": partial(draw_from_elsewhere, model, records, self.recipe)
             for name, records in self.parts.elsewhere.items()
         }
-        return replace(evaluation, pictures={**evaluation.pictures, **sheets})
+        evaluation = replace(evaluation, pictures={**evaluation.pictures, **sheets})
+        return beside_rivals(evaluation, self._rivals, model, parts, self.recipe)
