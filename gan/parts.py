@@ -76,12 +76,13 @@ class Parts:
         """``records`` to learn from, once all films that are measured on are known to be sound too.
 
         Raises:
-            DatasetError: films of any part cannot be read, or nothing is left to validate or to test on.
+            DatasetError: films of any part cannot be read, or of dual-energy studies nothing is left to
+                validate or to test on.
         """
         recipe = self.recipe
         validation, test = self.validation(), self.test()
         for part, films in (("validation", validation), ("test", test)):
-            if not any(films.values()):
+            if STUDIES in films and not any(films.values()):
                 raise DatasetError(f"the {part} part of {', '.join(films)} has no film; give more patients.")
         measured = [
             *(record for films in validation.values() for record in films[: recipe.validation_films]),
