@@ -81,7 +81,12 @@ def breaks_of(record: Record) -> Breaks:
 
 
 @lru_cache(maxsize=256)
-def _settings(folder: Path) -> CohortSettings:
+def cohort_settings(folder: Path) -> CohortSettings:
+    """What a cohort was computed with, so that its patients can be computed again.
+
+    Raises:
+        DatasetError: the cohort was made by another version, or its settings are missing.
+    """
     path = folder / "cohort.json"
     try:
         content: dict[str, Any] = json.loads(path.read_text())
@@ -112,7 +117,7 @@ def unbroken_pair(film: FilmFile | Path) -> BonePair:
         DatasetError: the cohort was made by another version, or its settings are missing.
     """
     home = (film.path if isinstance(film, FilmFile) else film).parent
-    settings = replace(_settings(home.parent), motion=False, lateral=False)
+    settings = replace(cohort_settings(home.parent), motion=False, lateral=False)
     patient, findings = draw_chest(settings, int(json.loads((home / "truth.json").read_text())["index"]))
     whole = [finding for finding in findings if not isinstance(finding, Fracture)]
     study = render_study(patient, settings.size, whole, lateral=False)

@@ -14,10 +14,13 @@ import numpy as np
 from torch import nn
 
 from gan.breaks import Breaks, break_scores, breaks_of, healed_by_kind, unbroken_pair
-from gan.contact import ContactFilm, draw_contact_sheet, sample_grid
+from gan.contact import ContactFilm, sample_grid
 from gan.hardware import hardware_scores
 from gan.pairs import AS_TRUE, CONVENTIONS, BonePair, is_fractured, kept_pair
 from gan.perceptual import Distance
+from gan.pictures import Measured, draw_spread, draw_worst
+from gan.prediction import predicted_layer
+from gan.published import NOTE, PUBLISHED
 from gan.recipe import BoneRecipe
 from gan.residual import Limits, ResidualEnergy, residual_energy
 from gan.scores import edge_residual, lesion_scores, psnr, suppression_scores
@@ -37,16 +40,7 @@ MAIN = "jsrt"
 """The set whose figures have no prefix; another's, where it is the only one, have none either."""
 
 WORDS = ("film", "patient", "dataset")
-SHEET_FILMS, SAMPLES = 6, 3
-
-
-def predicted_layer(model: nn.Module, pair: BonePair, recipe: BoneRecipe) -> FloatImage:
-    """The layer (H, W) of a pair, in the convention of its true one as far as the network knows it."""
-    device = next(model.parameters()).device
-    known = recipe.conventions
-    convention = known.index(pair.convention) if pair.convention in known else 0
-    lungs = None if pair.convention == known[convention] == AS_TRUE else pair.lungs
-    return bone_layer(model, pair.film, recipe.size, device, lungs, convention)[0]
+SAMPLES = 3
 
 
 def measured_on_validation(model: nn.Module, parts: Parts, recipe: BoneRecipe) -> Evaluation:
@@ -64,12 +58,18 @@ def measured_on_validation(model: nn.Module, parts: Parts, recipe: BoneRecipe) -
             rows.append({"dataset": dataset, "psnr": own, "psnr_gain": own - psnr(pair.bone[inside])})
     figures = {}
     for dataset in parts:
-        prefix = _prefix(dataset, parts)
+        prefix = prefix_of(dataset, parts)
         for key in ("psnr", "psnr_gain"):
             values = [row[key] for row in rows if row["dataset"] == dataset]
-            figures[prefix + key] = Figure(float(np.mean(values)) if values else float("nan"), n=len(values))
+            figures[prefix + key] = _mean(values)
+    if "psnr" not in figures:  # a mixture without the main set: all films together pick the best epoch
+        figures["psnr"] = _mean([row["psnr"] for row in rows])
     samples = {dataset: sample_grid(shown) for dataset, shown in films.items()}
     return Evaluation(figures, rows, samples=samples)
+
+
+def _mean(values: Sequence[float]) -> Figure:
+    return Figure(float(np.mean(values)) if values else float("nan"), n=len(values))
 
 
 def measured_on_test(
@@ -87,19 +87,25 @@ def measured_on_test(
     rows: list[Row] = []
     by_dataset: dict[str, Mapping[str, Figure]] = {}
     pictures: dict[str, Callable[[Path], None]] = {}
+    measured: list[Measured] = []
     for dataset, records in parts.items():
         shown = records[: recipe.test_films or None]
-        own = list(_rows(model, shown, dataset, recipe, lpips))
+        own = list(rows_of(model, shown, dataset, recipe, lpips))
         _add_suppressed(model, shown, own, limits, recipe)
         if dataset == "phantom":
             _add_breaks(model, shown, own, recipe)
-        by_dataset[dataset] = _figures(own, rng)
-        figures |= {_prefix(dataset, parts) + name: figure for name, figure in by_dataset[dataset].items()}
-        pictures[f"films_{dataset}.png"] = partial(_draw, model, shown, own, recipe)
+        by_dataset[dataset] = figures_of(own, rng)
+        figures |= {prefix_of(dataset, parts) + name: figure for name, figure in by_dataset[dataset].items()}
+        films = list(zip(shown, own, strict=True))
+        pictures[f"films_{dataset}.png"] = partial(draw_spread, model, films, recipe)
         rows += own
+        measured += films
+    if measured:
+        pictures["worst.png"] = partial(draw_worst, model, measured, recipe)
     notes = (
         "Bone-suppressed image against the true one, peak 1, inside the lungs unless the name says whole; "
         "identity: the film itself. edge_residual: what is left of bone edges, 1 in the film itself.",
+        *((NOTE,) if MAIN in parts else ()),
     )
     return Evaluation(
         figures,
@@ -108,8 +114,9 @@ def measured_on_test(
         extras={
             "residual": limits.as_json(),
             "conventions": [CONVENTIONS[kind] for kind in recipe.conventions],
+            **({"published": PUBLISHED} if MAIN in parts else {}),
         },
-        spread=("psnr", "identity_psnr"),
+        spread=("psnr", "identity_psnr") if rows else (),
         pictures=pictures,
         by_dataset=by_dataset,
     )
@@ -154,11 +161,12 @@ def _add_suppressed(
                 row[name] = float(share < limits.least_explained)
 
 
-def _prefix(dataset: str, parts: Parts) -> str:
+def prefix_of(dataset: str, parts: Parts) -> str:
+    """What the figures of a set begin with: nothing for the main set, or for one that is alone."""
     return "" if dataset == MAIN or len(parts) == 1 else f"{dataset}_"
 
 
-def _rows(
+def rows_of(
     model: nn.Module,
     records: Sequence[Record],
     dataset: str,
@@ -237,22 +245,9 @@ def _shown(
     }
 
 
-def _figures(rows: Sequence[Row], rng: np.random.Generator) -> dict[str, Figure]:
+def figures_of(rows: Sequence[Row], rng: np.random.Generator) -> dict[str, Figure]:
+    """The mean of each score over films, with intervals by bootstrap over patients."""
     keys = dict.fromkeys(key for row in rows for key in row if key not in WORDS)
     owners = [row["patient"] for row in rows]
     columns = {key: np.array([row.get(key, np.nan) for row in rows], dtype=np.float64) for key in keys}
     return {key: mean_figure(values, owners, rng) for key, values in columns.items()}
-
-
-def _draw(
-    model: nn.Module, records: Sequence[Record], rows: Sequence[Row], recipe: BoneRecipe, path: Path
-) -> None:
-    """The films with the least gain, the middle and the most: film, truth, prediction, what is left."""
-    order = np.argsort([row["psnr_gain"] for row in rows])
-    places = np.unique(np.linspace(0, len(order) - 1, min(SHEET_FILMS, len(order))).round().astype(int))
-    films = []
-    for index in order[places]:
-        pair = kept_pair(records[index])
-        caption = f"{rows[index]['film']}: {rows[index]['psnr_gain']:+.1f} dB"
-        films.append(ContactFilm(caption, pair.film, pair.bone, predicted_layer(model, pair, recipe)))
-    draw_contact_sheet(films, path)

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from gan.pairs import BonePair, fitted
-from gan.scores import border_error
+from gan.scores import border_error, edge_residual, lesion_scores, psnr, suppression_scores
 from suite.datasets import phantom
 from suite.datasets.manifest import Record
 from suite.phantom import display
@@ -27,6 +27,9 @@ SHADOW = 0.3
 
 BORDER_MM = 6.0
 """Half the width of the band along the heart's border."""
+
+LEAST_FREE = 200
+"""Pixels that no bone covers, from which a tone curve can be told."""
 
 
 def subtracted(record: Record) -> tuple[FloatImage, FloatImage]:
@@ -64,15 +67,44 @@ def heart_border(record: Record, lungs: Mask) -> Mask:
 
 
 def hardware_scores(record: Record, pair: BonePair, layer: FloatImage) -> dict[str, float]:
-    """Error at the heart's border, of the network's soft-tissue image and of the hardware's.
+    """What subtraction makes of a computed chest, and the heart's border in the network's image beside it.
 
-    Only what varies over less than the band's width counts: moved borders do, tones do not.
+    Along the border only what varies over less than the band's width counts: moved borders do, tones do not.
+
+    Raises:
+        DatasetError: an exposure or ``truth.json`` cannot be read.
     """
     band = heart_border(record, pair.lungs)
+    soft = hardware_soft(record)
     true_soft = read_png(record.targets["soft"]).astype(np.float32) / np.float32(WHITE)
     width = BORDER_MM / float(record.attributes.get("spacing_mm", 0.7))
     return {
         "heart_border_error": border_error(pair.film - pair.bone, pair.film - layer, band, width),
-        "hardware_heart_border_error": border_error(true_soft, hardware_soft(record), band, width),
+        "hardware_heart_border_error": border_error(true_soft, soft, band, width),
         "identity_heart_border_error": border_error(pair.film - pair.bone, pair.film, band, width),
+        **{f"hardware_{name}": value for name, value in _suppression(record, pair, soft).items()},
     }
+
+
+def _suppression(record: Record, pair: BonePair, soft: FloatImage) -> dict[str, float]:
+    """The network's own figures of a soft-tissue image (H, W) that two exposures gave.
+
+    They are taken inside the lungs, so it is there that the image gets the film's scale, from what no bone
+    covers: a tone that the whole lung has too much of would outweigh every rib.
+    """
+    free = (pair.lungs > 0) & (read_png(record.targets["bone_mask"]) == 0)
+    if free.sum() >= LEAST_FREE:
+        soft = fitted(soft, pair.film, free)
+    truth = np.clip(pair.film - pair.bone, 0.0, 1.0)
+    scores = suppression_scores(pair.film, truth, soft, pair.lungs)
+    taken = pair.film - soft
+    found = {
+        "psnr": scores["psnr"],
+        "ssim": scores["ssim"],
+        "psnr_gain": scores["psnr"] - psnr((truth - pair.film)[pair.lungs > 0]),
+        "edge_residual": edge_residual(pair.bone, taken, pair.lungs),
+    }
+    if "finding_lung_lesion" in record.targets:
+        lesion = phantom.finding_mask(record, "lung_lesion")
+        found["lesion_contrast"] = lesion_scores(pair.film, pair.bone, taken, lesion)["lesion_contrast"]
+    return found

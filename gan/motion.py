@@ -8,20 +8,12 @@ what the most moved squares have in common.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 
-from suite.datasets.dual_energy import read_triple
-from suite.datasets.manifest import Record
-from suite.errors import DatasetError
 from suite.grid import Grid
 from suite.levels import auto_levels
 from suite.study import FloatImage
-
-LOGGER = logging.getLogger(__name__)
 
 SIDE = 256
 SQUARE = 21
@@ -34,7 +26,7 @@ SHARE = 0.05
 """The study's motion is exceeded in this share of all squares."""
 
 LIMIT = 0.0105
-"""Studies with more motion are left out of training."""
+"""Studies with more motion are neither learned from nor measured on."""
 
 
 def motion_of(soft: FloatImage, bone: FloatImage) -> float:
@@ -52,26 +44,6 @@ def motion_of(soft: FloatImage, bone: FloatImage) -> float:
     xx, yy = xx + ridge, yy + ridge
     explained = (yy * xb * xb - 2 * xy * xb * yb + xx * yb * yb) / np.maximum(xx * yy - xy * xy, 1e-20)
     return float(np.sqrt(np.quantile(np.maximum(explained, 0.0), 1.0 - SHARE)))
-
-
-def without_motion(records: Sequence[Record]) -> list[Record]:
-    """Those dual-energy studies whose pictures lie on each other and hold no more motion than ``LIMIT``.
-
-    What is left out is logged by name.
-    """
-    kept = []
-    for record in records:
-        try:
-            triple = read_triple(record)
-        except DatasetError as error:
-            LOGGER.warning("left out: %s", error)
-            continue
-        moved = motion_of(triple.soft, triple.bone)
-        if moved <= LIMIT:
-            kept.append(record)
-        else:
-            LOGGER.warning("left out: %s moved between its exposures (%.3f).", record.id, moved)
-    return kept
 
 
 def _prepared(image: FloatImage) -> FloatImage:

@@ -47,6 +47,8 @@ class BoneRecipe(Recipe):
     lpips_weights: str = Field(
         "", description="torchvision's alexnet or vgg16 as a safetensors file, to measure LPIPS with"
     )
+    unet_weights: str = Field("", description="trained U-Net to compare with on the test films")
+    pix2pix_weights: str = Field("", description="trained pix2pix to compare with on the test films")
     learn_from: str = Field(
         "jsrt",
         pattern=r"^(both|(jsrt|phantom|dual-energy)(,(jsrt|phantom|dual-energy))*)$",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,16 +18,16 @@ from gan.discriminator import GradientDiscriminator, PatchDiscriminator
 from gan.drawn_breaks import DrawnBreaks
 from gan.evaluation import measured_on_test, measured_on_validation
 from gan.losses import BoneL1, change_error, discriminator_loss, generator_loss
-from gan.motion import without_motion
 from gan.networks import build_generator
-from gan.pairs import AS_BSE, AS_TRUE, OUTSIDE_TRUST, MixedPairs, is_fractured, kept_bank
+from gan.pairs import AS_BSE, AS_TRUE, OUTSIDE_TRUST, MixedPairs, is_fractured
+from gan.parts import ELSEWHERE, WITH_LAYER, Parts
 from gan.perceptual import load_lpips
+from gan.pictures import draw_from_elsewhere
 from gan.recipe import BoneRecipe
+from gan.rivals import RIVALS, beside_rivals, rivals_of
 from gan.variation import Variation, at_scale, blended
-from suite.datasets.manifest import Record, SplitName
-from suite.errors import RecipeError
+from suite.datasets.manifest import Manifest, SplitName
 from suite.stages.weights import load_into, read_card
-from suite.training.bank import Bank
 from suite.training.evaluation import Evaluation
 from suite.training.recipe import Recipe
 from suite.training.schedule import learning_rate_factor
@@ -39,15 +41,22 @@ LOG_EVERY = 10
 
 
 class BoneTask(Task):
-    """Learns from ``jsrt`` (BSE-JSRT layers), ``phantom`` (true ones) and ``dual-energy`` (hardware)."""
+    """Learns from ``jsrt`` (BSE-JSRT layers), ``phantom`` (true ones) and ``dual-energy`` (hardware).
+
+    Of sets without a bone layer it draws films, for people to look at.
+    """
 
     name = "bone"
     recipe_type: ClassVar[type[Recipe]] = BoneRecipe
-    datasets = ("jsrt", "phantom", "dual-energy")
+    datasets = (*WITH_LAYER, *ELSEWHERE)
     initial_weights = ("start_from",)
     monitor = ("psnr", "max")
-    companion_weights = ("lpips_weights",)
+    companion_weights = ("lpips_weights", *(f"{name}_weights" for name in RIVALS))
     recipe: BoneRecipe
+
+    def __init__(self, recipe: Recipe, data: Mapping[str, Manifest]) -> None:
+        super().__init__(recipe, data)
+        self.parts = Parts(self.recipe, data)
 
     def build(self) -> None:
         recipe = self.recipe
@@ -62,6 +71,7 @@ class BoneTask(Task):
             )
         # read now: a wrong file must not show after hours of training
         self._lpips = load_lpips(Path(recipe.lpips_weights)) if recipe.lpips_weights else None
+        self._rivals = rivals_of(recipe)
         self._l1 = BoneL1(recipe.edge_weight)
         self._epoch, self._steps = 0, 0
         self._losses: dict[str, float] = {}
@@ -140,8 +150,9 @@ class BoneTask(Task):
 
     def training_set(self) -> Dataset[Batch]:
         recipe = self.recipe
-        records = self._train_part()
-        self._bank: Bank = kept_bank(records, recipe.size)
+        self.parts.judge_studies()
+        records = self.parts.train()
+        self._bank = self.parts.checked_bank(records)
         conventions = [] if not records else self._bank.stored["convention"][:, 0].int().tolist()
         allowed = [row for row, record in enumerate(records) if recipe.fractured or not is_fractured(record)]
         self._drawn = MixedPairs(conventions, allowed, recipe.epoch_samples, recipe.phantom_share)
@@ -151,31 +162,6 @@ class BoneTask(Task):
             breaks=DrawnBreaks(recipe.drawn_breaks) if recipe.drawn_breaks else None,
         )
         return self._drawn
-
-    def _train_part(self) -> tuple[Record, ...]:
-        """The training part of all sets that are learned from, without studies that moved."""
-        records: list[Record] = []
-        for dataset in self.recipe.sources:
-            part = self.part_of(dataset, "train")
-            records += without_motion(part) if dataset == "dual-energy" else part
-        return tuple(records[: self.recipe.limit] if self.recipe.limit else records)
-
-    def part_of(self, dataset: str, name: SplitName) -> tuple[Record, ...]:
-        """A part of one set: its films with a bone layer.
-
-        Raises:
-            RecipeError: the set is learned from, but was not given.
-        """
-        if dataset not in self.data:
-            raise RecipeError(
-                f"recipe bone learns from {dataset}, which is not given; add --data {dataset}=DIR."
-            )
-        return self.data[dataset].with_target("bone").split(self.recipe.split_seed)[name]
-
-    def _measured_part(self, dataset: str) -> tuple[Record, ...]:
-        if dataset not in self.recipe.held_out.split(","):
-            return self.part_of(dataset, "test")
-        return self.data[dataset].with_target("bone").records
 
     def drawn(self, index: Tensor, device: torch.device) -> dict[str, Tensor]:
         """The batch at ``index`` as it is learned from now: ``film``, ``bone``, ``breaks`` and ``seen``
@@ -270,13 +256,12 @@ class BoneTask(Task):
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
         """Scores at the film's own resolution, and those of doing nothing beside them."""
         if split != "test":
-            parts = {name: self.part_of(name, split) for name in self.recipe.sources}
-            return measured_on_validation(model, parts, self.recipe)
-        parts = {name: self._measured_part(name) for name in self.data}
-        held_out = self.recipe.held_out.split(",")
-        kept = {
-            name: self.part_of(name, "validation")
-            for name in self.data
-            if name in self.recipe.sources and name not in held_out
+            return measured_on_validation(model, self.parts.validation(), self.recipe)
+        parts = self.parts.test()
+        evaluation = measured_on_test(model, parts, self.parts.limits(), self.recipe, self._lpips)
+        sheets = {
+            f"films_{name}.png": partial(draw_from_elsewhere, model, records, self.recipe)
+            for name, records in self.parts.elsewhere.items()
         }
-        return measured_on_test(model, parts, kept, self.recipe, self._lpips)
+        evaluation = replace(evaluation, pictures={**evaluation.pictures, **sheets})
+        return beside_rivals(evaluation, self._rivals, model, parts, self.recipe)

@@ -88,6 +88,19 @@ def frontal_lateral(folder: Path, count: int = 2) -> Path:
     return folder
 
 
+def triple(folder: Path, number: int = 0, shift: int = 0, shape: tuple[int, int] = (192, 160)) -> Path:
+    """A dual-energy study: a drawn chest with bars for ribs; its soft-tissue image has its own window."""
+    home = folder / f"study{number}"
+    soft = chest_pixels(*shape, number)
+    bars = np.zeros(shape, np.float32)
+    for row in range(24, shape[0] - 20, 22):
+        bars[row : row + 6, 20:-20] = 0.08
+    write_16_bit(home / "standard.png", np.clip(0.8 * soft + bars, 0, 1))
+    write_16_bit(home / "soft.png", np.roll(0.1 + 0.6 * soft, shift, axis=1))
+    write_16_bit(home / "bone.png", np.clip(0.1 + 5 * bars, 0, 1))
+    return home
+
+
 def painted(folder: Path, count: int = 4) -> Path:
     """Films of hands and knees with painted masks: a bright bar of bone in a grey bar of tissue."""
     for number in range(count):

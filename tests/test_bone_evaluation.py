@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,23 +18,29 @@ from torch import Tensor, nn
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 from torchmetrics.functional.image.lpips import _LPIPS
 
+from gan import hardware, pictures
 from gan.breaks import Breaks, break_scores, breaks_of, healed_by_kind, unbroken_pair
 from gan.contact import ContactFilm, draw_contact_sheet, panels
 from gan.evaluation import measured_on_test, measured_on_validation, without_bone
 from gan.hardware import hardware_scores, hardware_soft, heart_border, subtracted
 from gan.motion import LIMIT, motion_of
-from gan.pairs import AS_TRUE, BonePair, phantom_pair
+from gan.pairs import AS_TRUE, BonePair, jsrt_pair, phantom_pair
 from gan.perceptual import load_lpips
+from gan.pictures import draw_worst
 from gan.recipe import BoneRecipe
 from gan.residual import Limits, ResidualEnergy, between, residual_energy
-from gan.scores import border_error, contrast, edge_residual, lesion_scores, ms_ssim, ssim_map
+from gan.scores import border_error, contrast, edge_residual, lesion_scores, ms_ssim, psnr, ssim_map
 from gan.training import BoneTask
 from suite.datasets import phantom
 from suite.datasets.manifest import Record
+from suite.datasets.registry import open_dataset
 from suite.errors import DatasetError, WeightsError
 from suite.phantom.cohort import CohortSettings, write_cohort
 from suite.study import FloatImage
+from tests import made_datasets
 from tests.made_films import chest_pixels
+from web.research.figure_words import known_words, words
+from web.research.plots import MOST_LETTERS
 
 
 def cohort(folder: Path, motion: bool, count: int = 3) -> list[Record]:
@@ -198,6 +205,37 @@ def test_a_heartbeat_spoils_the_hardwares_heart_border_and_not_the_films(
     assert errors[0]["identity_heart_border_error"] > 0.0
 
 
+def test_subtraction_is_scored_as_the_network_is(still: list[Record], moved: list[Record]) -> None:
+    """It takes bones and leaves the lesion, its tone is no matter, and a heartbeat costs it all of that."""
+    scores = []
+    for record in (still[1], moved[1]):
+        pair = phantom_pair(record)
+        scores.append(hardware_scores(record, pair, pair.bone))
+    rest, motion = scores
+    film = phantom_pair(still[1])
+    own = psnr(film.bone[film.lungs > 0])
+    assert rest["hardware_psnr"] == pytest.approx(own + rest["hardware_psnr_gain"], abs=0.02)
+    assert rest["hardware_psnr_gain"] > 1.0
+    assert rest["hardware_edge_residual"] < 0.9
+    assert 0.5 < rest["hardware_ssim"] <= 1.0
+    assert rest["hardware_lesion_contrast"] == pytest.approx(1.0, abs=0.35)
+    for name in ("psnr", "ssim", "psnr_gain"):
+        assert motion[f"hardware_{name}"] < rest[f"hardware_{name}"]
+    assert motion["hardware_edge_residual"] > rest["hardware_edge_residual"]
+
+
+def test_a_tone_of_the_hardwares_own_costs_it_nothing(
+    still: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = phantom_pair(still[1])
+    plain = hardware_scores(still[1], pair, pair.bone)
+    soft = hardware_soft(still[1])
+    monkeypatch.setattr(hardware, "hardware_soft", lambda record: 0.8 * soft + 0.05)
+    toned = hardware_scores(still[1], pair, pair.bone)
+    for name in ("hardware_psnr", "hardware_ssim", "hardware_edge_residual", "hardware_lesion_contrast"):
+        assert toned[name] == pytest.approx(plain[name], abs=1e-3)
+
+
 def test_the_filter_finds_the_studies_that_moved(still: list[Record], moved: list[Record]) -> None:
     rest = [motion_of(*subtracted(record)) for record in still]
     motion = [motion_of(*subtracted(record)) for record in moved]
@@ -310,6 +348,9 @@ def test_a_network_that_knows_the_truth_scores_so(still: list[Record], tmp_path:
     assert figures["healed"] == 0.0
     assert measured.figures["psnr"].n == 3
     assert {"film", "hardware_heart_border_error", "whole_ssim", "identity_psnr"} <= set(measured.rows[0])
+    assert {
+        f"hardware_{name}" for name in ("psnr", "ssim", "psnr_gain", "edge_residual", "lesion_contrast")
+    } <= (set(measured.figures))
     idle = measured_on_test(Oracle(pairs, 0.0, 256), parts, parts, recipe)
     assert idle.figures["psnr_gain"].value == pytest.approx(0.0, abs=1e-3)
     assert idle.figures["edge_residual"].value == pytest.approx(1.0, abs=1e-3)
@@ -320,6 +361,11 @@ def test_a_network_that_knows_the_truth_scores_so(still: list[Record], tmp_path:
     measured.write(tmp_path, ("phantom",))
     assert (tmp_path / "films.csv").read_text().count("\n") == 4
     assert cv2.imread(str(tmp_path / "films_phantom.png")) is not None
+    assert cv2.imread(str(tmp_path / "worst.png")) is not None
+    assert json.loads((tmp_path / "extras.json").read_text())["conventions"] == ["true"]
+    assert "published" not in measured.extras, "nobody else printed figures of computed chests"
+    assert [name for name in measured.figures if known_words(name) is None] == []
+    assert [name for name in measured.figures if len(words(f"phantom_{name}")) > MOST_LETTERS] == []
 
 
 def test_images_that_are_suppressed_already_are_counted(still: list[Record]) -> None:
@@ -346,6 +392,45 @@ def test_validation_is_a_part_of_the_same_figures(still: list[Record]) -> None:
     samples = measured_on_validation(knowing, {"phantom": still}, recipe).samples
     assert samples["phantom"].shape == (2 * 256, 6 * 256)
     assert len(measured_on_validation(knowing, {"phantom": still}, recipe).rows) == 2
+
+
+def test_published_figures_stand_beside_those_of_jsrt(tmp_path: Path) -> None:
+    records = open_dataset("jsrt", made_datasets.jsrt(tmp_path / "jsrt")).with_target("bone").records
+    recipe = BoneRecipe.from_settings(["size=64", "depth=5"])
+    idle = Oracle([jsrt_pair(record) for record in records], 0.0, 64)
+    measured = measured_on_test(idle, {"jsrt": records}, {}, recipe)
+    measured.write(tmp_path / "out")
+    published = json.loads((tmp_path / "out" / "extras.json").read_text())["published"]
+    assert published["gl_lcm"] == {"psnr": 32.95, "bsr": 0.9006, "lpips": 0.052}
+    assert published["mca_net"]["psnr"] == 31.58
+    said = (tmp_path / "out" / "table.md").read_text()
+    assert "by another protocol" in said
+    assert "the film itself, with nothing suppressed, scores highly" in said
+    assert measured.figures["bsr"].value > published["gl_lcm"]["bsr"], "of a network that does nothing"
+
+
+def test_the_worst_films_of_all_sets_are_drawn_the_least_gain_first(
+    still: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+
+    def draw(films: list[ContactFilm], path: Path) -> None:
+        drawn.extend(film.caption for film in films)
+
+    monkeypatch.setattr(pictures, "draw_contact_sheet", draw)
+    recipe = BoneRecipe.from_settings(["learn_from=phantom", "size=256", "depth=5"])
+    idle = Oracle([phantom_pair(record) for record in still], 0.0, 256)
+    gains = [3.0, float("-1"), 2.0]
+    measured = [
+        (record, {"film": record.id, "dataset": "phantom", "psnr_gain": gain})
+        for record, gain in zip(still, gains, strict=True)
+    ]
+    draw_worst(idle, measured * 5, recipe, tmp_path / "worst.png")
+    assert len(drawn) == 12
+    assert drawn[0] == f"phantom {still[1].id}: -1.0 dB"
+    assert [caption.split(": ")[1] for caption in drawn] == ["-1.0 dB"] * 5 + ["+2.0 dB"] * 5 + [
+        "+3.0 dB"
+    ] * 2
 
 
 def test_a_contact_sheet_shows_what_is_known(tmp_path: Path) -> None:

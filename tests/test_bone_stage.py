@@ -12,17 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from gan.doubts import clipped_share, doubts_about, measured
-from gan.motion import without_motion
 from gan.pairs import AS_TRUE, bony_part, dual_energy_pair, fitted, pair_of
 from gan.residual import Limits, ResidualEnergy
 from gan.stage import BoneStage
 from gan.suppression import bone_layer
+from gan.usable import UsableStudies
 from suite.datasets.dual_energy import read_triple, shift_between
 from suite.datasets.registry import open_dataset
 from suite.errors import DatasetError
 from suite.stages.artifacts import Check, GateResult
 from suite.stages.weights import shipped_card
 from suite.study import Projection
+from tests.made_datasets import triple
 from tests.made_films import chest, chest_pixels, write_16_bit
 
 LIMITS = Limits(most_structure=0.5, least_explained=0.1)
@@ -145,19 +146,6 @@ def test_a_large_film_has_no_seam() -> None:
 # dual-energy triples
 
 
-def triple(folder: Path, number: int = 0, shift: int = 0, shape: tuple[int, int] = (192, 160)) -> Path:
-    """A study of a drawn chest with bars for ribs; its soft-tissue image has a window of its own."""
-    home = folder / f"study{number}"
-    soft = chest_pixels(*shape, number)
-    bars = np.zeros(shape, np.float32)
-    for row in range(24, shape[0] - 20, 22):
-        bars[row : row + 6, 20:-20] = 0.08
-    write_16_bit(home / "standard.png", np.clip(0.8 * soft + bars, 0, 1))
-    write_16_bit(home / "soft.png", np.roll(0.1 + 0.6 * soft, shift, axis=1))
-    write_16_bit(home / "bone.png", np.clip(0.1 + 5 * bars, 0, 1))
-    return home
-
-
 def test_a_folder_of_triples_is_a_data_set(tmp_path: Path) -> None:
     triple(tmp_path, 0), triple(tmp_path, 1)
     (tmp_path / "index.csv").write_text("study,patient_id\nstudy0,A\nstudy1,A\n")
@@ -204,7 +192,7 @@ def test_pictures_that_do_not_lie_on_each_other_are_refused(tmp_path: Path) -> N
     (record,) = open_dataset("dual-energy", tmp_path).records
     with pytest.raises(DatasetError, match="beside the standard film"):
         read_triple(record)
-    assert without_motion([record]) == []
+    assert UsableStudies().of([record]) == ()
 
 
 def test_pictures_of_other_matrices_are_refused(tmp_path: Path) -> None:

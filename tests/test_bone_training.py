@@ -364,8 +364,8 @@ def test_a_run_that_is_resumed_ends_as_one_that_was_not(films: Path, cohort: Pat
 
 
 def test_all_films_of_a_set_can_be_measured_on(films: Path, cohort: Path) -> None:
-    test = task_of(films, cohort=cohort)._measured_part("phantom")
-    every = task_of(films, "held_out=phantom", cohort=cohort)._measured_part("phantom")
+    test = task_of(films, cohort=cohort).parts.measured("phantom")
+    every = task_of(films, "held_out=phantom", cohort=cohort).parts.measured("phantom")
     assert len(test) < len(every) == 6
 
 

@@ -17,6 +17,7 @@ from suite.training.gallery import GalleryFilm, draw_gallery
 from suite.training.plots import Curve, plot_roc, plot_spread
 
 DATASETS_FILE = "datasets.json"
+EXTRAS_FILE = "extras.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +65,13 @@ class Evaluation:
     rows: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     notes: Sequence[str] = ()
     extras: Mapping[str, Any] = field(default_factory=dict)
-    """Further results that belong into the model card, such as a calibration."""
+    """Further results that belong into the model card, such as a calibration, or a comparison."""
     curves: Mapping[str, Curve] = field(default_factory=dict)
     """Labels and scores by name, to be drawn as ROC curves."""
     spread: Sequence[str] = ()
     """Columns of ``rows`` whose spread over films is drawn."""
     pictures: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
-    """Further pictures by file name, each drawn by a function of the path it is written to."""
+    """Further pictures and tables by file name, each made by a function of the path it is written to."""
     gallery: Sequence[GalleryFilm] = ()
     """Films of which the worst are drawn with their outlines; only those are loaded."""
     samples: Mapping[str, FloatImage] = field(default_factory=dict)
@@ -95,14 +96,16 @@ class Evaluation:
     def write(self, folder: Path, learned_from: Sequence[str] = ()) -> None:
         """``metrics.json``, ``table.md``, and what else the network has figures for.
 
-        ``films.csv`` - one row a film; ``roc.png``, ``spread.png`` - plots; ``worst.png`` - the films with
-        the lowest scores, outlined; ``datasets.json`` - figures by data set and ``learned_from``, the sets
-        the network learned from: what a cross table is made of; ``subgroups.md``, ``subgroups.json`` -
-        figures of films of one view, sex or age.
+        ``extras.json`` - what else goes into a card; ``films.csv`` - one row a film; ``roc.png``,
+        ``spread.png`` - plots; ``worst.png`` - the films with the lowest scores, outlined; ``datasets.json``
+        - figures by data set and ``learned_from``, the sets the network learned from: what a cross table is
+        made of; ``subgroups.md``, ``subgroups.json`` - figures of films of one view, sex or age.
         """
         make_folder(folder)
         write_text(folder / "metrics.json", json.dumps(self.as_json(), indent=2) + "\n")
         write_text(folder / "table.md", self.table())
+        if self.extras:
+            write_text(folder / EXTRAS_FILE, json.dumps(self.extras, indent=2) + "\n")
         if self.rows:
             write_text(folder / "films.csv", _csv(self.rows))
         if self.curves:
