@@ -1,12 +1,15 @@
-"""What each segmentation network costs: its stage beside its bare forward pass and a U-Net of the library's.
+"""What each segmentation network costs: its stage, its bare forward passes, and a U-Net of the library's.
 
     python benchmarks/segmentation.py [FILM] [--runs 10] [--threads 2]
 
-``stage`` is the whole work on one film in memory: framing, network, outline on the film's grid, measurements.
-``forward`` are the same networks on ready tensors of the size they got. ``smp U-Net`` is the U-Net of
-segmentation-models-pytorch with the same encoder, at its full width, on a tensor of that size; networks whose
-encoder the library does not have (XNet, InvertedNet) have none. Peak memory is what one call adds to the
-process at its highest, weights included; each line is measured in a process of its own.
+``stage`` is the whole work on one film in memory: framing, network, outline on the film's grid,
+measurements; what other stages make of the film for it is made beforehand. ``N passes`` are the same
+networks on ready tensors of the size they got, ``one pass`` the last of them, of the network that outlines.
+``smp U-Net`` is the U-Net of segmentation-models-pytorch with the same encoder, at its full width, on the
+same tensor; networks without an encoder of the library's (XNet, the U-Net of the organs) have none. The
+ratio is to ``one pass``. The gate of a cascade is held open, or the network behind it would rest on most
+films. Peak memory is what one call adds to the process at its highest, weights included; each line is
+measured in a process of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where a script is named as a package
 
@@ -33,11 +36,22 @@ from torch import nn
 
 from suite.errors import SuiteError
 from suite.film import read_film
-from suite.stages.contract import Artifact
-from suite.stages.plugins import STAGES, installed, load_stage
+from suite.stages.contract import SOURCES, Artifact, Inputs
+from suite.stages.graph import ordered
+from suite.stages.plugins import STAGES, build_stage, installed, load_stage
+from suite.stages.running import run_checked
+from suite.stages.weights import shipped_card
 
-ENCODERS = {"lungs": "vgg16_bn", "pneumothorax": "resnet34"}
-"""The library's name of the encoder of the network that outlines."""
+CARDS = {"pneumothorax": "pneumothorax-mask"}
+"""The weights of the network that outlines, where they are called otherwise than the stage."""
+
+VGG16 = ("lungs", "whole-lungs")
+"""Stages whose network has this encoder by construction, so that their cards name none."""
+
+Made = TypeVar("Made")
+
+HEADER = """| network | | input | ms | ratio | peak MiB | parameters |
+|---|---|---|---|---|---|---|"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +96,7 @@ def measured(build: Callable[[], Callable[[], object]], runs: int) -> tuple[floa
     return statistics.median(times) * 1000, memory_mib("VmHWM") - before
 
 
-def networks(thing: Any, depth: int = 3) -> Iterator[nn.Module]:
+def networks(thing: Any, depth: int = 4) -> Iterator[nn.Module]:
     """Every network that a stage keeps, itself or in its parts."""
     if isinstance(thing, nn.Module):
         yield thing
@@ -91,56 +105,95 @@ def networks(thing: Any, depth: int = 3) -> Iterator[nn.Module]:
             yield from networks(part, depth - 1)
     elif depth and isinstance(thing, dict):
         yield from networks(list(thing.values()), depth)
-    elif depth and hasattr(thing, "__dict__"):
-        yield from networks(list(vars(thing).values()), depth)
     elif depth and dataclasses.is_dataclass(thing):
         yield from networks([getattr(thing, field.name) for field in dataclasses.fields(thing)], depth)
+    elif depth and hasattr(thing, "__dict__"):
+        yield from networks(list(vars(thing).values()), depth)
 
 
-def recorded(name: str, film: Path) -> tuple[Any, list[tuple[nn.Module, tuple[Any, ...]]]]:
-    """The stage, and the calls its networks get for one film."""
+def segmentation_stages() -> list[str]:
+    """Names of the installed stages of the package ``segmentation``."""
+    return [name for name, point in installed(STAGES).items() if point.value.startswith("segmentation.")]
+
+
+def made_for(name: str, film: Path) -> dict[str, Artifact]:
+    """What other stages make of a film that a stage needs or uses."""
+    classes = {each: load_stage(each) for each in segmentation_stages()}
+    chosen: dict[str, Any] = {}
+    waiting = [name]
+    while waiting:
+        each = waiting.pop()
+        chosen[each] = classes[each]
+        inputs = classes[each].needs | classes[each].uses
+        makers = [maker for maker, stage in classes.items() if stage.makes & inputs]
+        waiting += [maker for maker in makers if maker not in chosen]
+    study = study_of(film, {})
+    for maker in ordered(chosen):
+        if maker != name:
+            study |= run_checked(build_stage(maker, chosen[maker], "cpu"), study, film.name).outputs
+    wanted = (classes[name].needs | classes[name].uses) - SOURCES
+    return {artifact: value for artifact, value in study.items() if artifact in wanted}
+
+
+def study_of(film: Path, made: Inputs) -> dict[str, Artifact]:
+    """The film and what was made of it; a film itself does not travel from process to process."""
+    return {"frontal": Artifact(read_film(film)), **made}
+
+
+def opened(name: str) -> Any:
+    """The stage; where a gate stands before its network, it lets every film pass."""
     stage = load_stage(name)("cpu")
+    if name == "pneumothorax":
+        stage._cascade = dataclasses.replace(stage._cascade, gate_threshold=0.0)
+    return stage
+
+
+def recorded(name: str, study: Inputs) -> list[tuple[nn.Module, tuple[Any, ...]]]:
+    """The calls that the stage's networks get for one film, in order."""
+    stage = opened(name)
     calls: list[tuple[nn.Module, tuple[Any, ...]]] = []
     hooks = [
         network.register_forward_pre_hook(lambda module, args: calls.append((module, args)))
         for network in networks(stage)
     ]
-    stage.run([{"frontal": Artifact(read_film(film))}])
+    stage.run([study])
     for hook in hooks:
         hook.remove()
-    return stage, calls
+    return calls
 
 
-def stage_cost(name: str, film: Path, runs: int, threads: int) -> Cost:
+def stage_cost(name: str, film: Path, made: Inputs, runs: int, threads: int) -> Cost:
     """The whole stage on one film."""
     torch.set_num_threads(threads)
+    study = study_of(film, made)
     load_stage(name)  # its code is in memory before the count begins
     kept: list[Any] = []
-    study = {"frontal": Artifact(read_film(film))}
 
     def build() -> Callable[[], object]:
-        kept.append(load_stage(name)("cpu"))
+        kept.append(opened(name))
         return lambda: kept[0].run([study])
 
     ms, peak = measured(build, runs)
     parameters = sum(value.numel() for network in networks(kept[0]) for value in network.parameters())
-    shapes = tuple(tuple(args[0].shape) for _, args in recorded(name, film)[1])
+    shapes = tuple(tuple(args[0].shape) for _, args in recorded(name, study))
     return Cost(ms, peak, parameters, shapes)
 
 
-def forward_cost(name: str, film: Path, runs: int, threads: int) -> Cost:
-    """The calls of the stage's networks, with nothing around them."""
+def forward_cost(name: str, film: Path, made: Inputs, first: int, runs: int, threads: int) -> Cost:
+    """The calls of the stage's networks from the one numbered ``first`` on, with nothing around them."""
     torch.set_num_threads(threads)
+    study = study_of(film, made)
     load_stage(name)
     calls: list[tuple[nn.Module, tuple[Any, ...]]] = []
 
     def build() -> Callable[[], object]:
-        calls.extend(recorded(name, film)[1])
+        calls.extend(recorded(name, study)[first:])
         return lambda: [_inferred(network, args) for network, args in calls]
 
     ms, peak = measured(build, runs)
     different = {id(network): network for network, _ in calls}.values()
-    return Cost(ms, peak, sum(value.numel() for network in different for value in network.parameters()))
+    parameters = sum(value.numel() for network in different for value in network.parameters())
+    return Cost(ms, peak, parameters, tuple(tuple(args[0].shape) for _, args in calls))
 
 
 def library_cost(encoder: str, shape: tuple[int, ...], runs: int, threads: int) -> Cost:
@@ -157,7 +210,14 @@ def library_cost(encoder: str, shape: tuple[int, ...], runs: int, threads: int) 
         return lambda: _inferred(kept[0], (film,))
 
     ms, peak = measured(build, runs)
-    return Cost(ms, peak, sum(value.numel() for value in kept[0].parameters()))
+    return Cost(ms, peak, sum(value.numel() for value in kept[0].parameters()), (shape,))
+
+
+def library_encoder(name: str) -> str | None:
+    """The library's name of the encoder of the network that outlines, as the card of its weights has it."""
+    if name in VGG16:
+        return "vgg16_bn"
+    return shipped_card("segmentation", CARDS.get(name, name)).architecture.get("encoder")
 
 
 def _inferred(network: nn.Module, args: tuple[Any, ...]) -> object:
@@ -165,20 +225,41 @@ def _inferred(network: nn.Module, args: tuple[Any, ...]) -> object:
         return network(*args)
 
 
-def alone(call: Callable[..., Cost], *args: Any) -> Cost:
+def alone(call: Callable[..., Made], *args: Any) -> Made:
     """``call(*args)`` in a process of its own."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(call, *args).result()
 
 
 def lines(name: str, film: Path, runs: int, threads: int) -> Iterator[tuple[str, Cost]]:
-    """What one stage costs, line by line."""
-    stage = alone(stage_cost, name, film, runs, threads)
+    """What one stage costs, line by line; the line ``one pass`` is the one others are compared with."""
+    made = alone(made_for, name, film)
+    stage = alone(stage_cost, name, film, made, runs, threads)
     yield "stage", stage
-    yield "forward", alone(forward_cost, name, film, runs, threads)
-    if name in ENCODERS and stage.shapes:
-        shape = max(stage.shapes, key=lambda each: each[-1])
-        yield f"smp U-Net {ENCODERS[name]}", alone(library_cost, ENCODERS[name], shape, runs, threads)
+    passes = len(stage.shapes)
+    if passes > 1:
+        yield f"{passes} passes", alone(forward_cost, name, film, made, 0, runs, threads)
+    yield "one pass", alone(forward_cost, name, film, made, passes - 1, runs, threads)
+    encoder = library_encoder(name)
+    if encoder is not None:
+        yield f"smp U-Net {encoder}", alone(library_cost, encoder, stage.shapes[-1], runs, threads)
+
+
+def rows(name: str, film: Path, runs: int, threads: int) -> list[str]:
+    """What one stage costs as lines of the table, or why it cannot be measured."""
+    try:
+        costs = dict(lines(name, film, runs, threads))
+    except SuiteError as error:
+        return [f"| {name} | not measured: {error} | | | | | |"]
+    made = []
+    for what, cost in costs.items():
+        inputs = ", ".join(sorted({"x".join(str(side) for side in shape[-2:]) for shape in cost.shapes}))
+        ratio = cost.ms / costs["one pass"].ms
+        made.append(
+            f"| {name} | {what} | {inputs} | {cost.ms:.1f} | {ratio:.2f} | {cost.peak:.0f} "
+            f"| {cost.parameters:,d} |"
+        )
+    return made
 
 
 def main() -> None:
@@ -194,22 +275,12 @@ def main() -> None:
     sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != Path(__file__).resolve().parent]
     with tempfile.TemporaryDirectory() as folder:
         film = options.film or computed_film(options.size, Path(folder) / "film.png")
-        print(f"film {read_film(film).shape}, CPU, {options.threads} threads, median of {options.runs}")
-        print(f"{'network':14s}{'what':22s}{'input':>14s}{'ms':>10s}{'peak MiB':>10s}{'parameters':>14s}")
-        for name, point in installed(STAGES).items():
-            if point.value.startswith("segmentation."):
-                show(name, film, options.runs, options.threads)
-
-
-def show(name: str, film: Path, runs: int, threads: int) -> None:
-    """Print what one stage costs, or why it cannot be measured."""
-    try:
-        for what, cost in lines(name, film, runs, threads):
-            inputs = " ".join("x".join(str(side) for side in shape[1:]) for shape in set(cost.shapes))
-            numbers = f"{cost.ms:10.1f}{cost.peak:10.0f}{cost.parameters:14,d}"
-            print(f"{name:14s}{what:22s}{inputs:>14s}{numbers}", flush=True)
-    except SuiteError as error:
-        print(f"{name:14s}not measured: {error}")
+        side = " x ".join(map(str, read_film(film).shape))
+        print(f"Film of {side}, CPU, {options.threads} threads, median of {options.runs}.\n")
+        print(HEADER)
+        for name in segmentation_stages():
+            for line in rows(name, film, options.runs, options.threads):
+                print(line, flush=True)
 
 
 if __name__ == "__main__":

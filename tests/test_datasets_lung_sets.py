@@ -206,6 +206,31 @@ def test_a_set_without_readings_or_masks_still_has_its_films(tmp_path: Path) -> 
         with_sides(open_dataset("montgomery", tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("shape", "spacing"),
+    [
+        ((4892, 4020), "0.0875"),
+        ((4020, 4892), "0.0875"),
+        ((978, 804), "0.437679"),  # a fifth: 4892 pixels of 0.0875 mm on 978
+        ((4892, 3500), None),  # cropped
+    ],
+)
+def test_montgomery_films_have_the_spacing_of_the_readme_as_far_as_they_are_whole(
+    shape: tuple[int, int], spacing: str | None, tmp_path: Path
+) -> None:
+    made_lung_sets.montgomery(tmp_path)
+    film = Image.new("L", (shape[1], shape[0]))
+    film.save(tmp_path / "CXR_png" / "MCUCXR_0001_0.png", compress_level=1)
+    record = open_dataset("montgomery", tmp_path).records[0]
+    assert record.attributes.get("spacing_mm") == spacing
+
+
+def test_a_montgomery_film_that_is_no_picture_is_left_to_whoever_reads_it(tmp_path: Path) -> None:
+    made_lung_sets.montgomery(tmp_path)
+    (tmp_path / "CXR_png" / "MCUCXR_0001_0.png").write_bytes(b"no picture")
+    assert "spacing_mm" not in open_dataset("montgomery", tmp_path).records[0].attributes
+
+
 # shenzhen
 
 

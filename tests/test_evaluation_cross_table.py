@@ -17,6 +17,7 @@ from suite.training import command
 from suite.training.cross_table import Row, figures_by_dataset, read_row, write_cross_table
 from suite.training.evaluation import Evaluation, Figure
 from tests import made_datasets
+from tests.made_siim import siim
 
 FILMS = [
     {"dataset": "jsrt", "patient": "a", "dice": 0.9, "heart": 0.5},
@@ -156,6 +157,29 @@ def test_several_weights_are_measured_across_data_sets(
         alone = json.loads((tmp_path / "out" / name / "datasets.json").read_text())["measured_on"]
         assert alone["jsrt"]["dice"] == figures["dice"]
         assert alone["covid-lungs"]["right"] == figures["covid_lungs_right"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "settings", "figure"),
+    [
+        ("pneumothorax-mask", ("encoder=resnet18", "decoder=8,8,8,8,8", "epochs=1"), "positives_tta_dice"),
+        ("pneumothorax-gate", ("backbone=resnet18", "epochs=1"), "auc"),
+    ],
+)
+def test_pneumothorax_weights_are_measured_across_data_sets(
+    recipe: str, settings: tuple[str, ...], figure: str, tmp_path: Path
+) -> None:
+    films = siim(tmp_path / "siim", tuple(number % 3 == 0 for number in range(30)))
+    small = ("size=64", "width=0.125", "precision=32-true", "batch_size=4", "limit=8", *settings)
+    weights = []
+    for seed in (1, 2):
+        out = tmp_path / f"seed-{seed}"
+        command.train(recipe, {"siim": films}, (*small, f"seed={seed}"), out, device="cpu")
+        weights.append(out / f"{recipe}.safetensors")
+    table = command.evaluate_across(recipe, weights, {"siim": films}, (), tmp_path / "out")
+    assert f"| {figure} | siim |" in table
+    assert "| siim (seed-1) | **" in table
+    assert "| siim (seed-2) | **" in table
 
 
 def test_weights_that_cannot_be_told_apart_are_refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -11,13 +12,16 @@ import torch
 
 from segmentation.pneumothorax import gate as gate_training
 from segmentation.pneumothorax.augmentation import Appearance
-from segmentation.pneumothorax.comparison import figures
-from segmentation.pneumothorax.gate_scores import operating_point
+from segmentation.pneumothorax.cascade import gate_places
+from segmentation.pneumothorax.comparison import figures, figures_by_dataset
+from segmentation.pneumothorax.gate_scores import gallery, operating_point
+from segmentation.pneumothorax.network import PneumothoraxGate
 from segmentation.pneumothorax.training import MaskTask
 from suite.datasets.registry import open_dataset
 from suite.errors import DatasetError, RecipeError
 from suite.findings import CODES
 from suite.training import command
+from suite.training.gallery import worst
 from suite.training.loop import fit
 from tests import made_datasets
 from tests.made_siim import siim
@@ -68,8 +72,62 @@ def test_the_gate_says_how_it_decides_and_how_it_does_on_real_films(gate: Path, 
     assert card["metrics"]["auc"]["n"] == len(split["test"])
     assert card["metrics"]["nih_auc"]["n"] == 8
     assert card["learned_from"] == ["siim"]
-    rows = (gate.parent / "films.csv").read_text().splitlines()
-    assert len(rows) == 1 + len(split["test"]) + 8
+    with (gate.parent / "films.csv").open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    assert [row["dataset"] for row in rows] == ["siim"] * len(split["test"]) + ["nih"] * 8
+
+
+def test_the_gate_has_figures_by_data_set_and_its_worst_films_drawn(gate: Path) -> None:
+    metrics = json.loads(gate.with_suffix(".json").read_text())["metrics"]
+    across = json.loads((gate.parent / "datasets.json").read_text())
+    assert across["learned_from"] == ["siim"]
+    assert set(across["measured_on"]) == {"siim", "nih"}
+    names = ("auc", "sensitivity", "specificity", "f1")
+    assert across["measured_on"]["siim"] == {name: metrics[name] for name in names}
+    for name in names[:3]:
+        assert across["measured_on"]["nih"][name]["value"] == metrics[f"nih_{name}"]["value"]
+    assert (gate.parent / "worst.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("localised", [False, True])
+def test_the_worst_films_of_a_gate_are_those_furthest_from_the_truth(films: Path, localised: bool) -> None:
+    records = open_dataset("siim", films).records[:3]
+    model = PneumothoraxGate("resnet18", 0.125, localised).eval()
+    truth = [record.labels[CODES.index("pneumothorax")] for record in records]
+    told = (0.9, 0.6, 0.1)
+    rows = [
+        {"dataset": dataset, "pneumothorax": value, "gate": output}
+        for dataset, value, output in zip(("siim", "siim", "nih"), truth, told, strict=True)
+    ]
+    assert truth == [1.0, 0.0, 0.0]
+    found = gallery(model, 64, records, rows)
+    assert [each.id for each in worst(found)] == [f"siim {records[1].id}", *(each.id for each in found[::2])]
+    assert [each.score for each in found] == pytest.approx([0.9, 0.4, 0.9])
+    first, _, real = (each.load() for each in found)
+    assert first.film.shape == first.truth.shape == first.predicted.shape
+    assert first.truth.any()
+    assert not real.truth.any()  # of the real films nobody has outlined the gas
+    assert localised or not first.predicted.any()
+
+
+def test_a_gate_that_is_sure_of_a_place_shows_it_there() -> None:
+    class Sure(torch.nn.Module):
+        localised = True
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, film: torch.Tensor, places: bool) -> tuple[torch.Tensor, torch.Tensor]:
+            map_ = torch.full((1, 1, 4, 4), -9.0)
+            map_[..., 0, 3] = 9.0
+            return torch.zeros(1), map_
+
+    seen = gate_places(Sure(), np.zeros((128, 96), np.float32), 64)
+    assert seen.shape == (128, 96)
+    rows, columns = np.nonzero(seen)
+    assert rows.max() < 40
+    assert columns.min() > 60
 
 
 def test_the_cascade_is_measured_beside_its_baseline(
@@ -104,6 +162,14 @@ def test_the_cascade_is_measured_beside_its_baseline(
     )
     assert again.as_json() == metrics
     assert (tmp_path / "again" / "worst.png").is_file()
+
+    # one data set: its figures are those of all films
+    across = json.loads((tmp_path / "again" / "datasets.json").read_text())["measured_on"]
+    ways = ("auc", "tta_dice", "tta_dice_positives")
+    names = [f"{system}_{way}" for system in ("one_case", "baseline") for way in ways]
+    assert across == {"siim": {name: metrics[name] for name in (*names, "gain_tta_dice", "dice_all_empty")}}
+    with (tmp_path / "again" / "films.csv").open(newline="") as table:
+        assert [row["dataset"] for row in csv.DictReader(table)] == ["siim"] * len(test)
 
 
 def test_the_baseline_stands_alone(baseline: Path) -> None:
@@ -196,7 +262,7 @@ def test_the_operating_point_has_the_highest_f1_by_hand() -> None:
 
 
 def row(patient: str, truth: int, one_case: tuple[int, int], baseline: tuple[int, int]) -> dict[str, object]:
-    made: dict[str, object] = {"film": patient, "patient": patient, "truth_px": truth}
+    made: dict[str, object] = {"dataset": "siim", "film": patient, "patient": patient, "truth_px": truth}
     for system, (claimed, hits) in (("one_case", one_case), ("baseline", baseline)):
         made[f"{system}_score"] = float(claimed)
         for way in ("argmax", "threshold", "tta"):
@@ -220,6 +286,21 @@ def test_figures_by_hand_from_counts() -> None:
     assert found["baseline_tta_iou_pooled"] == pytest.approx(80 / (120 + 160 - 80))
     assert found["dice_all_empty"] == 0.5
     assert found["one_case_auc"] == pytest.approx(0.75)  # a above both, c level with both
+
+
+def test_each_data_set_has_the_figures_of_its_own_films() -> None:
+    rows = [
+        row("a", 100, (100, 80), (50, 50)),
+        row("b", 0, (0, 0), (10, 0)),
+        {**row("c", 60, (0, 0), (60, 30)), "dataset": "phantom"},
+    ]
+    found = figures_by_dataset(rows, 0)
+    assert list(found) == ["siim", "phantom"]
+    assert found["siim"]["one_case_tta_dice"].value == pytest.approx(0.9)
+    assert found["siim"]["baseline_auc"].value == 1.0
+    assert found["phantom"]["baseline_tta_dice"].value == pytest.approx(0.5)
+    assert (found["phantom"]["dice_all_empty"].value, found["phantom"]["dice_all_empty"].n) == (0.0, 1)
+    assert np.isnan(found["phantom"]["one_case_auc"].value)
 
 
 def test_the_gain_is_paired_so_that_equal_systems_have_no_interval() -> None:

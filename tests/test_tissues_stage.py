@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from segmentation.tissues.network import tissue_network
-from segmentation.tissues.stage import TissuesStage, measured, tissue_probabilities
+from segmentation.tissues.stage import VALUES, TissuesStage, measured, tissue_probabilities
+from segmentation.tissues.thresholds import called, threshold_for
 from suite.analysis import Analyzer
 from suite.errors import NotShippedError, WeightsError
 from suite.phantom.limbs import render_limb
@@ -79,6 +81,60 @@ class TestShippedTissues(TestTissues):
         (made,) = stage.run([{"frontal": artifact(film)}])
         found = np.searchsorted((0, 128, 255), made["tissue_mask"].value)
         assert (found == np.minimum(limb.tissue, 2)).mean() > 0.85
+
+
+THRESHOLDS = {"chest": 0.9, "hand": 0.6, "foot": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("CHEST", ("chest", 0.9)),
+        ("chest ", ("chest", 0.9)),
+        ("HAND", ("hand", 0.6)),
+        ("THUMB", ("hand", 0.6)),  # a piece of a part
+        ("TOE", ("foot", 0.0)),
+        ("KNEE", None),  # the card has no threshold for it
+        ("PATELLA", None),
+        ("CHESTABDOMEN", None),  # only whole terms count
+        ("", None),
+    ],
+)
+def test_the_threshold_is_that_of_the_part_a_header_names(
+    header: str, expected: tuple[str, float] | None
+) -> None:
+    assert threshold_for(header, THRESHOLDS) == expected
+
+
+def test_a_film_is_read_by_the_threshold_of_its_body_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = untrained_weights.tissues(tmp_path)
+    content = {**card.content, "soft_tissue": {"thresholds": THRESHOLDS}}
+    card.path.write_text(json.dumps(content))
+    changed = read_card(card.path)
+    monkeypatch.setattr("segmentation.tissues.stage.shipped_card", lambda _package, _name: changed)
+    stage = TissuesStage("cpu")
+
+    def read(**headers: str) -> Any:
+        film = replace(chest(150, 120), headers=headers)
+        return stage.run([{"frontal": artifact(film)}])[0]
+
+    plain, unknown = read(), read(body_part_examined="KNEE")
+    film = chest(150, 120)
+    probabilities, framed = tissue_probabilities(rebuild(tissue_network, changed), film.pixels, 64)
+    np.testing.assert_array_equal(plain["tissue_mask"].value, VALUES[probabilities.argmax(axis=0)])
+    for made in (plain, unknown):
+        assert made["tissue_mask"].history == framed.history()
+        np.testing.assert_array_equal(made["tissue_mask"].value, plain["tissue_mask"].value)
+
+    strict = read(body_part_examined="CHEST")
+    mask = strict["tissue_mask"].value
+    np.testing.assert_array_equal(mask, VALUES[called(probabilities, 0.9)])
+    assert (mask != plain["tissue_mask"].value).any()
+    assert strict["tissue_mask"].history[-1] == "soft tissue from 0.9 on, the threshold of body part chest"
+    share = strict["tissue_measurements"].value.values["soft_tissue_share"]
+    assert share == pytest.approx((mask == 128).mean(), abs=1e-5)
 
 
 def test_areas_on_the_detector_need_the_spacing() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from segmentation.postprocessing import without_holes, without_islands
 from segmentation.test_time import AS_IT_IS, averaged, mirrored
@@ -48,6 +49,23 @@ def gate_probabilities(network: nn.Module, framed: FloatImage) -> tuple[float, f
         film = _batch(framed, network)
         told = network(torch.cat((film, film.flip(-1)))).sigmoid()
         return float(told[0]), float(told.mean())
+
+
+def gate_places(network: nn.Module, pixels: FloatImage, size: int) -> Mask:
+    """Where a gate sees gas on a film (H, W), 0 or 1: empty for one that only answers whether there is some.
+
+    Args:
+        network: a ``PneumothoraxGate`` in evaluation mode.
+        pixels: the film in [0, 1].
+        size: side of the network's input.
+    """
+    if not network.localised:
+        return np.zeros(pixels.shape, np.uint8)
+    framed = frame(pixels, size)
+    with torch.inference_mode():
+        _, places = network(_batch(framed.pixels, network), places=True)  # (1, 1, size / 16, size / 16)
+        shares = interpolate(places.sigmoid(), size=(size, size), mode="bilinear", align_corners=False)
+    return (framed.grid.invert(shares[0, 0].float().cpu().numpy()) > 0.5).astype(np.uint8)
 
 
 def mask_probabilities(network: nn.Module, framed: FloatImage) -> tuple[FloatImage, FloatImage]:

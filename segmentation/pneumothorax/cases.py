@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -85,14 +85,27 @@ def part(data: Mapping[str, Manifest], recipe: PneumothoraxRecipe, name: SplitNa
     Raises:
         RecipeError: no such set is given.
     """
-    sets = [data[each] for each in OUTLINED if each in data]
+    records = tuple(record for _, record in _named(data, recipe, name))
+    return records[: recipe.limit] if recipe.limit and name == "train" else records
+
+
+def origins(data: Mapping[str, Manifest], recipe: PneumothoraxRecipe, name: SplitName) -> tuple[str, ...]:
+    """The data set of each film of a part, in the order of ``part``."""
+    return tuple(origin for origin, _ in _named(data, recipe, name))
+
+
+def _named(
+    data: Mapping[str, Manifest], recipe: PneumothoraxRecipe, name: SplitName
+) -> Iterator[tuple[str, Record]]:
+    """The labelled films of one part, each after the name of its data set."""
+    sets = [each for each in OUTLINED if each in data]
     if not sets:
         names = f"{', '.join(OUTLINED[:-1])} or {OUTLINED[-1]}"
         raise RecipeError(f"the pneumothorax networks learn from {names}; add --data {OUTLINED[0]}=DIR.")
-    records = tuple(
-        record for each in sets for record in _split(each, recipe)[name] if label(record) in (0.0, 1.0)
-    )
-    return records[: recipe.limit] if recipe.limit and name == "train" else records
+    for each in sets:
+        for record in _split(data[each], recipe)[name]:
+            if label(record) in (0.0, 1.0):
+                yield each, record
 
 
 def measured(data: Mapping[str, Manifest], recipe: PneumothoraxRecipe, name: SplitName) -> tuple[Record, ...]:

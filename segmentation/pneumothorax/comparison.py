@@ -1,9 +1,10 @@
 """The cascade beside its baseline: one row of pixel counts a film, and the figures that follow from the rows.
 
-Figures of one test part and of the pooled folds of a cross-validation come from the same rows: ``film``,
-``patient``, ``truth_px``; for each system (``one_case``: the cascade; ``positives``: its mask network without
-the gate; ``baseline``) the detection score ``SYSTEM_score``; and for each of its ways (``argmax``,
-``threshold``, ``tta``) the pixels ``SYSTEM_WAY_claimed_px`` and, of them, the true ``SYSTEM_WAY_hits_px``.
+Figures of one test part and of the pooled folds of a cross-validation come from the same rows: ``dataset``,
+``film``, ``patient``, ``truth_px``; for each system (``one_case``: the cascade; ``positives``: its mask
+network without the gate; ``baseline``) the detection score ``SYSTEM_score``; and for each of its ways
+(``argmax``, ``threshold``, ``tta``) the pixels ``SYSTEM_WAY_claimed_px`` and, of them, the true
+``SYSTEM_WAY_hits_px``.
 """
 
 from __future__ import annotations
@@ -22,14 +23,30 @@ from suite.training.evaluation import Figure
 from suite.training.intervals import auc_figure, mean_figure
 
 SYSTEMS = ("one_case", "positives", "baseline")
+ACROSS = ("_auc", "_tta_dice", "_tta_dice_positives", "dice_all_empty")
+"""Ends of the names of figures that go into a table across data sets."""
+
 Rows = Sequence[Mapping[str, Any]]
 
 
 def rows_of(
-    systems: Mapping[str, System], kept_back: Sequence[Record], test: Sequence[Record]
+    systems: Mapping[str, System],
+    kept_back: Sequence[Record],
+    test: Sequence[Record],
+    origins: Sequence[str],
 ) -> tuple[list[dict[str, Any]], dict[str, dict[str, float]]]:
-    """One row a test film for all systems, and each system's thresholds, chosen on ``kept_back`` films."""
-    rows: list[dict[str, Any]] = [{"film": record.id, "patient": record.patient_id} for record in test]
+    """One row a test film for all systems, and each system's thresholds, chosen on ``kept_back`` films.
+
+    Args:
+        systems: by name, one of ``SYSTEMS``.
+        kept_back: validation films.
+        test: films that are measured on.
+        origins: the data set of each of them.
+    """
+    rows: list[dict[str, Any]] = [
+        {"dataset": origin, "film": record.id, "patient": record.patient_id}
+        for origin, record in zip(origins, test, strict=True)
+    ]
     chosen: dict[str, dict[str, float]] = {}
     for name, system in systems.items():
         chosen_by = read_films(system, kept_back)
@@ -76,6 +93,19 @@ def figures(rows: Rows, rng: np.random.Generator) -> dict[str, Figure]:
         if {"one_case_score", "baseline_score"} <= rows[0].keys():
             gain = dices(rows, f"one_case_{way}") - dices(rows, f"baseline_{way}")
             found[f"gain_{way}_dice"] = mean_figure(gain, patients, rng)
+    return found
+
+
+def figures_by_dataset(rows: Rows, seed: int) -> dict[str, dict[str, Figure]]:
+    """Of the figures above those that a table across data sets needs, for each data set of the rows.
+
+    They are detection, and Dice the way the stage takes: per image, of films with gas, and of no mask at all.
+    Draws begin anew with each set, so that a set that is measured alone has the figures of all its rows.
+    """
+    found = {}
+    for name in dict.fromkeys(str(row["dataset"]) for row in rows):
+        own = figures([row for row in rows if row["dataset"] == name], np.random.default_rng(seed))
+        found[name] = {key: figure for key, figure in own.items() if key.endswith(ACROSS)}
     return found
 
 

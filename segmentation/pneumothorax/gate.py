@@ -28,12 +28,15 @@ from segmentation.pneumothorax.cases import (
     check_parts,
     label,
     measured,
+    origins,
     part,
     provenance,
 )
 from segmentation.pneumothorax.gate_scores import (
     Numbers,
     decisions,
+    figures_by_dataset,
+    gallery,
     operating_point,
     rows_of,
     truth_of,
@@ -199,20 +202,32 @@ class GateTask(Task):
         truth, owners = truth_of(records), [record.patient_id for record in records]
         told = self._told(model, records)
         found = {"auc": auc_figure(truth, told, owners, rng)}
-        rows = rows_of(records, truth, told)
+        rows = rows_of(records, origins(self.data, self.recipe, split), truth, told)
+        worst = gallery(model, self.recipe.size, records, rows)
         kept = measured(self.data, self.recipe, "validation")
         cut, extras = operating_point(truth_of(kept), self._told(model, kept))
         found |= decisions(truth, told >= cut, owners, rng)
         curves: dict[str, Curve] = {"pneumothorax": (truth, told)}
         if "nih" in self.data:
-            figures, real_rows, curves["real films"] = self._on_real_films(model, cut, rng)
+            real = self.real_films()
+            figures, real_rows, curves["real films"] = self._on_real_films(model, real, cut, rng)
             found |= figures
             rows += real_rows
+            worst += gallery(model, self.recipe.size, real, real_rows)
         notes = (
             "Mean of the film and its mirror image; intervals by bootstrap over patients.",
             "nih_: films of patients the network has never seen, labels mined from reports.",
+            "worst.png: the films on which the output is furthest from the truth, and 1 less that distance.",
         )
-        return Evaluation(found, rows, notes, {"operating_point": extras}, curves)
+        return Evaluation(
+            found,
+            rows,
+            notes,
+            {"operating_point": extras},
+            curves,
+            gallery=worst,
+            by_dataset=figures_by_dataset(rows, cut, self.recipe.seed),
+        )
 
     def real_films(self) -> list[Record]:
         """The films of ``nih`` that are measured on: of no patient who taught or chose the weights."""
@@ -228,15 +243,14 @@ class GateTask(Task):
         ]
 
     def _on_real_films(
-        self, model: nn.Module, cut: float, rng: np.random.Generator
+        self, model: nn.Module, records: Sequence[Record], cut: float, rng: np.random.Generator
     ) -> tuple[dict[str, Figure], list[dict[str, Any]], Curve]:
-        records = self.real_films()
         truth, owners = truth_of(records), [record.patient_id for record in records]
         told = self._told(model, records)
         figures = {"nih_auc": auc_figure(truth, told, owners, rng)}
         decided = decisions(truth, told >= cut, owners, rng)
         figures |= {f"nih_{name}": decided[name] for name in ("sensitivity", "specificity")}
-        return figures, rows_of(records, truth, told), (truth, told)
+        return figures, rows_of(records, ["nih"] * len(records), truth, told), (truth, told)
 
 
 def place_loss(places: Tensor, gas: Tensor, weight: float = 5.0) -> Tensor:

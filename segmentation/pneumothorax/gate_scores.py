@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,14 @@ from sklearn.metrics import precision_recall_curve, roc_auc_score
 from torch import nn
 
 from segmentation.films import answers
-from segmentation.pneumothorax.cases import label
+from segmentation.pneumothorax.cascade import gate_places
+from segmentation.pneumothorax.cases import OUTLINED, label, outline
 from suite.datasets.manifest import Record
 from suite.training.bank import Bank
 from suite.training.evaluation import Evaluation, Figure
-from suite.training.intervals import bootstrap
+from suite.training.films import load_film
+from suite.training.gallery import GalleryFilm, Overlay
+from suite.training.intervals import auc_figure, bootstrap
 
 Numbers = Any
 
@@ -41,12 +45,66 @@ def truth_of(records: Sequence[Record]) -> Numbers:
     return np.array([label(record) for record in records])
 
 
-def rows_of(records: Sequence[Record], truth: Numbers, told: Numbers) -> list[dict[str, Any]]:
-    """A line a film: whose it is, its truth and the gate's output."""
+def rows_of(
+    records: Sequence[Record], origins: Sequence[str], truth: Numbers, told: Numbers
+) -> list[dict[str, Any]]:
+    """A line a film: its data set, whose it is, its truth and the gate's output."""
     return [
-        {"film": record.id, "patient": record.patient_id, "pneumothorax": value, "gate": float(output)}
-        for record, value, output in zip(records, truth, told, strict=True)
+        {
+            "dataset": origin,
+            "film": record.id,
+            "patient": record.patient_id,
+            "pneumothorax": value,
+            "gate": float(output),
+        }
+        for record, origin, value, output in zip(records, origins, truth, told, strict=True)
     ]
+
+
+def figures_by_dataset(
+    rows: Sequence[Mapping[str, Any]], cut: float, seed: int
+) -> dict[str, dict[str, Figure]]:
+    """Area, and decisions at the operating point ``cut``, for each data set of the rows.
+
+    Draws begin anew with each set, so that a set that is measured alone has the figures of all its rows.
+    """
+    found: dict[str, dict[str, Figure]] = {}
+    for name in dict.fromkeys(str(row["dataset"]) for row in rows):
+        own = [row for row in rows if row["dataset"] == name]
+        owners = [str(row["patient"]) for row in own]
+        truth, told = (np.array([row[key] for row in own]) for key in ("pneumothorax", "gate"))
+        rng = np.random.default_rng(seed)
+        area = auc_figure(truth, told, owners, rng)
+        found[name] = {"auc": area, **decisions(truth, told >= cut, owners, rng)}
+    return found
+
+
+def gallery(
+    model: nn.Module, size: int, records: Sequence[Record], rows: Sequence[Mapping[str, Any]]
+) -> list[GalleryFilm]:
+    """Every film with a score by which the worst are those on which the output is furthest from the truth.
+
+    Args:
+        model: the gate.
+        size: side of its input.
+        records: the films.
+        rows: what was measured on each of them.
+    """
+    return [
+        GalleryFilm(
+            f"{row['dataset']} {record.id}",
+            1 - abs(float(row["pneumothorax"]) - float(row["gate"])),
+            partial(_overlay, model, size, record, outlined=row["dataset"] in OUTLINED),
+        )
+        for record, row in zip(records, rows, strict=True)
+    ]
+
+
+def _overlay(model: nn.Module, size: int, record: Record, *, outlined: bool) -> Overlay:
+    """The film with its gas, where that is known, and where the gate sees some, if it can say."""
+    film = load_film(record.frontal)
+    truth = outline(record) if outlined else np.zeros(film.shape, np.uint8)
+    return Overlay(film, truth, gate_places(model, film, size))
 
 
 def validation_area(model: nn.Module, bank: Bank) -> Evaluation:

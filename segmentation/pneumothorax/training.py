@@ -30,11 +30,12 @@ from segmentation.pneumothorax.cases import (
     check_parts,
     label,
     measured,
+    origins,
     outline,
     part,
     provenance,
 )
-from segmentation.pneumothorax.comparison import dices, figures, rows_of
+from segmentation.pneumothorax.comparison import dices, figures, figures_by_dataset, rows_of
 from segmentation.pneumothorax.network import (
     DECODER,
     MASK_ENCODERS,
@@ -216,7 +217,7 @@ class MaskTask(Task):
         own = System(model, self.recipe.size)
         systems = self._systems(own)
         test = measured(self.data, self.recipe, "test")
-        rows, chosen = rows_of(systems, self._chosen_by(), test)
+        rows, chosen = rows_of(systems, self._chosen_by(), test, origins(self.data, self.recipe, "test"))
         found = figures(rows, np.random.default_rng(self.recipe.seed))
         name, system = next(iter(systems.items()))
         scores = dices(rows, f"{name}_tta")
@@ -226,7 +227,14 @@ class MaskTask(Task):
             )
             for record, score in zip(test, scores, strict=True)
         ]
-        return Evaluation(found, rows, NOTES, {"operating_point": chosen[name]}, gallery=gallery)
+        return Evaluation(
+            found,
+            rows,
+            NOTES,
+            {"operating_point": chosen[name]},
+            gallery=gallery,
+            by_dataset=figures_by_dataset(rows, self.recipe.seed),
+        )
 
     def _validated(self, model: nn.Module, bank: Bank) -> Evaluation:
         """Dice per film of a kind that is learned from; 1 for an empty mask of a film without gas."""

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from segmentation.tissues.network import CLASSES, tissue_network
-from segmentation.tissues.thresholds import called
+from segmentation.tissues.thresholds import called, threshold_for
 from suite.framing import Framed, frame
 from suite.grid import Grid
 from suite.stages.artifacts import Measured
@@ -41,6 +41,8 @@ class TissuesStage:
     """Tells open beam (and shutters), soft tissue and bone apart on a film of any body part.
 
     On request: it is meant for limbs, and on chests, where bones overlap, calls too much of a real film bone.
+    Where the header names a body part that the card of the weights has a threshold of soft tissue for, it is
+    applied; elsewhere each pixel is of its most probable class.
     """
 
     name = "tissues"
@@ -54,6 +56,7 @@ class TissuesStage:
         self.device = device
         self.weights_sha256: str | None = card.sha256
         self._size = int(card.content["input"]["size"])
+        self._thresholds: dict[str, float] = card.content.get("soft_tissue", {}).get("thresholds", {})
         network = rebuild(tissue_network, card)
         self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -62,9 +65,12 @@ class TissuesStage:
 
     def _read(self, film: Radiograph) -> Outputs:
         probabilities, framed = tissue_probabilities(self._network, film.pixels, self._size)
-        tissue = called(probabilities)
+        known = threshold_for(film.headers.get("body_part_examined", ""), self._thresholds)
+        part, threshold = known or ("", 0.0)
+        applied = (f"soft tissue from {threshold:g} on, the threshold of body part {part}",) if known else ()
+        tissue = called(probabilities, threshold)
         return {
-            "tissue_mask": Artifact(VALUES[tissue], Grid.of(film.shape), framed.history()),
+            "tissue_mask": Artifact(VALUES[tissue], Grid.of(film.shape), (*framed.history(), *applied)),
             "tissue_measurements": Artifact(Measured(measured(tissue, film.spacing))),
         }
 

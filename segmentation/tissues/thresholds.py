@@ -6,6 +6,7 @@ pixel missed. Thresholds belong to a body part and are chosen on films that were
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -15,6 +16,38 @@ from segmentation.tissues.pixels import BINS, PixelCounts
 from suite.study import FloatImage, Mask
 
 SOFT = CLASSES.index("soft_tissue")
+
+PARTS = {
+    "THORAX": "CHEST",
+    "RIB": "CHEST",
+    "FINGER": "HAND",
+    "THUMB": "HAND",
+    "TOE": "FOOT",
+    "HEEL": "FOOT",
+    "PATELLA": "KNEE",
+    "HIP": "PELVIS",
+    "CLAVICLE": "SHOULDER",
+    "SCAPULA": "SHOULDER",
+}
+"""Defined Terms of Body Part Examined (DICOM PS3.16 annex L) for a piece of a part that may have a threshold.
+Parts by their own names, such as CHEST or HAND, are not repeated here."""
+
+
+def threshold_for(body_part: str, thresholds: Mapping[str, float]) -> tuple[str, float] | None:
+    """The part of a card that a header names, and its threshold; ``None`` where it names none of them.
+
+    Args:
+        body_part: Body Part Examined as the header has it; only whole terms count, however they are written.
+        thresholds: of soft tissue by body part, from a model card.
+    """
+    own = {_term(part): part for part in thresholds}
+    term = _term(body_part)
+    part = own.get(term) or own.get(PARTS.get(term, ""))
+    return None if part is None else (part, float(thresholds[part]))
+
+
+def _term(words: str) -> str:
+    return re.sub(r"[^A-Z]", "", words.upper())
 
 
 def called(probabilities: FloatImage, soft_threshold: float = 0.0) -> Mask:
