@@ -69,3 +69,7 @@ class DiagnosisRecipe(Recipe):
     )
     imagenet_weights: str = Field("", description="timm's densenet121 as a safetensors file, to start from")
     start_from: str = Field("", description="model card of a diagnosis network to go on from")
+    also_heatmaps: str = Field(
+        "", description="method of pytorch-grad-cam whose maps are measured too, such as gradcam"
+    )
+    also_heatmaps_films: int = Field(24, ge=1, description="located films of each set it is measured on")

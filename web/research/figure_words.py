@@ -35,6 +35,8 @@ _PREFIXES = {
     "shown": "as shown",
     **{f"one_case_{way}": f"cascade, {words}" for way, words in _WAYS.items()},
     "one_case": "cascade",
+    "gradcam_closed": "closed-form maps of the films that Grad-CAM was asked for",
+    "gradcam": "by Grad-CAM",
 }
 """Beginnings of names, said last: the films, or what was measured in place of the network."""
 
