@@ -87,6 +87,8 @@ def saliency_maps(
     cells: tuple[int, int],
     frontal: Tensor,
     lateral: Tensor | None = None,
+    *,
+    views: Sequence[str] = ("frontal", "lateral"),
 ) -> dict[str, dict[int, FloatImage]]:
     """Maps of some heads of the diagnosis network by view and head.
 
@@ -98,6 +100,7 @@ def saliency_maps(
         cells: shape (h, w) of the maps.
         frontal: (1, C, H, W).
         lateral: (1, 1, H, W), or ``None``.
+        views: those to make maps of; the network reads both whatever is asked.
 
     Returns:
         maps (h, w) in [0, 1], their peak at 1; a map without differences is 0.
@@ -111,7 +114,7 @@ def saliency_maps(
     target_of = import_module("pytorch_grad_cam.utils.model_targets").ClassifierOutputTarget
     found: dict[str, dict[int, FloatImage]] = {}
     for view, film in (("frontal", frontal), ("lateral", lateral)):
-        if film is None:
+        if film is None or view not in views:
             continue
         layer = list(network.get_submodule(view).children())[-1]
         model = _OneView(network, view, frontal, lateral)

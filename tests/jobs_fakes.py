@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -109,11 +109,14 @@ class FakeReading:
 
 @dataclass
 class FakeAnalyzer:
-    """Reads every study alike; ``before`` is called with the stage's name before each stage ends."""
+    """Reads every study alike, or fails its one check, ``chest``.
+
+    ``before`` is called with the stage's name before each stage ends.
+    """
 
     before: Callable[[str], None] | None = None
     accepted: bool = True
-    runs: list[tuple[str, bool]] = field(default_factory=list)
+    runs: list[tuple[str, bool | Collection[str]]] = field(default_factory=list)
     stage_keys: Mapping[str, str] = field(default_factory=dict)
 
     def run_stage(self, study: Study, name: str, memory: StageMemory) -> bool:
@@ -123,12 +126,13 @@ class FakeAnalyzer:
         self,
         study: Study,
         *,
-        override_gate: bool = False,
+        override_gate: bool | Collection[str] = False,
         on_progress: Progress | None = None,
         memory: StageMemory | None = None,
     ) -> FakeReading:
         self.runs.append((study.id, override_gate))
-        stages = STAGES if self.accepted or override_gate else STAGES[:1]
+        named = not isinstance(override_gate, bool) and "chest" in override_gate
+        stages = STAGES if self.accepted or named or override_gate is True else STAGES[:1]
         for stage in stages:
             if on_progress:
                 on_progress(stage, "started")

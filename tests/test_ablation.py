@@ -19,9 +19,10 @@ from classifiers.ablation import processes as ablation_processes
 from classifiers.ablation.films import films_key
 from classifiers.ablation.plan import FULL, VARIANTS, choose
 from classifiers.ablation.predictions import Scored, read_predictions
-from classifiers.ablation.runs import Plan
+from classifiers.ablation.runs import OWN_KEYS, Plan, recorded_recipe
 from classifiers.ablation.statistics import ALL, FREQUENT, summarise
 from classifiers.ablation.tables import markdown, write_all
+from classifiers.diagnosis.recipe import DiagnosisRecipe
 from suite.cli import main
 from suite.datasets import phantom
 from suite.datasets.digests import data_digest
@@ -282,6 +283,15 @@ def test_an_ablation_goes_on_where_its_films_lie_elsewhere(
 
 
 # what makes two ablations one
+
+
+def test_an_ablation_of_an_older_release_knows_no_newer_keys_and_goes_on() -> None:
+    """That of the documents, which was made before there were keys against noise."""
+    state = json.loads((Path(__file__).parents[1] / "docs" / "ablation" / "ablation.json").read_text())
+    recipe = recorded_recipe(state)
+    assert "noise" not in state["recipe"]
+    assert (recipe["noise"], recipe["map_weight"]) == ("none", state["recipe"]["map_weight"])
+    assert {*recipe, *OWN_KEYS} == set(DiagnosisRecipe().model_dump())
 
 
 def test_two_cohorts_of_one_seed_are_not_one_ablation(

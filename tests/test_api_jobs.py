@@ -58,6 +58,33 @@ def test_reading_against_the_gate_is_a_job_of_its_own(house: House, robot: Progr
     assert robot.post("/studies/nothing/jobs", json={}).status_code == 404
 
 
+def test_single_checks_are_overridden_by_their_names(house: House, robot: Program) -> None:
+    house.analyzer.accepted = False
+    read_study(house, robot)
+    job = json_of(robot.post("/studies/chest/jobs", json={"override_checks": ["view", "chest", "view"]}))
+    assert (job["override_gate"], job["override_checks"]) == (False, ["chest", "view"])
+    again = json_of(robot.post("/studies/chest/jobs", json={"override_checks": ["chest", "view"]}))
+    other = json_of(robot.post("/studies/chest/jobs", json={"override_checks": ["chest"]}))
+    assert (again["id"] == job["id"], other["id"] == job["id"]) == (True, False)
+    house.work()
+    assert house.analyzer.runs[-2:] == [("chest", ("chest", "view")), ("chest", ("chest",))]
+    lines = house.services.trail.lines()
+    assert [(line.detail or {}).get("override_checks") for line in lines[:2]] == [
+        ["chest"],
+        ["chest", "view"],
+    ]
+
+
+def test_a_check_that_is_none_of_the_gates_is_told_before_anything_waits(
+    house: House, robot: Program
+) -> None:
+    read_study(house, robot)
+    answer = robot.post("/studies/chest/jobs", json={"override_gate": True, "override_checks": ["nose"]})
+    assert answer.status_code == 422
+    assert json_of(answer)["detail"].startswith("check 'nose' is none of the gate's; override one of ")
+    assert house.sent.empty()
+
+
 def test_a_waiting_job_is_cancelled_and_asked_for_again(house: House, robot: Program) -> None:
     robot.hand_in(("chest.png", film_png()))
     job_id = latest(robot)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,10 +97,10 @@ class TestIdempotency:
         inside, go_on = threading.Event(), threading.Event()
         submit = house.services.queue.submit
 
-        def slow(study_id: str, *, override_gate: bool = False) -> str:
+        def slow(study_id: str, **override: Any) -> str:
             inside.set()
             assert go_on.wait(20)
-            return submit(study_id, override_gate=override_gate)
+            return submit(study_id, **override)
 
         read_study(house, robot)
         monkeypatch.setattr(house.services.queue, "submit", slow)

@@ -221,6 +221,19 @@ def test_an_unknown_check_is_told_once_and_before_a_network_is_loaded(
     assert not (tmp_path / "out").exists()
 
 
+def test_an_unknown_check_is_told_beside_the_override_of_all(
+    monkeypatch: pytest.MonkeyPatch, film: Path, tmp_path: Path
+) -> None:
+    gate = fake_stages.gate("It is mirrored.")
+    gate.checks = ("chest", "check_0")  # type: ignore[attr-defined]
+    fake_stages.install(monkeypatch, [gate, *fake_stages.whole_house()[1:]])
+    arguments = ("analyze", film, "--out", tmp_path / "out", "--override-gate", "--override-check")
+    result = radsuite(*arguments, "nose")
+    assert result.exit_code == 2
+    assert sentences(result)[0].startswith("check 'nose' is none of the gate's")
+    assert radsuite(*arguments, "chest").exit_code == 0  # check_0 fails, and goes with the whole
+
+
 @pytest.mark.parametrize("stages", ["nose", "lungs,nose", " nose , lungs"])
 def test_an_unknown_stage_is_bad_input(house: None, film: Path, tmp_path: Path, stages: str) -> None:
     result = radsuite("analyze", film, "--out", tmp_path / "out", "--stages", stages)

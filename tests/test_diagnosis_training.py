@@ -12,15 +12,18 @@ import torch
 
 from classifiers.densenet import load_imagenet
 from classifiers.diagnosis import head_calibration
+from classifiers.diagnosis.batches import StudyBatch
 from classifiers.diagnosis.losses import (
     class_weights,
     map_loss,
     map_targets,
     masked_bce,
+    masked_gce,
     multiclass_loss,
     smooth,
 )
 from classifiers.diagnosis.network import DualBranchDenseNet
+from classifiers.diagnosis.objective import Objective
 from classifiers.diagnosis.parts import training_positives
 from classifiers.diagnosis.pooling import MapPooling, log_sum_exp
 from classifiers.diagnosis.recipe import DiagnosisRecipe
@@ -156,6 +159,83 @@ def test_rare_findings_weigh_more_up_to_a_limit() -> None:
     assert root.tolist() == pytest.approx([3.0, 1.0, math.sqrt(10.0)])
     twice = masked_bce(torch.zeros(1, 3), torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([4.0, 1.0, 1.0]))
     assert float(twice) == pytest.approx((4 + 1 + 1) / 3 * math.log(2))
+
+
+def noisy_labels() -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits and labels (40, 13) in double precision: hard, soft and unknown ones."""
+    rng = torch.Generator().manual_seed(3)
+    logits = 4 * torch.randn(40, LAYERS, generator=rng, dtype=torch.float64)
+    labels = torch.randint(0, 2, (40, LAYERS), generator=rng).double()
+    labels[30:] = torch.rand(10, LAYERS, generator=rng, dtype=torch.float64)
+    labels[::7, ::3] = math.nan
+    return logits, labels
+
+
+def test_generalised_cross_entropy_is_cross_entropy_where_q_vanishes() -> None:
+    logits, labels = noisy_labels()
+    weight = torch.linspace(1.0, 20.0, LAYERS, dtype=torch.float64)
+    for q, close in ((1e-3, 2e-2), (1e-8, 1e-6)):
+        found, expected = masked_gce(logits, labels, q, weight), masked_bce(logits, labels, weight)
+        assert float(found) == pytest.approx(float(expected), rel=close)
+
+
+def test_generalised_cross_entropy_is_the_absolute_error_at_one() -> None:
+    logits, labels = noisy_labels()
+    known = ~labels[:30].isnan()
+    error = (torch.sigmoid(logits[:30]) - labels[:30]).abs()[known].mean()
+    assert float(masked_gce(logits[:30], labels[:30], 1.0)) == pytest.approx(float(error))
+
+
+@pytest.mark.parametrize("q", [0.3, 0.7, 1.0])
+def test_its_gradient_is_that_of_cross_entropy_times_a_power_of_the_probability(q: float) -> None:
+    logits, labels = noisy_labels()
+    logits, labels = logits[:30].requires_grad_(), labels[:30]
+    masked_gce(logits, labels, q).backward()
+    probability = torch.sigmoid(logits.detach())
+    of_label = torch.where(labels == 1.0, probability, 1.0 - probability)
+    known = ~labels.isnan()
+    expected = (probability - labels.nan_to_num(0.0)) * of_label**q * known / known.sum()
+    assert logits.grad is not None
+    assert torch.allclose(logits.grad, expected, rtol=1e-9, atol=1e-15)
+    assert torch.autograd.gradcheck(lambda z: masked_gce(z, labels, q), logits.detach().requires_grad_())
+
+
+def test_impossible_labels_have_finite_losses_and_next_to_no_pull() -> None:
+    logits = torch.tensor([[-60.0, 60.0, 80.0]], requires_grad=True)
+    loss = masked_gce(logits, torch.tensor([[1.0, 0.0, math.nan]]), 0.7)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(1 / 0.7)
+    assert logits.grad is not None
+    assert float(logits.grad[0, :2].abs().max()) < 1e-12
+    assert float(logits.grad[0, 2]) == 0.0
+
+
+def test_three_classes_are_generalised_alike() -> None:
+    z, u = torch.tensor([[0.7, -0.2, 0.1]]), torch.tensor([[0.3, 0.9, -1.0]])
+    labels = torch.tensor([[1.0, 0.0, math.nan]])
+    uncertain = torch.tensor([[False, False, True]])
+    stacked = torch.stack((torch.zeros(3), z[0], u[0]))
+    p = torch.softmax(stacked, 0)[[1, 0, 2], [0, 1, 2]]
+    assert float(multiclass_loss(z, u, labels, uncertain, 0.7)) == pytest.approx(
+        float(((1 - p**0.7) / 0.7).mean())
+    )
+    assert float(multiclass_loss(z, u, labels, uncertain, 1e-5)) == pytest.approx(
+        float(multiclass_loss(z, u, labels, uncertain)), rel=1e-3
+    )
+
+
+def test_the_recipe_chooses_it_for_the_final_and_the_branches_logits() -> None:
+    torch.manual_seed(0)
+    output = DualBranchDenseNet(1, lateral=False).eval()(torch.rand(2, 1, 64, 64))
+    labels, nothing = torch.randint(0, 2, (2, LAYERS)).float(), torch.zeros(2, 1, 0, 0)
+    alone = torch.zeros(2, dtype=torch.bool)
+    studies = StudyBatch(nothing, nothing, alone, labels, labels < 0, nothing, nothing, alone, nothing)
+    for settings, q in ((["noise=gce"], 0.7), (["noise=gce", "gce_q=0.4"], 0.4), (["gce_q=0.4"], 0.0)):
+        recipe = DiagnosisRecipe.from_settings([*settings, "map_weight=0", "branch_weight=1"])
+        parts = Objective(recipe, UncertainPolicy.parse("ignore"))(output, studies)
+        for name, logits in (("main", output.logits), ("branch", output.frontal_logits)):
+            expected = masked_gce(logits, labels, q) if q else masked_bce(logits, labels)
+            assert float(parts[name].detach()) == pytest.approx(float(expected.detach())), (settings, name)
 
 
 def test_smoothing_leaves_unknown_labels_unknown() -> None:

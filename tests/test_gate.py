@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from classifiers.gate.benchmark import CHANGED, Picture
+from classifiers.gate.benchmark import CHANGED, EXPORTS, Picture, failed_grey_checks, plain_rows
 from classifiers.gate.checks import (
     PLAIN_CHECKS,
     age_in_years,
@@ -43,6 +43,7 @@ from suite.stages.contract import Artifact, Inputs, Stage, check_outputs
 from suite.stages.plugins import load_recipe, load_stage
 from suite.stages.weights import shipped_card
 from suite.study import FloatImage, Projection, Radiograph
+from web.research.figure_words import known_words
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared films are not on this machine")
@@ -188,6 +189,47 @@ class TestPlainChecks:
         found = check_age(headers(patient_age=value))
         assert found.passed is passes
         assert passes or "learned from adults" in found.message
+
+
+class TestPlainBenchmark:
+    def films(self) -> list[FloatImage]:
+        return [render_study(seed, size=128, oversample=1).frontal for seed in (41, 42)]
+
+    def test_each_bad_export_fails_the_check_that_is_meant_for_it_and_good_ones_none(self) -> None:
+        rows = plain_rows(self.films(), ("one", "other"), np.random.default_rng(0))
+        meant = {
+            "accept_plain": "",
+            "accept_plain_windowed": "",
+            "plain_clipped_white": "white",
+            "plain_clipped_black": "empty",
+            "plain_narrow_window": "grey_area",
+            "plain_under_ranged": "contrast",
+            "plain_few_greys": "greys",
+        }
+        assert list(meant) == list(EXPORTS)
+        assert [(row["group"], row["patient"]) for row in rows[:3]] == [
+            ("accept_plain", "one"),
+            ("accept_plain", "other"),
+            ("accept_plain_windowed", "one"),
+        ]
+        for row in rows:
+            wanted = meant[row["group"]]
+            assert row["refused"] == float(bool(wanted))
+            assert wanted in row["reasons"].split() if wanted else row["reasons"] == ""
+
+    def test_the_checks_that_fail_are_named_in_order(self) -> None:
+        white = np.ones((200, 200), np.float32)
+        white[0, 0] = 0.0
+        assert failed_grey_checks(ramp()) == ()
+        assert failed_grey_checks(white) == (
+            "contrast",
+            "greys",
+            "white",
+            "grey_area",
+        )
+
+    def test_their_figures_are_named_on_the_page_of_the_card(self) -> None:
+        assert all(known_words(f"refused_{group}") for group in EXPORTS)
 
 
 class TestJudgement:

@@ -125,6 +125,20 @@ def test_only_what_ended_without_a_result_is_retried(database: Database, queue: 
         retry(database, "nothing", time.time())
 
 
+def test_the_checks_that_are_overridden_stay_with_the_request(database: Database, queue: JobQueue) -> None:
+    job_id = queue.submit("chest", override_checks=["view", "chest"])
+    assert queue.submit("chest", override_checks=["chest", "view"]) == job_id
+    assert queue.submit("chest", override_checks=["chest"]) != job_id
+    assert queue.submit("chest") != job_id
+    cancel(database, job_id, time.time())
+    again, _ = retry(database, job_id, time.time())
+    claim = queue.claim(again, ALICE)
+    assert claim is not None
+    assert (claim.override_gate, claim.override) == (False, ("chest", "view"))
+    everything = queue.submit("chest", override_gate=True)
+    assert queue.submit("chest", override_gate=True, override_checks=["chest"]) == everything
+
+
 def test_priority_is_only_raised(database: Database, queue: JobQueue) -> None:
     job_id = queue.submit("chest")
     assert raise_priority(database, job_id, 0.8, "probably abnormal")

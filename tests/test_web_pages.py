@@ -16,8 +16,10 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from suite.errors import StageError
 from tests.jobs_fakes import COLUMNS, HOT_COLUMN, HOT_ROW, ROWS, film_array, film_png
 from tests.web_house import House, open_house
+from web import presentation
 
 HTML = {"Accept": "text/html"}
 SCRIPTED = "<img src=x onerror=alert(1)>.png"
@@ -128,6 +130,62 @@ def test_a_refused_film_can_be_read_all_the_same(house: House) -> None:
     page = client.get("/studies/knee").text
     assert "Read against the gate" in page
     assert house.analyzer.runs[-1] == ("knee", True)
+
+
+def test_single_checks_are_ticked_on_the_page_that_refuses(house: House) -> None:
+    client = house.client
+    house.analyzer.accepted = False
+    upload(client, ("knee.png", film_png()))
+    house.work()
+    page = client.get("/studies/knee").text
+    assert re.findall(r'name="override_check" value="(\w+)"( checked)?', page) == [("chest", "")]
+    form = {"override_gate": "ticked", "override_check": ["chest"], "csrf_token": token(client)}
+    assert client.post("/studies/knee/jobs", data=form).status_code == 303
+    house.work()
+    assert "Read against the gate" in client.get("/studies/knee").text
+    assert house.analyzer.runs[-1] == ("knee", ("chest",))
+    line = next(line for line in house.services.trail.lines() if line.action == "job.requested")
+    assert (line.detail or {})["override_checks"] == ["chest"]
+    assert (line.detail or {})["override_gate"] is False
+
+
+@pytest.mark.parametrize(
+    ("checks", "sentence"),
+    [
+        ([], "No check of the gate was ticked"),
+        (["chest", "nose"], "check &#39;nose&#39; is none of the gate"),
+    ],
+)
+def test_no_check_or_a_wrong_one_is_told_and_nothing_is_asked_for(
+    house: House, checks: list[str], sentence: str
+) -> None:
+    upload(house.client, ("knee.png", film_png()))
+    house.work()
+    client = house.client
+    form = {"override_gate": "ticked", "override_check": checks, "csrf_token": token(client)}
+    answer = client.post("/studies/knee/jobs", data=form, headers=HTML)
+    assert (answer.status_code, house.sent.empty()) == (422, True)
+    assert sentence in answer.text
+
+
+def test_what_was_overruled_is_asked_for_again_after_a_failure(house: House) -> None:
+    def fail(_stage: str) -> None:
+        raise StageError("gate: no memory.")
+
+    upload(house.client, ("knee.png", film_png()))
+    house.work()
+    house.analyzer.before = fail
+    house.services.publish(house.services.queue.submit("knee", override_checks=["chest"]))
+    house.work()
+    page = house.client.get("/studies/knee/progress").text
+    assert '<input type="hidden" name="override_check" value="chest">' in page
+
+
+def test_a_check_that_was_overruled_is_said_so_beside_its_words() -> None:
+    (row,) = presentation.check_rows(
+        {"header_orientation": {"passed": False, "value": None, "message": "It lies.", "overridden": True}}
+    )
+    assert (row.name, row.label, row.overruled) == ("header_orientation", "Header orientation", True)
 
 
 def test_a_script_gets_the_fate_of_every_file(house: House) -> None:

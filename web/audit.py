@@ -18,7 +18,6 @@ LAST_LINE = 2**31 - 1
 """A larger number overflows PostgreSQL's integers."""
 LOOKED_AT = {
     "studies.show": "study.opened",
-    "studies.ask_again": "job.requested",
     "studies.report_file": "report.downloaded",
     "reports.pdf": "report.downloaded",
     "exports.one_object": "study.downloaded",

@@ -56,6 +56,17 @@ class TriageCard:
     bar: Bar | None
 
 
+@dataclass(frozen=True, slots=True)
+class CheckRow:
+    """One check of the gate: its name in reports, that name as a label, and its value or message."""
+
+    name: str
+    label: str
+    passed: bool
+    words: str
+    overruled: bool
+
+
 def init_app(app: Flask) -> None:
     """Give templates the words and numbers of this module."""
     app.jinja_env.filters.update(percent=percent, moment=moment, duration=duration, stage_words=stage_words)
@@ -101,10 +112,16 @@ def triage_card(report: Mapping[str, Any]) -> TriageCard | None:
     return TriageCard(state, STATE_WORDS.get(state, state), number(triage), detail(triage), bar(triage))
 
 
-def check_rows(checks: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, bool, str]]:
-    """The gate's single checks: name, whether passed, value or message."""
+def check_rows(checks: Mapping[str, Mapping[str, Any]]) -> list[CheckRow]:
+    """The gate's single checks."""
     return [
-        (name.replace("_", " ").capitalize(), bool(check["passed"]), _check_words(check))
+        CheckRow(
+            name,
+            name.replace("_", " ").capitalize(),
+            bool(check["passed"]),
+            _check_words(check),
+            bool(check.get("overridden")),
+        )
         for name, check in checks.items()
     ]
 

@@ -8,9 +8,10 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from suite.accounts.principal import Scope
-from suite.errors import UnreadableFileError
+from suite.errors import InputError, UnreadableFileError
 from suite.jobs.store import REPORT
 from web.access import needs
+from web.identity import address, identify
 from web.reading_page import reading_page
 from web.readings import find_study, latest_reading
 from web.services import services
@@ -41,10 +42,17 @@ def progress(study_id: str) -> str:
 @blueprint.post("/studies/<study_id>/jobs")
 @needs(Scope.STUDIES_WRITE)
 def ask_again(study_id: str) -> AnyResponse:
-    """Read the study again, with ``override_gate`` against the gate's verdict. 404 for an unknown study."""
+    """Read the study again, against the gate's verdict with ``override_gate``, or with an ``override_check``
+    for each check that may fail. 404 for an unknown study, 422 for an unknown check or where none is ticked.
+    """
     study = find_study(study_id)
-    job_id = services().queue.submit(study.id, override_gate=request.form.get("override_gate") == "yes")
+    wish, checks = request.form.get("override_gate"), request.form.getlist("override_check")
+    if wish == "ticked" and not checks:
+        raise InputError("No check of the gate was ticked; tick each one that you overrule.")
+    job_id = services().queue.submit(study.id, override_gate=wish == "yes", override_checks=checks)
     services().publish(job_id)
+    detail = {"job": job_id, "override_gate": wish == "yes", "override_checks": checks}
+    services().trail.record(identify(), "job.requested", study.id, detail=detail, address=address())
     return redirect(url_for("studies.show", study_id=study.display_id), 303)
 
 

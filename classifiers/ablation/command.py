@@ -18,7 +18,15 @@ from classifiers.ablation.films import decode_films, film_weights, films_key
 from classifiers.ablation.plan import LEAVE_ONE_OUT, VARIANTS, Variant, choose
 from classifiers.ablation.predictions import ATTRIBUTES, read_predictions
 from classifiers.ablation.processes import device_count, in_child, run_all
-from classifiers.ablation.runs import Outcome, Plan, Run, all_records, open_sources
+from classifiers.ablation.runs import (
+    OWN_KEYS,
+    Outcome,
+    Plan,
+    Run,
+    all_records,
+    open_sources,
+    recorded_recipe,
+)
 from classifiers.ablation.statistics import Statistics, summarise
 from classifiers.ablation.tables import write_all
 from classifiers.diagnosis.parts import is_chest
@@ -30,8 +38,6 @@ from suite.storage import make_folder, write_text
 from suite.training.precision import fastest_precision
 
 STATE_FILE = "ablation.json"
-OWN_KEYS = ("configuration", "bone_source", "without", "seed")
-"""Recipe keys that the ablation sets itself."""
 
 EVERY_NAME = tuple(variant.name for variant in (*VARIANTS, *LEAVE_ONE_OUT))
 MOST_SEEDS = 1000
@@ -238,6 +244,7 @@ def _open_folder(plan: Plan, recipe: Any, resume: bool, shown: Mapping[str, Any]
         if not resume:
             raise InputError(f"{plan.out}: is an ablation; add --resume to go on, or name another folder.")
         there = json.loads(path.read_text())
+        there["recipe"] = recorded_recipe(there)
         if {key: there.get(key) for key in state} != json.loads(json.dumps(state)):
             raise InputError(
                 f"{plan.out}: is an ablation with other data or settings; give the same, or another folder."

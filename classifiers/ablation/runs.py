@@ -13,6 +13,8 @@ from suite.datasets.manifest import Manifest, Record
 from suite.datasets.registry import open_dataset
 
 FILMS_FILE = "films.safetensors"
+OWN_KEYS = ("configuration", "bone_source", "without", "seed")
+"""Recipe keys that the ablation sets itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +87,13 @@ def open_sources(sources: Mapping[str, Path]) -> dict[str, Manifest]:
 def all_records(data: Mapping[str, Manifest]) -> tuple[Record, ...]:
     """Every chest study of all sets."""
     return tuple(record for name in sorted(data) for record in data[name] if is_chest(record))
+
+
+def recorded_recipe(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe in an ablation's file; keys that are newer than the file are at their defaults."""
+    from classifiers.diagnosis.recipe import DiagnosisRecipe
+
+    defaults = {
+        key: field.default for key, field in DiagnosisRecipe.model_fields.items() if key not in OWN_KEYS
+    }
+    return {**defaults, **state.get("recipe", {})}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,14 @@ from suite.training.intervals import auc, auc_figure
 from suite.training.subgroups import areas_by_subgroup
 
 
+@dataclass(frozen=True, slots=True)
+class AskedMaps:
+    """Maps of a method beside the closed form: its name, and by data set those of located findings."""
+
+    method: str
+    maps: Mapping[str, Sequence[LocatedMap]]
+
+
 def validated(predictions: Mapping[str, Predictions]) -> Evaluation:
     """The mean area over findings and sets, from predictions on the validation part of each set."""
     return Evaluation(_mean_auc([_aucs(each, None) for each in predictions.values()]))
@@ -44,6 +52,7 @@ def measured(
     size: int,
     seed: int,
     shown: Mapping[str, Mapping[str, Any]] | None,
+    also: AskedMaps | None = None,
 ) -> Evaluation:
     """AUC of each finding with its interval, by data set where there are several.
 
@@ -59,12 +68,17 @@ def measured(
         seed: of the bootstrap.
         shown: heads of a finished network's card; ``None`` in training, and where its stage would withdraw
             their calibrations.
+        also: maps of another method, whose figures begin with its name; those of the closed form on the same
+            findings with that and ``closed``.
     """
     rng = np.random.default_rng(seed)
     every = {**tested, **beside}
     by_dataset = {
         name: {**_aucs(each, rng), **_localisation(each, size, rng)} for name, each in every.items()
     }
+    if also is not None:
+        for name, each in every.items():
+            by_dataset[name] |= asked_figures(also.method, also.maps[name], _located(each, size), seed)
     figures = _mean_auc([by_dataset[name] for name in tested])
     figures |= _without_lateral(list(tested.values()))
     for name, own in by_dataset.items():
@@ -128,15 +142,37 @@ def _calibrations(
 
 def _localisation(predictions: Predictions, size: int, rng: np.random.Generator) -> dict[str, Figure]:
     """Figures of ``classifiers.localisation`` for the findings whose place the records know."""
+    rows = located_rows(_located(predictions, size))
+    return localisation_figures(rows, rng) if rows else {}
+
+
+def asked_figures(
+    method: str, maps: Sequence[LocatedMap], closed: Sequence[LocatedMap], seed: int
+) -> dict[str, Figure]:
+    """``METHOD_hit_rate`` ... of ``maps``; ``METHOD_closed_hit_rate`` ... of ``closed`` on the same findings.
+
+    Draws of both are the same, and none of another figure's.
+    """
+    asked = {(each.record.id, each.code) for each in maps}
+    beside = [each for each in closed if (each.record.id, each.code) in asked]
+    figures: dict[str, Figure] = {}
+    for prefix, measured_maps in ((method, maps), (f"{method}_closed", beside)):
+        rows = located_rows(measured_maps)
+        own = localisation_figures(rows, np.random.default_rng(seed)) if rows else {}
+        figures |= {f"{prefix}_{name}": figure for name, figure in own.items()}
+    return figures
+
+
+def _located(predictions: Predictions, size: int) -> list[LocatedMap]:
+    """The closed-form map of each finding whose place the records know."""
     if predictions.maps is None:
-        return {}
+        return []
     located = [
         LocatedMap.of(record, code, _heatmap(maps[CODES.index(code)], shape, size))
         for record, maps, shape in zip(predictions.records, predictions.maps, predictions.shapes, strict=True)
         for code in known_places(record)
     ]
-    rows = located_rows(each for each in located if each.outline.any())
-    return localisation_figures(rows, rng) if rows else {}
+    return [each for each in located if each.outline.any()]
 
 
 def _heatmap(evidence: npt.NDArray[np.float32], shape: npt.NDArray[np.int64], size: int) -> Heatmap:

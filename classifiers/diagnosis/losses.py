@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_max_pool2d, binary_cross_entropy_with_logits, cross_entropy
+from torch.nn.functional import (
+    adaptive_max_pool2d,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    log_softmax,
+    logsigmoid,
+)
 
 MAP_THRESHOLD = 0.25
 """Share of a cell of the mask that must be left after warping for it to count as the finding."""
@@ -26,21 +32,50 @@ def masked_bce(logits: Tensor, labels: Tensor, positive_weight: Tensor | None = 
     return (loss * known).sum() / known.sum().clamp_min(1)
 
 
+def masked_gce(logits: Tensor, labels: Tensor, q: float, positive_weight: Tensor | None = None) -> Tensor:
+    """Generalised cross-entropy (Zhang and Sabuncu 2018) of each head's two classes over the known labels.
+
+    A class of probability p loses ``(1 - p ** q) / q``: cross-entropy as q goes to 0, the absolute error at
+    1. The gradient is that of cross-entropy times ``p ** q``, so that a label the network finds impossible,
+    which is a wrong one more often than others, hardly pulls at it. A label between 0 and 1 shares itself
+    between both classes. Shapes are those of :func:`masked_bce`; q in (0, 1].
+    """
+    known = ~labels.isnan()
+    present = labels.nan_to_num(0.0)
+    precise = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    weight = 1.0 if positive_weight is None else positive_weight
+    loss = weight * present * _generalised(logsigmoid(precise), q)
+    loss = loss + (1.0 - present) * _generalised(logsigmoid(-precise), q)
+    return (loss * known).sum() / known.sum().clamp_min(1)
+
+
+def _generalised(log_probability: Tensor, q: float) -> Tensor:
+    """``(1 - p ** q) / q`` from log(p), exact for small q too."""
+    return -torch.expm1(q * log_probability) / q
+
+
 def smooth(labels: Tensor, smoothing: float) -> Tensor:
     """Labels (B, 13) drawn towards one half; those of reports are wrong now and then."""
     return labels * (1.0 - smoothing) + smoothing / 2
 
 
-def multiclass_loss(logits: Tensor, third: Tensor, labels: Tensor, uncertain: Tensor) -> Tensor:
+def multiclass_loss(
+    logits: Tensor, third: Tensor, labels: Tensor, uncertain: Tensor, q: float = 0.0
+) -> Tensor:
     """Cross-entropy over absent, present, uncertain with the logits 0, ``logits`` and ``third``.
 
     The sigmoid of ``logits`` stays the probability of "present" against "absent". All are (B, 13); labels
-    that are neither known nor ``uncertain`` have no gradient.
+    that are neither known nor ``uncertain`` have no gradient. With ``q`` above 0 it is generalised as in
+    :func:`masked_gce`.
     """
     known = ~labels.isnan() | uncertain
     classes = torch.where(uncertain, 2, (labels.nan_to_num(0.0) > 0.5).long())
     stacked = torch.stack((torch.zeros_like(logits), logits, third), dim=1)  # (B, 3, 13)
-    loss = cross_entropy(stacked, classes, reduction="none")
+    if q:
+        chosen = log_softmax(stacked.float(), dim=1).gather(1, classes[:, None])[:, 0]
+        loss = _generalised(chosen, q)
+    else:
+        loss = cross_entropy(stacked, classes, reduction="none")
     return (loss * known).sum() / known.sum().clamp_min(1)
 
 

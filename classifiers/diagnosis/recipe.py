@@ -58,8 +58,18 @@ class DiagnosisRecipe(Recipe):
     uncertain: str = Field("ignore", description="policy for uncertain labels: POLICY, CODE:POLICY, ...")
     class_weighting: Literal["none", "sqrt", "balanced"] = Field("none", description="of rare findings")
     label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    noise: Literal["none", "gce"] = Field(
+        "none", description="against wrong labels; gce: generalised cross-entropy in place of cross-entropy"
+    )
+    gce_q: float = Field(
+        0.7, gt=0, le=1, description="of noise=gce; towards 0 cross-entropy, at 1 the absolute error"
+    )
     triage_weights: str = Field(
         "", description="model card of the triage network to start from; empty: from scratch"
     )
     imagenet_weights: str = Field("", description="timm's densenet121 as a safetensors file, to start from")
     start_from: str = Field("", description="model card of a diagnosis network to go on from")
+    also_heatmaps: str = Field(
+        "", description="method of pytorch-grad-cam whose maps are measured too, such as gradcam"
+    )
+    also_heatmaps_films: int = Field(24, ge=1, description="located films of each set it is measured on")

@@ -14,9 +14,10 @@ from torch.optim import AdamW, Optimizer
 from torch.utils.data import Dataset
 
 from classifiers.densenet import load_imagenet
+from classifiers.diagnosis.asked_heatmaps import asked_maps, check_asked, located_studies
 from classifiers.diagnosis.batches import RowSet, study_batch
 from classifiers.diagnosis.channels import planes_of
-from classifiers.diagnosis.evaluation import measured, validated
+from classifiers.diagnosis.evaluation import AskedMaps, measured, validated
 from classifiers.diagnosis.films import FilmSettings, StudyFilms, check_films, input_weights
 from classifiers.diagnosis.head_calibration import MIN_TRAINING_POSITIVES, is_computed_only, trained_heads
 from classifiers.diagnosis.losses import class_weights
@@ -72,6 +73,7 @@ class DiagnosisTask(Task):
             )
         self.channels = len(self.planes)  # type: ignore[misc]
         self.policy = UncertainPolicy.parse(own.uncertain)
+        self._also_heatmaps = check_asked(own.also_heatmaps)
         self._input_weights = input_weights(self.film_settings(), self.planes)
         self._given = films
         self._decoded: dict[tuple[str, ...], StudyFilms] = {}
@@ -248,6 +250,7 @@ class DiagnosisTask(Task):
             size=self.recipe.size,
             seed=self.recipe.seed,
             shown=self._shown_heads(),
+            also=self._asked_maps(model, [*sets.names, *sets.others], split),
         )
         heads = evaluation.extras["heads"]
         self._unlearned = frozenset(code for code in CODES if not heads[code]["trained"])
@@ -275,6 +278,19 @@ class DiagnosisTask(Task):
             name: self.predict(model, records, keep_maps=whole, compare_lateral=whole)
             for name, records in parts.items()
         }
+
+    def _asked_maps(self, model: nn.Module, names: Sequence[str], split: SplitName) -> AskedMaps | None:
+        """Maps by the method of ``also_heatmaps`` of the located findings of a few films of each set."""
+        if not self._also_heatmaps:
+            return None
+        own, device = self.recipe, next(model.parameters()).device
+        found = {}
+        for name in names:
+            records = self._sets.part_of(name, split)
+            films = self.films(records, device)
+            studies = located_studies(films, records, self.planes, own.also_heatmaps_films)
+            found[name] = asked_maps(model, self._also_heatmaps, studies, own.size)
+        return AskedMaps(self._also_heatmaps, found)
 
     def _shown_heads(self) -> Mapping[str, Any] | None:
         """Those of the measured card; ``None`` in training, and where the stage would withdraw them.

@@ -1,8 +1,11 @@
-"""The fixed pictures on which the gate is measured: films that must pass, and pictures that must not."""
+"""The fixed pictures on which the gate is measured: films that must pass, and pictures that must not.
+
+The network is measured on framed pictures, the plain checks of grey levels on films exported well and badly.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -10,16 +13,69 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.gate import distortions
+from classifiers.gate.checks import PLAIN_CHECKS
 from classifiers.gate.pictures import TEST_PHOTOGRAPHS, contact_sheet, draw_picture, photograph
 from classifiers.gate.radiographs import BODY_PARTS, draw_radiograph
 from classifiers.gate.samples import FilmStore, open_small, small
 from suite.datasets.manifest import SplitName
 from suite.framing import frame
-from suite.study import FloatImage
+from suite.study import FloatImage, Projection, Radiograph
 
 CHANGED = "accept_changed"
 DRAWN_EACH = 15
 """Group of the good films changed as films may be, and drawings of each body part."""
+
+
+GREY_CHECKS = ("contrast", "greys", "white", "empty", "grey_area")
+"""The plain checks of grey levels; those of headers and matrix are decided by what is written there."""
+
+
+def _window(film: FloatImage, low: float, high: float) -> FloatImage:
+    """The greys from ``low`` to ``high`` over the whole scale; what lies outside is clipped."""
+    return np.asarray(np.clip((film - low) / max(high - low, 1e-6), 0.0, 1.0), dtype=np.float32)
+
+
+def _between(film: FloatImage, low: float, high: float) -> FloatImage:
+    """A window that begins and ends at these quantiles of the film."""
+    return _window(film, float(np.quantile(film, low)), float(np.quantile(film, high)))
+
+
+def _in_steps(film: FloatImage, steps: int) -> FloatImage:
+    """One grey more than there are ``steps`` from black to white."""
+    return np.asarray(np.rint(film * steps) / steps, dtype=np.float32)
+
+
+EXPORTS: Mapping[str, Callable[[FloatImage, np.random.Generator], FloatImage]] = {
+    "accept_plain": lambda film, _: film,
+    "accept_plain_windowed": lambda film, rng: _between(film, rng.uniform(0, 0.1), rng.uniform(0.9, 1.0)),
+    "plain_clipped_white": lambda film, rng: _between(film, 0.0, rng.uniform(0.2, 0.5)),
+    "plain_clipped_black": lambda film, rng: _between(film, rng.uniform(0.8, 0.95), 1.0),
+    "plain_narrow_window": lambda film, rng: _between(film, 0.45, 0.45 + rng.uniform(0.02, 0.2)),
+    "plain_under_ranged": lambda film, rng: np.float32(rng.uniform(0.01, 0.05)) * film,
+    "plain_few_greys": lambda film, rng: _in_steps(film, int(rng.integers(3, 31))),
+}
+"""How a film was exported, by the group it is counted in. As it came, and with up to a tenth of it clipped at
+each end, it must pass; with half to four fifths of it clipped to white, 80 to 95 hundredths to black, all but
+2 to 20 hundredths to either, in 1 to 5 hundredths of the grey scale, and in 4 to 31 greys, it must not."""
+
+
+def failed_grey_checks(film: FloatImage) -> tuple[str, ...]:
+    """Names of the plain checks of grey levels that a film (H, W) in [0, 1] fails."""
+    radiograph = Radiograph(np.ascontiguousarray(film, np.float32), Projection.UNKNOWN, "exported")
+    return tuple(name for name in GREY_CHECKS if not PLAIN_CHECKS[name](radiograph).passed)
+
+
+def plain_rows(
+    films: Sequence[FloatImage], owners: Sequence[str], rng: np.random.Generator
+) -> list[dict[str, Any]]:
+    """One row an export of ``EXPORTS`` and film: ``group``, ``patient``, ``refused`` and ``reasons``."""
+    rows = []
+    for group, export in EXPORTS.items():
+        for patient, film in zip(owners, films, strict=True):
+            reasons = failed_grey_checks(export(film, rng))
+            row = {"group": group, "patient": patient, "refused": float(bool(reasons))}
+            rows.append({**row, "reasons": " ".join(reasons)})
+    return rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)

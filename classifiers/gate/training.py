@@ -14,9 +14,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.optim import AdamW, Optimizer
 from torch.utils.data import Dataset
 
-from classifiers.gate.benchmark import CHANGED, Picture, accepted, refused
+from classifiers.gate.benchmark import CHANGED, Picture, accepted, plain_rows, refused
 from classifiers.gate.network import GateNetwork, split
-from classifiers.gate.samples import FilmStore, GateSet, phantom_films, read_films
+from classifiers.gate.samples import FilmStore, GateSet, open_small, phantom_films, read_films
 from classifiers.gate.scores import QUESTIONS, GateScores, batch_scores
 from classifiers.learned_sets import FRACTIONS
 from classifiers.parameters import decay_groups
@@ -147,15 +147,17 @@ class GateTask(Task):
             held_out, score_pictures(model, held_out), self.recipe.spare, self.recipe.budget
         )
         rows = [_row(picture, score, thresholds) for picture, score in zip(pictures, scores, strict=True)]
+        rows += self._plain_rows(split)
         rng = np.random.default_rng(self.recipe.seed)
         figures = {}
-        for group in dict.fromkeys(picture.group for picture in pictures):
+        for group in dict.fromkeys(str(row["group"]) for row in rows):
             mine = [row for row in rows if row["group"] == group]
             found = np.array([row["refused"] for row in mine], dtype=np.float64)
             figures[f"refused_{group}"] = mean_figure(found, [str(row["patient"]) for row in mine], rng)
         notes = (
             "Share of films refused: low is good for the groups called accept_*, high for the others.",
             "Thresholds are chosen on the validation part; intervals by bootstrap over patients.",
+            "Groups with plain in their names are of the checks of grey levels, the others of the network.",
         )
         return Evaluation(figures, rows, notes, {"thresholds": thresholds})
 
@@ -163,12 +165,22 @@ class GateTask(Task):
         if split not in self._pictures:
             rng = np.random.default_rng([self.recipe.split_seed, split == "test"])
             store, size = self._store(split), self.recipe.size
-            owners = [record.patient_id for name in ("nih", "jsrt") for record in self.records(name, split)]
+            owners = self._owners(split)
             pictures = accepted(store, owners, size, rng) + refused(store, owners, size, split, rng)
             if split == "test":
                 pictures += self._outside(size)
             self._pictures[split] = pictures
         return self._pictures[split]
+
+    def _owners(self, split: SplitName) -> list[str]:
+        """Patients of the frontal films of the part's store."""
+        return [record.patient_id for name in ("nih", "jsrt") for record in self.records(name, split)]
+
+    def _plain_rows(self, split: SplitName) -> list[dict[str, Any]]:
+        """What the plain checks say of the part's frontal films, exported well and badly."""
+        films = [open_small(film) for film in self._store(split).frontal]
+        rng = np.random.default_rng([self.recipe.split_seed, 2])
+        return plain_rows(films, self._owners(split), rng)
 
     def _outside(self, size: int) -> list[Picture]:
         """Frontal films of sources whose frontal films were never trained on.

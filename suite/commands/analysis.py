@@ -45,15 +45,18 @@ def analyze_films(
     lateral: str | None,
     stages: Sequence[str] | None,
     device: str,
-    override_gate: bool | Collection[str],
+    override_gate: bool,
     dicom: bool,
     as_json: bool,
+    override_checks: Collection[str] = (),
     calibration: Path | None = None,
     heatmaps: str | None = None,
 ) -> int:
     """Read all studies among ``inputs``; a bad file is reported and does not stop the rest.
 
     Args:
+        override_gate: read films whatever the gate says.
+        override_checks: names of the gate's checks that films may fail.
         calibration: folder of recalibrated cards; ``None``: the one that the settings put in force.
         heatmaps: the method; ``None``: the one of every reading.
 
@@ -63,7 +66,7 @@ def analyze_films(
     Raises:
         InputError: a check to override is none of the gate's.
     """
-    check_override(override_gate, known_checks())  # once, and before a film is opened or a network loaded
+    check_override(override_checks, known_checks())  # once, and before a film is opened or a network loaded
     outcome = Outcome()
     found = collect(inputs, lateral=lateral)
     for refusal in found.refused:
@@ -79,7 +82,8 @@ def analyze_films(
         analyzer = Analyzer(stages, device, calibration=chosen, heatmaps=heatmaps)
         for name in analyzer.faults:
             error_line(f"left out: {name}")
-        _analyze_all(analyzer, found.studies, out, outcome, override_gate=override_gate, dicom=dicom)
+        override = override_gate or override_checks
+        _analyze_all(analyzer, found.studies, out, outcome, override_gate=override, dicom=dicom)
     if as_json:
         output(json.dumps(outcome.reports, indent=2))
     elif outcome.reports:

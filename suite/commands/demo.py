@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,7 +166,7 @@ class _Watched:
         self,
         study: Study,
         *,
-        override_gate: bool = False,
+        override_gate: bool | Collection[str] = False,
         on_progress: Callable[[str, Any], None] | None = None,
         memory: StageMemory | None = None,
     ) -> Reading:

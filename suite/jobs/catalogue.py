@@ -35,6 +35,7 @@ class JobView:
     state: JobState
     attempts: int
     override_gate: bool
+    override_checks: tuple[str, ...]
     created_at: float
     started_at: float | None
     finished_at: float | None
@@ -148,6 +149,7 @@ def job_view(job: Job) -> JobView:
         state=JobState(job.state),
         attempts=job.attempts,
         override_gate=job.override_gate,
+        override_checks=tuple(job.override_checks),
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -43,7 +43,7 @@ class Analyzer(Protocol):
         self,
         study: Study,
         *,
-        override_gate: bool = False,
+        override_gate: bool | Collection[str] = False,
         on_progress: Progress | None = None,
         memory: StageMemory | None = None,
     ) -> Reading:

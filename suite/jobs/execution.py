@@ -149,9 +149,7 @@ class JobRunner:
         try:
             study = self._study(study_id)
             progress = _Progress(self._queue, claim)
-            reading = models.run(
-                study, override_gate=claim.override_gate, on_progress=progress, memory=memory
-            )
+            reading = models.run(study, override_gate=claim.override, on_progress=progress, memory=memory)
             progress.write()
             name = f"{claim.job_id}-{claim.attempt}-{secrets.token_hex(4)}"
             written = self._store.write_reading(study_id, name, reading)

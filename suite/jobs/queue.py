@@ -7,7 +7,7 @@ taken, a lost one is found by :meth:`JobQueue.sweep`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -22,6 +22,7 @@ from suite.jobs.models import Artifact, Job, JobKind, JobState, QueueName, Stage
 from suite.jobs.priority import priority_of
 from suite.jobs.requests import add_job, queue_of
 from suite.settings import Settings
+from suite.stages.override import check_override, known_checks
 
 Clock = Callable[[], float]
 """Seconds since 1970 (UTC)."""
@@ -44,8 +45,14 @@ class Claim:
     study_id: str | None
     attempt: int
     override_gate: bool
+    override_checks: tuple[str, ...]
     owner: str
     request: Mapping[str, Any] | None = None
+
+    @property
+    def override(self) -> bool | tuple[str, ...]:
+        """What of the gate's verdict is overridden: all of it, or the checks that are named."""
+        return self.override_gate or self.override_checks or False
 
 
 class JobQueue:
@@ -56,16 +63,34 @@ class JobQueue:
         self._settings = settings
         self._clock = clock
 
-    def submit(self, study_id: str, *, override_gate: bool = False) -> str:
+    def submit(
+        self, study_id: str, *, override_gate: bool = False, override_checks: Collection[str] = ()
+    ) -> str:
         """Ask for a reading of a study; an unfinished request for the same thing is taken instead of a
         second.
 
+        Args:
+            study_id: the study.
+            override_gate: read it whatever the gate says.
+            override_checks: names of the gate's checks that it may fail.
+
         Returns:
             The job's id, to be handed to the broker after this returned.
+
+        Raises:
+            InputError: a name is none of the gate's checks; nothing is asked for.
         """
-        queue = QueueName(self._settings.reading_queue)
+        check_override(override_checks, known_checks())
+        queue, now = QueueName(self._settings.reading_queue), self._clock()
         with self._database.write() as session:
-            return add_job(session, study_id, self._clock(), override_gate=override_gate, queue=queue)
+            return add_job(
+                session,
+                study_id,
+                now,
+                override_gate=override_gate,
+                override_checks=override_checks,
+                queue=queue,
+            )
 
     def claim(self, job_id: str, worker: WorkerIdentity) -> Claim | None:
         """Take a queued job for this worker; ``None`` when it is taken, finished or unknown."""
@@ -86,8 +111,16 @@ class JobQueue:
             if not taken:
                 return None
             job = session.get_one(Job, job_id)
-            kind, owner = JobKind(job.kind), str(worker)
-            return Claim(job.id, kind, job.study_id, job.attempts, job.override_gate, owner, job.request)
+            return Claim(
+                job.id,
+                JobKind(job.kind),
+                job.study_id,
+                job.attempts,
+                job.override_gate,
+                tuple(job.override_checks),
+                str(worker),
+                job.request,
+            )
 
     def beat(self, claim: Claim) -> Standing:
         """Extend the lease, and see whether to go on."""

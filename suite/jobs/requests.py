@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -22,6 +22,7 @@ def add_job(
     now: float,
     *,
     override_gate: bool = False,
+    override_checks: Collection[str] = (),
     queue: QueueName = QueueName.CPU,
 ) -> str:
     """Insert a queued reading in the caller's transaction, or find the unfinished one that asks for the same.
@@ -31,15 +32,17 @@ def add_job(
     """
     # two who ask at once wait for each other at the study's row; SQLite lets one writer in anyway
     session.execute(select(Study.id).where(Study.id == study_id).with_for_update())
-    open_job = session.scalars(
-        select(Job.id).where(
+    checks = sorted(set(override_checks))
+    open_jobs = session.execute(
+        select(Job.id, Job.override_checks).where(
             Job.study_id == study_id, Job.override_gate == override_gate, Job.state.in_(_OPEN)
         )
-    ).first()
-    if open_job is not None:
-        return open_job
+    )
+    for open_job, its_checks in open_jobs:  # compared here: PostgreSQL has no equality of JSON
+        if override_gate or its_checks == checks:
+            return str(open_job)
     job = _new_job(JobKind.READING, queue, now)
-    job.study_id, job.override_gate = study_id, override_gate
+    job.study_id, job.override_gate, job.override_checks = study_id, override_gate, checks
     session.add(job)
     return job.id
 
@@ -108,7 +111,14 @@ def retry(database: Database, job_id: str, now: float) -> tuple[str, QueueName]:
             raise InputError(f"Job {job_id} is {old.state}; only failed, cancelled or dead jobs are retried.")
         queue = QueueName(old.queue)
         if old.study_id is not None:
-            new_id = add_job(session, old.study_id, now, override_gate=old.override_gate, queue=queue)
+            new_id = add_job(
+                session,
+                old.study_id,
+                now,
+                override_gate=old.override_gate,
+                override_checks=old.override_checks,
+                queue=queue,
+            )
             _raise(session, new_id, old.priority, old.priority_reason)
             return new_id, queue
         job = _new_job(JobKind(old.kind), queue, now)
@@ -159,6 +169,7 @@ def _new_job(kind: JobKind, queue: QueueName, now: float) -> Job:
         queue=queue.value,
         state=JobState.QUEUED.value,
         override_gate=False,
+        override_checks=[],
         priority=0.0,
         cancel_requested=False,
         attempts=0,

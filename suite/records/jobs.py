@@ -33,6 +33,7 @@ class JobRecord:
     queue: QueueName
     state: JobState
     override_gate: bool
+    override_checks: tuple[str, ...]
     priority: float
     priority_reason: str | None
     attempts: int
@@ -57,6 +58,7 @@ def job_record(row: Job) -> JobRecord:
         queue=QueueName(row.queue),
         state=JobState(row.state),
         override_gate=row.override_gate,
+        override_checks=tuple(row.override_checks),
         priority=row.priority,
         priority_reason=row.priority_reason,
         attempts=row.attempts,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -40,6 +40,7 @@ class JobShape(Shape):
     queue: QueueName
     state: JobState
     override_gate: bool
+    override_checks: list[str] = Field(description="Checks of the gate that the film may fail")
     priority: float = Field(description="Higher is read sooner; only ever raised")
     priority_reason: str | None
     attempts: int
@@ -73,6 +74,11 @@ class JobRequest(Wanted):
     """How a study is read."""
 
     override_gate: bool = Field(False, description="Read it even if the gate refuses the film")
+    override_checks: list[Annotated[str, Field(max_length=64)]] = Field(
+        [],
+        max_length=64,
+        description="Read it even if it fails these checks, by their names in `gate.checks` of the report",
+    )
 
 
 @resource.page("/jobs", "Some jobs", JobPage, JobQuery)
@@ -99,12 +105,13 @@ def list_all_jobs(query: JobQuery) -> Reply:
     audit="job.requested",
 )
 def request_reading(study_id: str, body: JobRequest) -> Reply:
-    """Ask for a reading of a study."""
+    """Ask for a reading of a study. A check that is none of the gate's answers 422."""
     parts = services()
     parts.search.study(study_id)
-    job_id = parts.queue.submit(study_id, override_gate=body.override_gate)
+    gate, checks = body.override_gate, body.override_checks
+    job_id = parts.queue.submit(study_id, override_gate=gate, override_checks=checks)
     parts.publish(job_id)
-    return _at(job_id, {"job": job_id, "override_gate": body.override_gate})
+    return _at(job_id, {"job": job_id, "override_gate": gate, "override_checks": checks})
 
 
 @resource.get("/jobs/<job_id>", "The job", JobShape)

@@ -35,6 +35,8 @@ _PREFIXES = {
     "shown": "as shown",
     **{f"one_case_{way}": f"cascade, {words}" for way, words in _WAYS.items()},
     "one_case": "cascade",
+    "gradcam_closed": "closed-form maps of the films that Grad-CAM was asked for",
+    "gradcam": "by Grad-CAM",
 }
 """Beginnings of names, said last: the films, or what was measured in place of the network."""
 
@@ -123,7 +125,17 @@ _PARTS = {
     "small_step": "small steps",
     "large_step": "large steps",
 }
+_ACCEPTED = {
+    "changed": "films changed as films may be",
+    "plain": "films as they came, by their greys",
+    "plain_windowed": "films clipped at both ends, by their greys",
+}
 _REFUSED = {
+    "plain_clipped_white": "films clipped to white",
+    "plain_clipped_black": "films clipped to black",
+    "plain_narrow_window": "films in too narrow a window",
+    "plain_under_ranged": "films in a sliver of the grey scale",
+    "plain_few_greys": "films of few greys",
     "turned_90": "turned by 90°",
     "turned_180": "turned by 180°",
     "turned_270": "turned by 270°",
@@ -146,7 +158,7 @@ _REFUSED = {
     "drawn_jumble": "drawn bones of no body part",
 }
 _OF_PARTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    "refused_accept": ("Refused wrongly", {**_SETS, "changed": "films changed as films may be"}),
+    "refused_accept": ("Refused wrongly", {**_SETS, **_ACCEPTED}),
     "refused": ("Refused rightly", _REFUSED),
     "found": ("Visible lung outlined", NAMES),
     "whole": ("Whole lung outlined", NAMES),

@@ -66,6 +66,8 @@ class Job(Base):
     Attributes:
         study_id: the study to read; ``None`` for training.
         request: what to train (recipe, data, settings); ``None`` for readings.
+        override_gate: it is read whatever the gate says.
+        override_checks: names of the gate's checks that may fail; in order, each once.
         queue: which workers take it.
         priority: higher goes first in work lists; only ever raised.
         priority_reason: why it was raised, one line.
@@ -99,6 +101,7 @@ class Job(Base):
     queue: Mapped[str] = mapped_column(String(16), default=QueueName.CPU.value)
     state: Mapped[str] = mapped_column(String(16), default=JobState.QUEUED.value)
     override_gate: Mapped[bool] = mapped_column(default=False)
+    override_checks: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
     priority: Mapped[float] = mapped_column(default=0.0)
     priority_reason: Mapped[str | None] = mapped_column(String(500))
     request: Mapped[dict[str, Any] | None]
