@@ -131,7 +131,7 @@ def test_a_mixture_without_jsrt_has_the_figure_that_picks_the_best_epoch(
     monkeypatch.setattr(usable, "motion_of", lambda soft, bone: 0.0)
     from suite.phantom.cohort import CohortSettings, write_cohort
 
-    write_cohort(CohortSettings(seed=3, size=96, lateral=False), 12, tmp_path / "cohort")
+    write_cohort(CohortSettings(seed=2, size=96, lateral=False), 6, tmp_path / "cohort")  # each part has one
     for part in numbers_of({"train": 2, "validation": 1, "test": 1}).values():
         for number in part:
             made_datasets.triple(tmp_path / "studies", number)
