@@ -63,9 +63,7 @@ class BoneRecipe(Recipe):
         le=1,
         description="share of computed chests with breaks that teach BSE-JSRT's convention breaks",
     )
-    drawn_breaks: int = Field(
-        10, ge=0, le=40, description="most breaks drawn into the bones of a training film"
-    )
+    drawn_breaks: int = Field(0, ge=0, le=40, description="most breaks drawn into a training film")
     change_weight: float = Field(2.0, ge=0, description="of the error of what drawn breaks change")
     outside_weight: float = Field(0.5, ge=0, description="weight outside the lungs where the layer is true")
     l1_weight: float = Field(100.0, ge=0)

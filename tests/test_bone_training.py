@@ -385,3 +385,10 @@ def test_errors_around_drawn_breaks_count_more(films: Path) -> None:
         trust[most] = task.drawn(torch.tensor([0, 1]), torch.device("cpu"))["trust"]
     assert float(trust[0].max()) <= 1.0
     assert float(trust[8].max()) == pytest.approx(11.0, abs=0.1)
+
+
+def test_what_drawn_breaks_change_is_learned_from(films: Path, tmp_path: Path) -> None:
+    seen: list[dict[str, float]] = []
+    task = task_of(films, "drawn_breaks=4", "epochs=1", "batch_size=2")
+    fit(task, tmp_path / "run", device="cpu", on_step=lambda _step, _total, losses: seen.append(dict(losses)))
+    assert 0.5 < seen[0]["change"] < 1.5  # a layer that is empty does not change
