@@ -6,11 +6,14 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import relu, softplus
+from torch.nn.functional import max_pool2d, relu, softplus
 
 from gan.discriminator import SobelPlanes
 
 Adversarial = Literal["hinge", "least_squares", "logistic"]
+
+LEAST_CHANGE = 1e-3
+"""Of a film, in film units: what changes less does not show."""
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, kind: Adversarial) -> Tensor:
@@ -54,18 +57,21 @@ class BoneL1(torch.nn.Module):
         return plain + self.edge_weight * (horizontal + vertical)
 
 
-def change_error(predicted: Tensor, true: Tensor, where: Tensor) -> Tensor:
-    """How far a layer changes otherwise than it should when bones are broken, as a share of the true change.
+def change_error(predicted: Tensor, true: Tensor, films: Tensor) -> Tensor:
+    """How far a layer changes otherwise than it should when a film does, as a share of the film's change.
 
-    0 for a network that shows breaks as they are, 1 for one that heals them all. What else is wrong with a
-    layer cancels out in the difference, so that breaks are learned however faint they are.
+    Where bones are broken the layer should change as the film does: 0 for a network that shows breaks as they
+    are, 1 for one that heals them all. Where soft tissue is added it should not change. What else is wrong
+    with a layer cancels out in the difference, so that breaks are learned however faint they are.
 
     Args:
-        predicted, true: layers (2 B, 1, H, W), those of B broken films before those of the same films whole.
-        where: 1 around the breaks of the broken films, (B, 1, H, W); films without any do not count.
+        predicted, true: layers (2 B, 1, H, W), those of B changed films before those of the same films as
+            they were.
+        films: the films themselves, of the same shape; one that did not change does not count.
     """
-    changes = [half[0] - half[1] for half in (predicted.chunk(2), true.chunk(2))]
-    error = ((changes[0] - changes[1]).abs() * where).sum((1, 2, 3))
-    size = (changes[1].abs() * where).sum((1, 2, 3))
-    broken = size > 0
-    return (error[broken] / size[broken]).sum() / broken.sum().clamp_min(1)
+    own, wanted, shown = ((half[0] - half[1]) for half in (x.chunk(2) for x in (predicted, true, films)))
+    where = max_pool2d((shown.abs() > LEAST_CHANGE).float(), 9, stride=1, padding=4)
+    error = ((own - wanted).abs() * where).sum((1, 2, 3))
+    size = (shown.abs() * where).sum((1, 2, 3))
+    changed = size > 0
+    return (error[changed] / size[changed]).sum() / changed.sum().clamp_min(1)

@@ -64,7 +64,8 @@ class BoneRecipe(Recipe):
         description="share of computed chests with breaks that teach BSE-JSRT's convention breaks",
     )
     drawn_breaks: int = Field(0, ge=0, le=40, description="most breaks drawn into a training film")
-    change_weight: float = Field(2.0, ge=0, description="of the error of what drawn breaks change")
+    drawn_tissue: int = Field(0, ge=0, le=40, description="most opacities drawn beside breaks")
+    change_weight: float = Field(2.0, ge=0, description="of the error of what drawn breaks and tissue change")
     outside_weight: float = Field(0.5, ge=0, description="weight outside the lungs where the layer is true")
     l1_weight: float = Field(100.0, ge=0)
     edge_weight: float = Field(1.0, ge=0)

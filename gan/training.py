@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from gan.discriminator import GradientDiscriminator, PatchDiscriminator
 from gan.drawn_breaks import DrawnBreaks
+from gan.drawn_tissue import DrawnTissue
 from gan.evaluation import measured_on_test, measured_on_validation
 from gan.losses import BoneL1, change_error, discriminator_loss, generator_loss
 from gan.networks import build_generator
@@ -160,13 +161,14 @@ class BoneTask(Task):
             tone=recipe.tone,
             strength=(1.0 - recipe.strength, 1.0 + recipe.strength),
             breaks=DrawnBreaks(recipe.drawn_breaks) if recipe.drawn_breaks else None,
+            tissue=DrawnTissue(recipe.drawn_tissue) if recipe.drawn_tissue else None,
         )
         return self._drawn
 
     def drawn(self, index: Tensor, device: torch.device) -> dict[str, Tensor]:
-        """The batch at ``index`` as it is learned from now: ``film``, ``bone``, ``breaks`` and ``seen``
-        (B, 1, s, s) on the network's levels, ``trust`` (B, 3, s, s) as ``BoneL1`` takes it, ``convention``
-        (B,). With drawn breaks twice as many as were asked for: broken, then whole."""
+        """The batch at ``index`` as it is learned from now: ``film``, ``bone`` and ``seen`` (B, 1, s, s) on the
+        network's levels, ``trust`` (B, 3, s, s) as ``BoneL1`` takes it, ``convention`` (B,). With drawn breaks
+        twice as many as were asked for: broken, then whole."""
         scale = self.recipe.progression.at(self.position())
         stored = self._bank.to(device).gather(index)
         pair, regions = at_scale(stored["pair"], scale.size), at_scale(stored["regions"], scale.size) / 255
@@ -186,7 +188,6 @@ class BoneTask(Task):
         return {
             "film": film,
             "bone": bone,
-            "breaks": breaks,
             "trust": torch.where(lent, edges_of_breaks, trust),
             "seen": torch.where(lent, 0.0, seen),
             "convention": torch.where(lent.flatten(), AS_BSE, convention.repeat(times)),
@@ -217,7 +218,7 @@ class BoneTask(Task):
         loss = recipe.l1_weight * l1
         losses = {"l1": l1}
         if recipe.drawn_breaks and recipe.change_weight:
-            losses["change"] = change_error(fake, pairs["bone"], pairs["breaks"].chunk(2)[0])
+            losses["change"] = change_error(fake, pairs["bone"], film)
             loss = loss + recipe.change_weight * losses["change"]
         if adversarial:
             losses["discriminator"] = self._discriminator_step(

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
 from gan.drawn_breaks import DrawnBreaks
+from gan.drawn_tissue import DrawnTissue
 from suite.training.batch_augment import Geometry, chance, uniform, warp
 
 GEOMETRY = Geometry(degrees=12.0, shift=0.06, scale=(0.85, 1.25), shear=6.0, elastic=0.01)
@@ -29,6 +30,7 @@ class Variation:
             bone is must be read from the film, not remembered from the few patients there are.
         noise: largest standard deviation of the noise added to the film alone.
         breaks: what is broken, film and layer alike; nothing where left out.
+        tissue: what is drawn into broken films beside their breaks, and not into their layers.
     """
 
     geometry: Geometry = GEOMETRY
@@ -36,6 +38,7 @@ class Variation:
     strength: tuple[float, float] = (0.5, 1.5)
     noise: float = 0.015
     breaks: DrawnBreaks | None = None
+    tissue: DrawnTissue | None = None
 
     def __call__(self, pair: Tensor, regions: Tensor, side: int = 0) -> tuple[Tensor, Tensor]:
         """Film and layer (B, 2, H, W), and their regions (B, 2, H, W), lungs and breaks, varied.
@@ -58,7 +61,10 @@ class Variation:
         if self.breaks is None:
             return shown(whole), regions
         layer, zone = self.breaks(whole[:, 1:], regions[:, :1], pair.shape[-1])
-        broken = torch.cat((whole[:, :1] + layer - whole[:, 1:], layer), dim=1)
+        film = whole[:, :1] + layer - whole[:, 1:]
+        if self.tissue is not None:
+            film = film + self.tissue(regions[:, :1], pair.shape[-1])
+        broken = torch.cat((film, layer), dim=1)
         marked = torch.cat((regions[:, :1], torch.maximum(regions[:, 1:], zone)), dim=1)
         return torch.cat((shown(broken), shown(whole))), torch.cat((marked, regions))
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gan.drawn_breaks import ALONG_MM, FIELD_MM, BreakShape, DrawnBreaks, LocalFrame, directions, find_places
 from gan.drawn_breaks import moved as move
+from gan.drawn_tissue import DrawnTissue
 from gan.losses import change_error
 from gan.variation import Geometry, Variation
 
@@ -153,17 +154,42 @@ def test_a_broken_film_differs_from_the_whole_one_by_its_break_alone_however_it_
     assert float(change[:, 1:].abs().amax((1, 2, 3)).min()) > 0.02
 
 
-def test_the_error_of_a_change_is_a_share_of_it() -> None:
+def test_the_error_of_a_change_is_a_share_of_the_films() -> None:
     whole, broken = torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8)
-    where = torch.ones(2, 1, 8, 8)
     true = torch.cat((broken, whole))
-    assert float(change_error(true, true, where)) == 0.0
-    assert float(change_error(true + 0.3, true, where)) == pytest.approx(0.0, abs=1e-5)
+    films = true + torch.rand(2, 1, 8, 8).repeat(2, 1, 1, 1)
+    assert float(change_error(true, true, films)) == 0.0
+    assert float(change_error(true + 0.3, true, films)) == pytest.approx(0.0, abs=1e-5)
     healed = torch.cat((whole, whole))
-    assert float(change_error(healed, true, where)) == pytest.approx(1.0)
+    assert float(change_error(healed, true, films)) == pytest.approx(1.0)
     half = torch.cat((whole + 0.5 * (broken - whole), whole))
-    assert float(change_error(half, true, where)) == pytest.approx(0.5)
-    assert float(change_error(healed, true, torch.zeros_like(where))) == 0.0
-    where[1] = 0.0
-    half[1] = whole[1]
-    assert float(change_error(half, true, where)) == pytest.approx(0.5)
+    assert float(change_error(half, true, films)) == pytest.approx(0.5)
+    assert float(change_error(true, healed, films)) == pytest.approx(1.0)  # of tissue that is passed on
+    assert float(change_error(true, true, healed)) == 0.0
+    films[1] = films[3]  # the second film did not change, and does not count
+    assert float(change_error(half, true, films)) == pytest.approx(0.5)
+
+
+def test_soft_tissue_comes_and_goes_without_a_change_of_the_layer() -> None:
+    torch.manual_seed(0)
+    pair = torch.cat((0.4 + bar(), bar()), dim=1)
+    regions = torch.cat((lungs(), torch.zeros_like(lungs())), dim=1)
+    still = Geometry(degrees=0.0, shift=0.0, scale=(1.0, 1.0))
+    vary = Variation(still, 0.0, (1.0, 1.0), 0.0, DrawnBreaks(1, share=0.0), DrawnTissue(6, share=1.0))
+    changed, whole = vary(pair, regions)[0].chunk(2)
+    assert torch.allclose(changed[:, 1:], whole[:, 1:], atol=1e-6)
+    assert float((changed[:, :1] - whole[:, :1]).abs().max()) > 0.009
+
+
+def test_opacities_lie_in_the_lungs_and_are_a_few_millimetres_wide() -> None:
+    torch.manual_seed(1)
+    round_ones = DrawnTissue(1, share=1.0, long=0.0)
+    added = round_ones(lungs().repeat(16, 1, 1, 1), SIDE)[:, 0].abs()
+    for film in added:
+        row, column = divmod(int(film.argmax()), SIDE)
+        assert 40 - 8 <= row < 216 + 8
+        assert 20 - 8 <= column < 110 + 8
+        area = float((film > film.max() / 2).sum()) * SPACING**2
+        assert 2.0 < math.sqrt(area * 4 / math.pi) < 26.0
+    assert float(added.amax((1, 2)).min()) > 0.008  # its middle may lie between two pixels
+    assert float(added.amax((1, 2)).max()) <= 0.08
