@@ -166,9 +166,12 @@ class BoneTask(Task):
         return self._drawn
 
     def drawn(self, index: Tensor, device: torch.device) -> dict[str, Tensor]:
-        """The batch at ``index`` as it is learned from now: ``film``, ``bone`` and ``seen`` (B, 1, s, s) on the
-        network's levels, ``trust`` (B, 3, s, s) as ``BoneL1`` takes it, ``convention`` (B,). With drawn breaks
-        twice as many as were asked for: broken, then whole."""
+        """The batch at ``index`` as it is learned from now; with drawn breaks twice: broken, then whole.
+
+        Returns:
+            ``film``, ``bone`` and ``seen`` (B, 1, s, s) on the network's levels; ``trust`` (B, 3, s, s) as
+            ``BoneL1`` takes it; ``convention`` (B,).
+        """
         scale = self.recipe.progression.at(self.position())
         stored = self._bank.to(device).gather(index)
         pair, regions = at_scale(stored["pair"], scale.size), at_scale(stored["regions"], scale.size) / 255
