@@ -58,20 +58,25 @@ class BoneL1(torch.nn.Module):
 
 
 def change_error(predicted: Tensor, true: Tensor, films: Tensor) -> Tensor:
-    """How far a layer changes otherwise than it should when a film does, as a share of the film's change.
+    """How far a layer changes otherwise than it should when a film does.
 
-    Where bones are broken the layer should change as the film does: 0 for a network that shows breaks as they
-    are, 1 for one that heals them all. Where soft tissue is added it should not change. What else is wrong
-    with a layer cancels out in the difference, so that breaks are learned however faint they are.
+    The share of what breaks change that is healed, plus the share of what soft tissue changes that is passed
+    on; 0 for a network that shows breaks as they are and no soft tissue. What else is wrong with a layer
+    cancels out in the difference, so that breaks are learned however faint they are.
 
     Args:
         predicted, true: layers (2 B, 1, H, W), those of B changed films before those of the same films as
             they were.
-        films: the films themselves, of the same shape; one that did not change does not count.
+        films: the films themselves, of the same shape.
     """
     own, wanted, shown = ((half[0] - half[1]) for half in (x.chunk(2) for x in (predicted, true, films)))
-    where = max_pool2d((shown.abs() > LEAST_CHANGE).float(), 9, stride=1, padding=4)
-    error = ((own - wanted).abs() * where).sum((1, 2, 3))
-    size = (shown.abs() * where).sum((1, 2, 3))
+    wrong = (own - wanted).abs()
+    return _share_of(wrong, wanted) + _share_of(wrong, shown - wanted)
+
+
+def _share_of(wrong: Tensor, change: Tensor) -> Tensor:
+    """What is wrong around a change (B, 1, H, W) as a share of it; films without any do not count."""
+    where = max_pool2d((change.abs() > LEAST_CHANGE).float(), 9, stride=1, padding=4)
+    size = (change.abs() * where).sum((1, 2, 3))
     changed = size > 0
-    return (error[changed] / size[changed]).sum() / changed.sum().clamp_min(1)
+    return ((wrong * where).sum((1, 2, 3))[changed] / size[changed]).sum() / changed.sum().clamp_min(1)
