@@ -15,6 +15,9 @@ Adversarial = Literal["hinge", "least_squares", "logistic"]
 LEAST_CHANGE = 1e-3
 """Of a film, in film units: what changes less does not show."""
 
+LEAST_SIZE = 2e-6
+"""Of the mean change of a film that counts: less than a break without a step makes."""
+
 
 def discriminator_loss(real: Tensor, fake: Tensor, kind: Adversarial) -> Tensor:
     """Loss of the discriminator on patch logits of any shape."""
@@ -70,13 +73,18 @@ def change_error(predicted: Tensor, true: Tensor, films: Tensor) -> Tensor:
         films: the films themselves, of the same shape.
     """
     own, wanted, shown = ((half[0] - half[1]) for half in (x.chunk(2) for x in (predicted, true, films)))
-    wrong = (own - wanted).abs()
-    return _share_of(wrong, wanted) + _share_of(wrong, shown - wanted)
+    wrong, tissue = (own - wanted).abs(), shown - wanted
+    broken = _around(wanted)
+    return _share_of(wrong, wanted, broken) + _share_of(wrong, tissue, _around(tissue) * (1.0 - broken))
 
 
-def _share_of(wrong: Tensor, change: Tensor) -> Tensor:
-    """What is wrong around a change (B, 1, H, W) as a share of it; films without any do not count."""
-    where = max_pool2d((change.abs() > LEAST_CHANGE).float(), 9, stride=1, padding=4)
+def _around(change: Tensor) -> Tensor:
+    """1 where something changes and next to it, (B, 1, H, W)."""
+    return max_pool2d((change.abs() > LEAST_CHANGE).float(), 9, stride=1, padding=4)
+
+
+def _share_of(wrong: Tensor, change: Tensor, where: Tensor) -> Tensor:
+    """What is wrong as a share of a change, all (B, 1, H, W); films with hardly any do not count."""
     size = (change.abs() * where).sum((1, 2, 3))
-    changed = size > 0
+    changed = size > LEAST_SIZE * change[0].numel()
     return ((wrong * where).sum((1, 2, 3))[changed] / size[changed]).sum() / changed.sum().clamp_min(1)

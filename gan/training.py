@@ -166,7 +166,7 @@ class BoneTask(Task):
         return self._drawn
 
     def drawn(self, index: Tensor, device: torch.device) -> dict[str, Tensor]:
-        """The batch at ``index`` as it is learned from now; with drawn breaks twice: broken, then whole.
+        """The batch at ``index`` as it is learned from now; with what is drawn twice: changed, then whole.
 
         Returns:
             ``film``, ``bone`` and ``seen`` (B, 1, s, s) on the network's levels; ``trust`` (B, 3, s, s) as
@@ -220,7 +220,7 @@ class BoneTask(Task):
         l1 = self._l1.to(fabric.device)(fake, pairs["bone"], pairs["trust"])
         loss = recipe.l1_weight * l1
         losses = {"l1": l1}
-        if recipe.drawn_breaks and recipe.change_weight:
+        if (recipe.drawn_breaks or recipe.drawn_tissue) and recipe.change_weight:
             losses["change"] = change_error(fake, pairs["bone"], film)
             loss = loss + recipe.change_weight * losses["change"]
         if adversarial:

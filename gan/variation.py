@@ -30,7 +30,7 @@ class Variation:
             bone is must be read from the film, not remembered from the few patients there are.
         noise: largest standard deviation of the noise added to the film alone.
         breaks: what is broken, film and layer alike; nothing where left out.
-        tissue: what is drawn into broken films beside their breaks, and not into their layers.
+        tissue: what is drawn into films and not into their layers; nothing where left out.
     """
 
     geometry: Geometry = GEOMETRY
@@ -49,8 +49,8 @@ class Variation:
             side: of a square cut out at random from the varied films; 0 leaves them whole.
 
         Returns:
-            Pairs and regions; with ``breaks`` twice as many: the broken films, and after them the same films
-            as they were, all else equal down to the noise.
+            Pairs and regions; with ``breaks`` or ``tissue`` twice as many: the changed films, and after them
+            the same films as they were, all else equal down to the noise.
         """
         grid = self.geometry.grid(pair)
         mirrored = 1.0 - 2.0 * chance(pair, 0.5)
@@ -58,15 +58,21 @@ class Variation:
         planes = warp(torch.cat((pair, regions), dim=1), _cut(grid, side))
         whole, regions = planes[:, :2], planes[:, 2:]
         shown = self._appearance(whole)
-        if self.breaks is None:
+        if self.breaks is None and self.tissue is None:
             return shown(whole), regions
-        layer, zone = self.breaks(whole[:, 1:], regions[:, :1], pair.shape[-1])
-        film = whole[:, :1] + layer - whole[:, 1:]
+        changed, marked = self._changed(whole, regions, pair.shape[-1])
+        return torch.cat((shown(changed), shown(whole))), torch.cat((marked, regions))
+
+    def _changed(self, whole: Tensor, regions: Tensor, side: int) -> tuple[Tensor, Tensor]:
+        """Pairs with breaks and soft tissue drawn into them, and their regions."""
+        film, layer = whole.split(1, dim=1)
+        lungs, broken = regions.split(1, dim=1)
+        if self.breaks is not None:
+            layer, zone = self.breaks(layer, lungs, side)
+            film, broken = film + layer - whole[:, 1:], torch.maximum(broken, zone)
         if self.tissue is not None:
-            film = film + self.tissue(regions[:, :1], pair.shape[-1])
-        broken = torch.cat((film, layer), dim=1)
-        marked = torch.cat((regions[:, :1], torch.maximum(regions[:, 1:], zone)), dim=1)
-        return torch.cat((shown(broken), shown(whole))), torch.cat((marked, regions))
+            film = film + self.tissue(lungs, side)
+        return torch.cat((film, layer), dim=1), torch.cat((lungs, broken), dim=1)
 
     def _appearance(self, like: Tensor) -> Callable[[Tensor], Tensor]:
         """How films and layers (B, 2, H, W) are shown this time: strength of their bones, tone, noise."""

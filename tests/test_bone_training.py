@@ -387,8 +387,10 @@ def test_errors_around_drawn_breaks_count_more(films: Path) -> None:
     assert float(trust[8].max()) == pytest.approx(11.0, abs=0.1)
 
 
-def test_what_drawn_breaks_change_is_learned_from(films: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("drawn", "healed"), [("drawn_breaks=4", 1.0), ("drawn_tissue=4", 0.0)])
+def test_what_is_drawn_is_learned_from(films: Path, tmp_path: Path, drawn: str, healed: float) -> None:
+    """A layer that begins empty does not change: it heals all breaks, and passes no soft tissue on."""
     seen: list[dict[str, float]] = []
-    task = task_of(films, "drawn_breaks=4", "epochs=1", "batch_size=2")
+    task = task_of(films, drawn, "tone=0", "epochs=1", "batch_size=2")
     fit(task, tmp_path / "run", device="cpu", on_step=lambda _step, _total, losses: seen.append(dict(losses)))
-    assert 0.5 < seen[0]["change"] < 1.5  # a layer that is empty does not change
+    assert seen[0]["change"] == pytest.approx(healed, abs=0.3)

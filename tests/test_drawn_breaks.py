@@ -179,7 +179,7 @@ def test_soft_tissue_comes_and_goes_without_a_change_of_the_layer() -> None:
     pair = torch.cat((0.4 + bar(), bar()), dim=1)
     regions = torch.cat((lungs(), torch.zeros_like(lungs())), dim=1)
     still = Geometry(degrees=0.0, shift=0.0, scale=(1.0, 1.0))
-    vary = Variation(still, 0.0, (1.0, 1.0), 0.0, DrawnBreaks(1, share=0.0), DrawnTissue(6, share=1.0))
+    vary = Variation(still, 0.0, (1.0, 1.0), 0.0, None, DrawnTissue(6, share=1.0))
     changed, whole = vary(pair, regions)[0].chunk(2)
     assert torch.allclose(changed[:, 1:], whole[:, 1:], atol=1e-6)
     assert float((changed[:, :1] - whole[:, :1]).abs().max()) > 0.009
