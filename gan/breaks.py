@@ -104,6 +104,11 @@ def cohort_settings(folder: Path) -> CohortSettings:
     return CohortSettings(**{**kept, "parts": tuple(kept["parts"])})
 
 
+def study_folder(film: FilmFile | Path) -> Path:
+    """The folder of a computed patient, whose film lies in it."""
+    return (film.path if isinstance(film, FilmFile) else film).parent
+
+
 @lru_cache(maxsize=64)
 def unbroken_pair(film: FilmFile | Path) -> BonePair:
     """The pair of a computed patient, computed again without his or her fractures.
@@ -116,7 +121,7 @@ def unbroken_pair(film: FilmFile | Path) -> BonePair:
     Raises:
         DatasetError: the cohort was made by another version, or its settings are missing.
     """
-    home = (film.path if isinstance(film, FilmFile) else film).parent
+    home = study_folder(film)
     settings = replace(cohort_settings(home.parent), motion=False, lateral=False)
     patient, findings = draw_chest(settings, int(json.loads((home / "truth.json").read_text())["index"]))
     whole = [finding for finding in findings if not isinstance(finding, Fracture)]

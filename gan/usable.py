@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from gan.breaks import cohort_settings
+from gan.breaks import cohort_settings, study_folder
 from gan.motion import LIMIT, motion_of
 from gan.pairs import pair_of
 from suite.datasets.dual_energy import read_triple
@@ -42,7 +42,7 @@ def fault_of_film(record: Record) -> Fault:
 
 def fault_of_breaks(record: Record) -> Fault:
     """Why the breaks of a fractured computed chest cannot be measured: it cannot be computed again."""
-    return _said_by(lambda one: cohort_settings(one.frontal.path.parents[1]), record)
+    return _said_by(lambda one: cohort_settings(study_folder(one.frontal).parent), record)
 
 
 def _said_by(read: Callable[[Record], object], record: Record) -> Fault:
