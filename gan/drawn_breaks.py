@@ -169,12 +169,21 @@ def find_places(over_lungs: Tensor, count: int) -> tuple[Tensor, Tensor]:
     Returns:
         Column and row in pixels (B, count, 2), and angles in radians (B, count) from the film's columns.
     """
-    chances = avg_pool2d(over_lungs, CELL)  # (B, 1, h, w)
+    chosen, places = draw_places(over_lungs, count)
+    return places, directions(over_lungs).flatten(1).gather(1, chosen)
+
+
+def draw_places(weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Places drawn by chance, those of large weights (B, 1, H, W), at least 0, the likelier.
+
+    Returns:
+        The cells (B, count), and a place in each: column and row in pixels (B, count, 2).
+    """
+    chances = avg_pool2d(weights, CELL)  # (B, 1, h, w)
     columns = chances.shape[-1]
     chosen = torch.multinomial(chances.flatten(1) + 1e-9, count)
     cells = torch.stack((chosen % columns, chosen // columns), dim=-1)
-    places = (cells + torch.rand(cells.shape, device=cells.device)) * CELL
-    return places, directions(over_lungs).flatten(1).gather(1, chosen)
+    return chosen, (cells + torch.rand(cells.shape, device=cells.device)) * CELL
 
 
 def directions(bone: Tensor) -> Tensor:

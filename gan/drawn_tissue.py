@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
-from gan.drawn_breaks import CELL, FIELD_MM, LocalFrame
+from gan.drawn_breaks import FIELD_MM, LocalFrame, draw_places
 from suite.training.batch_augment import uniform
 
 
@@ -40,7 +39,7 @@ class DrawnTissue:
             lungs: 1 in the lungs, (B, 1, H, W); the middle of each opacity lies there.
             side: of the whole film in pixels, of which the lungs may be squares.
         """
-        places = lung_places(lungs, self.most)
+        _, places = draw_places(lungs, self.most)
         added = torch.zeros_like(lungs)
         for k in range(self.most):
             angle = uniform(lungs, 0.0, math.pi).flatten()
@@ -57,12 +56,3 @@ class DrawnTissue:
         along = torch.where(drawn_out, uniform(like, 8.0, 20.0), across * uniform(like, 0.7, 1.4))
         distance = (frame.along / along) ** 2 + (frame.across / across) ** 2
         return there * signed * uniform(like, *self.strength) * torch.exp(-(distance**1.5))
-
-
-def lung_places(lungs: Tensor, count: int) -> Tensor:
-    """Column and row (B, count, 2) in pixels of places drawn evenly over lungs (B, 1, H, W)."""
-    chances = avg_pool2d(lungs, CELL)
-    columns = chances.shape[-1]
-    chosen = torch.multinomial(chances.flatten(1) + 1e-9, count)
-    cells = torch.stack((chosen % columns, chosen // columns), dim=-1)
-    return (cells + torch.rand(cells.shape, device=cells.device)) * CELL

@@ -29,7 +29,7 @@ _NO_FRONTAL = Check(
     FRONTAL_PRESENT,
     False,
     None,
-    "The study has no frontal film; give the frontal film, and this one with --lateral.",
+    "The study has no frontal film; give the frontal film, and this one as the lateral (--lateral).",
 )
 
 OnProgress = Callable[[str, str], None]

@@ -22,7 +22,7 @@ _NOT_FRONTAL = {
     ),
     "lateral": (
         "view",
-        "This looks like a lateral view; give it with --lateral, beside its frontal film.",
+        "This looks like a lateral view; give it as the lateral (--lateral), beside its frontal film.",
     ),
     "part": (
         "whole_chest",
