@@ -156,7 +156,9 @@ def check_body_part(film: Radiograph) -> Check:
 def check_projection(film: Radiograph) -> Check:
     """A lateral by its headers, given as the frontal film."""
     if film.projection is Projection.LATERAL:
-        message = "The headers call this a lateral view; give it as the lateral (--lateral), beside its frontal film."
+        message = (
+            "The headers call this a lateral; give it as the lateral (--lateral), beside its frontal film."
+        )
         return Check("projection", False, film.projection.value, message)
     return Check("projection", True, film.projection.value, f"The headers' view is {film.projection.value}.")
 
