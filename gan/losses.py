@@ -63,9 +63,11 @@ class BoneL1(torch.nn.Module):
 def change_error(predicted: Tensor, true: Tensor, films: Tensor) -> Tensor:
     """How far a layer changes otherwise than it should when a film does.
 
-    The share of what breaks change that is healed, plus the share of what soft tissue changes that is passed
-    on; 0 for a network that shows breaks as they are and no soft tissue. What else is wrong with a layer
-    cancels out in the difference, so that breaks are learned however faint they are.
+    Squared error where breaks change the layer, as a share of what they change, plus the same where soft
+    tissue changes the film alone: 1 for a layer that never changes, 0 for one that shows breaks as they are
+    and no soft tissue. Squares, because a break that may be there is then drawn as strongly as it is likely;
+    absolute errors leave it out until it is more likely than not, which is how L1 heals breaks. What else
+    is wrong with a layer cancels out in the difference, so that faint breaks are learned too.
 
     Args:
         predicted, true: layers (2 B, 1, H, W), those of B changed films before those of the same films as
@@ -73,7 +75,7 @@ def change_error(predicted: Tensor, true: Tensor, films: Tensor) -> Tensor:
         films: the films themselves, of the same shape.
     """
     own, wanted, shown = ((half[0] - half[1]) for half in (x.chunk(2) for x in (predicted, true, films)))
-    wrong, tissue = (own - wanted).abs(), shown - wanted
+    wrong, tissue = (own - wanted) ** 2, shown - wanted
     broken = _around(wanted)
     return _share_of(wrong, wanted, broken) + _share_of(wrong, tissue, _around(tissue) * (1.0 - broken))
 
@@ -84,7 +86,7 @@ def _around(change: Tensor) -> Tensor:
 
 
 def _share_of(wrong: Tensor, change: Tensor, where: Tensor) -> Tensor:
-    """What is wrong as a share of a change, all (B, 1, H, W); films with hardly any do not count."""
-    size = (change.abs() * where).sum((1, 2, 3))
-    changed = size > LEAST_SIZE * change[0].numel()
+    """What is wrong as a share of a change's square, all (B, 1, H, W); films with hardly any do not count."""
+    size = (change**2 * where).sum((1, 2, 3))
+    changed = (change.abs() * where).sum((1, 2, 3)) > LEAST_SIZE * change[0].numel()
     return ((wrong * where).sum((1, 2, 3))[changed] / size[changed]).sum() / changed.sum().clamp_min(1)
