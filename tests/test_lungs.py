@@ -26,6 +26,7 @@ from suite.phantom.cohort import CohortSettings, write_cohort
 from suite.training import command
 from tests import made_datasets, made_lung_sets, untrained_weights
 from tests.made_films import artifact, chest, write_16_bit, write_png
+from web.research.figure_words import known_words
 
 SIDE = 64
 TINY = ("size=64", "width=0.0625", "epochs=2", "batch_size=2", "films_per_epoch=8", "precision=32-true")
@@ -262,6 +263,46 @@ def test_what_a_film_hides_is_counted_by_hand(tmp_path: Path) -> None:
     assert values["phantom_share_below_0.80_right"] == 0.0
 
 
+class Bright(nn.Module):
+    """A network that takes what is bright on either half of the film for the lung of that side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sharpness = nn.Parameter(torch.tensor(40.0))
+
+    def forward(self, film: Tensor) -> Tensor:
+        half = torch.arange(film.shape[-1]) < film.shape[-1] // 2
+        sides = torch.cat((film * half, film * ~half), 1)
+        return self.sharpness * (sides - 0.5)
+
+
+def test_a_lung_is_found_at_its_place_however_often_the_film_is_looked_at(tmp_path: Path) -> None:
+    record = computed(tmp_path)
+    write_16_bit(tmp_path / "frontal.png", lung_planes(record)[..., :2].max(-1).astype(np.float32))
+    figures = measured_on(Bright(), SIDE, {"phantom": (record,)}, 0, tta=True).figures
+    assert figures["phantom_right"].value == figures["phantom_left"].value == 1.0
+    assert figures["phantom_tta_change_dice"].value == 0.0
+
+
+def test_the_change_by_test_time_augmentation_is_that_of_each_film(tmp_path: Path) -> None:
+    """An answer that ignores the film moves with every look, so that the average differs from it."""
+    record = computed(tmp_path)
+    planes = np.moveaxis(lung_planes(record), -1, 0).astype(float)
+    planes[0, 12:14] = 0  # a gap that shifts of one pixel and zooms do not close
+    planes[1, 20] = 0  # and one that the average of the looks does
+    once = measured_on(Told(planes), SIDE, {"phantom": (record,)}, 0)
+    often = measured_on(Told(planes), SIDE, {"phantom": (record,)}, 0, tta=True)
+    assert once.figures.keys() == {key for key in often.figures if "tta_change" not in key}
+    for key in ("right", "left", "dice", "hd95_right_mm", "found_hidden"):
+        change = often.figures[f"phantom_tta_change_{key}"].value
+        without, averaged = (each.figures[f"phantom_{key}"].value for each in (once, often))
+        assert change == pytest.approx(averaged - without)
+        assert known_words(f"phantom_tta_change_{key}") is not None
+    assert often.figures["phantom_tta_change_dice"].value != 0.0
+    assert often.notes[:-1] == once.notes
+    assert "read in 9 ways (as it is, gamma 0.8" in often.notes[-1]
+
+
 def test_distances_on_jsrt_are_in_millimetres_of_its_detector(jsrt: Path) -> None:
     record = open_dataset("jsrt", jsrt).records[0]
     planes = np.zeros((4, SIDE, SIDE))
@@ -351,6 +392,14 @@ def test_computed_films_have_their_share_of_an_epoch(
     known = task._banks["train"].stored["known"][:, -1]
     items = [int(dealt[row]["index"]) for row in range(len(dealt))]  # type: ignore[arg-type]
     assert sum(float(known[item]) for item in items) == expected
+
+
+@pytest.mark.parametrize("recipe", ["lungs", "whole-lungs"])
+def test_no_weight_depends_on_how_it_is_measured(recipe: str, jsrt: Path) -> None:
+    """So that a run may be resumed with another way of measuring, and old runs with a new one."""
+    first, second = (command.prepare(recipe, {"jsrt": jsrt}, (*TINY, f"tta={way}")) for way in (False, True))
+    assert first.trained_by() == second.trained_by()
+    assert first.recipe != second.recipe
 
 
 def test_what_is_learned_from_must_be_given_once(jsrt: Path, tmp_path: Path) -> None:

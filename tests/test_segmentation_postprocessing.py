@@ -13,7 +13,7 @@ from torch import Tensor
 
 from segmentation.postprocessing import without_holes, without_islands
 from segmentation.scores import Overlap, dice, overlap
-from segmentation.test_time import AS_IT_IS, Variant, averaged, gamma, mirrored, zoomed
+from segmentation.test_time import AS_IT_IS, UNMIRRORED, Variant, averaged, gamma, mirrored, shifted, zoomed
 from segmentation.thresholds import (
     GRID,
     ThresholdCounts,
@@ -201,6 +201,27 @@ def test_zooming_in_enlarges() -> None:
     film[..., 16:24, 16:24] = 1.0
     assert float(zoomed(2.0).forward(film).sum()) == pytest.approx(4 * 64, rel=0.05)
     assert float(zoomed(0.5).forward(film).sum()) == pytest.approx(64 / 4, rel=0.05)
+
+
+def test_a_shifted_answer_comes_back_to_its_place() -> None:
+    film = torch.rand(2, 1, 20, 30, generator=torch.Generator().manual_seed(2))
+    way = shifted(-0.1, 0.2)  # two rows up, six columns to the right
+    shown = way.forward(film)
+    torch.testing.assert_close(shown[..., :18, 6:], film[..., 2:, :24])
+    assert float(shown[..., 18:, :].abs().sum()) == float(shown[..., :6].abs().sum()) == 0.0
+    torch.testing.assert_close(averaged(lambda each: each, film, [AS_IT_IS, way]), film)
+    alone = averaged(lambda each: each, film, [way])
+    torch.testing.assert_close(alone[..., 2:, :24], film[..., 2:, :24])
+
+
+def test_what_is_shown_to_networks_of_sides_keeps_the_sides() -> None:
+    film = torch.zeros(1, 1, 100, 100)
+    film[..., 40:60, 20:40] = 1.0
+    assert len({way.name for way in UNMIRRORED}) == len(UNMIRRORED) == 9
+    for way in UNMIRRORED:
+        shown = way.forward(film)
+        assert float(shown[..., :50].sum()) > 300
+        assert float(shown[..., 50:].sum()) == 0.0
 
 
 def test_the_average_is_the_mean_of_the_answers() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from segmentation.films import answers, over_films, plane_dice
 from segmentation.lungs.stage import SIDES, Lungs, read_lungs
 from segmentation.lungs.truth import knows_whole, lung_planes
 from segmentation.scores import dice, outline_distances
+from segmentation.test_time import AS_IT_IS, NOTE, UNMIRRORED, Variant, changes
 from suite.datasets.manifest import Record
 from suite.datasets.outlines import has_sides, lung_union
 from suite.datasets.phantom import finding_mask
@@ -55,6 +57,27 @@ NOTES = (
 
 Rows = Sequence[Mapping[str, Any]]
 
+UNSCORED = ("dataset", "film", "patient")
+"""Columns of a row that are no figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """By which network films are read, at what side of its input, and in which ways."""
+
+    model: nn.Module
+    size: int
+    ways: tuple[Variant, ...] = (AS_IT_IS,)
+
+    def lungs(self, record: Record, truth: Mask) -> Lungs:
+        """What it finds on the film of an outline."""
+        film = load_film(record.frontal)
+        check_aspect(truth, film.shape, record)
+        return read_lungs(self.model, film, self.size, next(self.model.parameters()).device, self.ways)
+
+
+Measure = Callable[[Reader, Record], dict[str, Any]]
+
 
 def validated(model: nn.Module, bank: Bank) -> Evaluation:
     """Mean Dice of the visible fields on the network's own grid, real and computed films weighing the same.
@@ -77,7 +100,12 @@ def validated(model: nn.Module, bank: Bank) -> Evaluation:
 
 
 def measured_on(
-    model: nn.Module, size: int, films: Mapping[str, tuple[Record, ...]], seed: int
+    model: nn.Module,
+    size: int,
+    films: Mapping[str, tuple[Record, ...]],
+    seed: int,
+    *,
+    tta: bool = False,
 ) -> Evaluation:
     """Figures of every data set, the first one's without a prefix.
 
@@ -86,25 +114,28 @@ def measured_on(
         size: side of its input.
         films: the records of each set.
         seed: of the bootstrap.
+        tta: read every film in the ways of ``UNMIRRORED``; what that changes is measured, too.
     """
+    reader = Reader(model, size, UNMIRRORED if tta else (AS_IT_IS,))
     rng = np.random.default_rng(seed)
     figures: dict[str, Figure] = {}
     every: list[dict[str, Any]] = []
     gallery: list[GalleryFilm] = []
     for dataset, records in films.items():
         row = _sided_row if all(map(has_sides, records)) else _parted_row
-        rows = [{"dataset": dataset, **each} for each in over_films(partial(row, model, size), records)]
+        measure = partial(_with_changes, row) if tta else row
+        rows = [{"dataset": dataset, **each} for each in over_films(partial(measure, reader), records)]
         prefix = f"{dataset.replace('-', '_')}_" if every or dataset != "jsrt" else ""
         figures |= _figures(rows, prefix, rng)
         gallery += [
-            GalleryFilm(f"{dataset} {record.id}", _telling(each), partial(_overlay, model, size, record))
+            GalleryFilm(f"{dataset} {record.id}", _telling(each), partial(_overlay, reader, record))
             for record, each in zip(records, rows, strict=True)
         ]
         every += rows
     return Evaluation(
         figures,
         every,
-        NOTES,
+        (*NOTES, NOTE) if tta else NOTES,
         spread=SCORES,
         gallery=gallery,
         by_dataset=figures_by_dataset(every, SCORES, rng),
@@ -116,7 +147,7 @@ def _figures(rows: Rows, prefix: str, rng: np.random.Generator) -> dict[str, Fig
     if not rows:
         return {f"{prefix}{key}": Figure(math.nan) for key in SCORES}
     owners = [str(row["patient"]) for row in rows]
-    columns = dict.fromkeys(key for row in rows for key in row if key not in ("dataset", "film", "patient"))
+    columns = dict.fromkeys(key for row in rows for key in row if key not in UNSCORED)
     values = {key: np.array([float(row.get(key, math.nan)) for row in rows]) for key in columns}
     known = {key: each for key, each in values.items() if not np.isnan(each).all()}
     found = {f"{prefix}{key}": mean_figure(each, owners, rng) for key, each in known.items()}
@@ -129,16 +160,16 @@ def _telling(row: Mapping[str, Any]) -> float:
     return float(row["right"] if "left_whole" in row else row["dice"])
 
 
-def _predict(model: nn.Module, size: int, record: Record, truth: Mask) -> Lungs:
-    film = load_film(record.frontal)
-    check_aspect(truth, film.shape, record)
-    return read_lungs(model, film, size, next(model.parameters()).device)
+def _with_changes(row: Measure, reader: Reader, record: Record) -> dict[str, Any]:
+    """What ``row`` measures on a film, and how much of that is due to its being read in several ways."""
+    found, once = row(reader, record), row(replace(reader, ways=(AS_IT_IS,)), record)
+    return found | changes(found, once, [key for key in found if key not in UNSCORED])
 
 
-def _sided_row(model: nn.Module, size: int, record: Record) -> dict[str, Any]:
+def _sided_row(reader: Reader, record: Record) -> dict[str, Any]:
     """What is measured on a film whose sides are told apart."""
     truth = lung_planes(record)
-    lungs = _predict(model, size, record, truth)
+    lungs = reader.lungs(record, truth)
     rows, columns = truth.shape[:2]
     visible = at_shape(lungs.visible, (rows, columns))
     row: dict[str, Any] = {
@@ -179,13 +210,13 @@ def _share(found: npt.NDArray[np.bool_], there: npt.NDArray[np.bool_]) -> float:
     return np.count_nonzero(found & there) / total if total else math.nan
 
 
-def _parted_row(model: nn.Module, size: int, record: Record) -> dict[str, Any]:
+def _parted_row(reader: Reader, record: Record) -> dict[str, Any]:
     """Right and left Dice where the truth does not tell the sides apart: each half is judged by the midline.
 
     The midline is halfway between the two lungs of the human outline.
     """
     truth = _union(record)
-    lungs = _predict(model, size, record, truth)
+    lungs = reader.lungs(record, truth)
     shape = (truth.shape[0], truth.shape[1])
     visible = (at_shape(lungs.visible, shape) > 0).astype(np.uint8)
     middle = _midline(truth)
@@ -245,6 +276,6 @@ def at_shape(mask: Mask, shape: tuple[int, int]) -> Mask:
     return np.asarray(cv2.resize(mask, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST_EXACT))
 
 
-def _overlay(model: nn.Module, size: int, record: Record) -> Overlay:
+def _overlay(reader: Reader, record: Record) -> Overlay:
     truth = lung_planes(record)[..., :2] if has_sides(record) else _union(record)
-    return Overlay(load_film(record.frontal), truth, _predict(model, size, record, truth).visible)
+    return Overlay(load_film(record.frontal), truth, reader.lungs(record, truth).visible)

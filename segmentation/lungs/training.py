@@ -71,6 +71,10 @@ class LungsRecipe(Recipe):
     agreement: float = Field(
         0.5, ge=0, description=f"weight of agreement on films without outlines, where {UNLABELLED} is given"
     )
+    tta: bool = Field(
+        False,
+        description="measure with test-time augmentation, and how much it changes; no weight depends on it",
+    )
     start_from: str = Field(
         "", description="weights of this recipe to go on from, beside their card; two planes will do"
     )
@@ -84,6 +88,7 @@ class LungsTask(Task):
     recipe_type: ClassVar[type[Recipe]] = LungsRecipe
     datasets = (*LEARNED, "covid-lungs", "shenzhen", UNLABELLED)
     initial_weights = ("start_from", "encoder_weights")
+    measuring = ("tta",)
     monitor = ("dice", "max")
     recipe: LungsRecipe
 
@@ -217,7 +222,8 @@ class LungsTask(Task):
         """Validation: Dice on the network's own grid. Test: every set at its films' own resolution."""
         if split != "test":
             return validated(model, self._bank(split))
-        return measured_on(model, self.recipe.size, self._test_films(), self.recipe.seed)
+        recipe = self.recipe
+        return measured_on(model, recipe.size, self._test_films(), recipe.seed, tta=recipe.tta)
 
     def _test_films(self) -> dict[str, tuple[Record, ...]]:
         """The test parts of sets that can be learned from; of the others every outlined film."""

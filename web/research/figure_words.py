@@ -33,6 +33,7 @@ _PREFIXES = {
     "identity": "the film itself",
     "hardware": "dual energy",
     "shown": "as shown",
+    "tta_change": "change by test-time augmentation",
     **{f"one_case_{way}": f"cascade, {words}" for way, words in _WAYS.items()},
     "one_case": "cascade",
     "gradcam_closed": "closed-form maps of the films that Grad-CAM was asked for",
