@@ -25,6 +25,7 @@ from suite.training.gallery import worst
 from suite.training.loop import fit
 from tests import made_datasets
 from tests.made_siim import siim
+from web.research.figure_words import known_words
 
 POSITIVE = tuple(number % 3 == 0 for number in range(60))
 QUICK = ("size=64", "width=0.125", "precision=32-true", "epochs=2", "batch_size=4", "limit=16")
@@ -137,9 +138,10 @@ def test_the_cascade_is_measured_beside_its_baseline(
     card = command.train("pneumothorax-mask", {"siim": films}, settings, tmp_path, device="cpu").content
     metrics = card["metrics"]
     for system in ("one_case", "baseline"):
-        for way in ("argmax", "threshold", "tta"):
+        for way in ("argmax", "threshold", "tta", "triplet"):
             for figure in ("dice", "dice_positives", "dice_pooled", "iou_pooled"):
                 assert f"{system}_{way}_{figure}" in metrics
+                assert system == "baseline" or known_words(f"{system}_{way}_{figure}") is not None
         assert f"{system}_auc" in metrics
     test = open_dataset("siim", films).split(0)["test"]
     empty = np.mean([record.labels[CODES.index("pneumothorax")] == 0 for record in test])
@@ -147,7 +149,10 @@ def test_the_cascade_is_measured_beside_its_baseline(
     gain = metrics["one_case_tta_dice"]["value"] - metrics["baseline_tta_dice"]["value"]
     assert metrics["gain_tta_dice"]["value"] == pytest.approx(gain, abs=2e-5)
     threshold = json.loads(gate.with_suffix(".json").read_text())["operating_point"]["threshold"]
-    assert card["operating_point"]["gate_threshold"] == threshold
+    point = card["operating_point"]
+    assert point["gate_threshold"] == threshold
+    assert 0 <= point["triplet_min_area"] < 0.05
+    assert point["triplet_bottom"] <= point["triplet_top"]
     # files of this machine are named without their folders
     assert card["recipe"]["gate_weights"] == "pneumothorax-gate.safetensors"
     assert str(tmp_path.parent) not in json.dumps(card)

@@ -27,7 +27,12 @@ _SETS = {
     "painted-masks": "painted films",
     "site": "a site's own films",
 }
-_WAYS = {"argmax": "at 0.5", "threshold": "best threshold", "tta": "best threshold, mirrored too"}
+_WAYS = {
+    "argmax": "at 0.5",
+    "threshold": "best threshold",
+    "tta": "best threshold, mirrored too",
+    "triplet": "enough that is certain",
+}
 _PREFIXES = {
     **_SETS,
     "identity": "the film itself",
