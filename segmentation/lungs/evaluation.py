@@ -34,6 +34,9 @@ from suite.training.intervals import mean_figure
 SCORES = ("dice", "right", "left")
 """Dice of both lungs as one mask, and of each: what every set of outlines has."""
 
+PARTED = ("covid-lungs",)
+"""Sets without sides of which right lungs are compared all the same, parted at the midline."""
+
 POOR_DICE = 0.8
 """Below this an outline is of no use; the share of such films says more than a mean."""
 
@@ -82,16 +85,19 @@ Measure = Callable[[Reader, Record], dict[str, Any]]
 def validated(model: nn.Module, bank: Bank) -> Evaluation:
     """Mean Dice of the visible fields on the network's own grid, real and computed films weighing the same.
 
-    The two kinds are told apart by what is known of them.
+    The two kinds are told apart by what is known of them; where no side is, both lungs are one mask.
     """
     if not len(bank):
         return Evaluation({"dice": Figure(math.nan)})
-    scores, kinds = [], []
+    scores, fields, kinds = [], [], []
     for batch, logits in answers(model, bank):
-        scores.append(plane_dice(logits > 0, batch["mask"][:, : logits.shape[1]] > 0.5).cpu())
+        claimed, drawn = logits > 0, batch["mask"][:, : logits.shape[1]] > 0.5
+        scores.append(plane_dice(claimed, drawn).cpu())
+        either = plane_dice(claimed[:, :2].any(1, keepdim=True), drawn[:, :1])[:, 0].cpu()
+        sided = batch["known"].amax(1).cpu() > 0
+        fields.append(torch.where(sided, scores[-1][:, :2].mean(1), either))
         kinds.append(batch["known"][:, -1].cpu() > 0)
-    every, whole = torch.cat(scores), torch.cat(kinds)
-    visible = every[:, :2].mean(1)
+    every, visible, whole = torch.cat(scores), torch.cat(fields), torch.cat(kinds)
     parts = [float(visible[kind].mean()) for kind in (whole, ~whole) if kind.any()]
     figures = {"dice": Figure(sum(parts) / len(parts), n=len(every))}
     if whole.any() and every.shape[1] > 2:
@@ -122,7 +128,7 @@ def measured_on(
     every: list[dict[str, Any]] = []
     gallery: list[GalleryFilm] = []
     for dataset, records in films.items():
-        row = _sided_row if all(map(has_sides, records)) else _parted_row
+        row = _sided_row if all(map(has_sides, records)) else _parted_row if dataset in PARTED else _row
         measure = partial(_with_changes, row) if tta else row
         rows = [{"dataset": dataset, **each} for each in over_films(partial(measure, reader), records)]
         prefix = f"{dataset.replace('-', '_')}_" if every or dataset != "jsrt" else ""
@@ -151,6 +157,8 @@ def _figures(rows: Rows, prefix: str, rng: np.random.Generator) -> dict[str, Fig
     values = {key: np.array([float(row.get(key, math.nan)) for row in rows]) for key in columns}
     known = {key: each for key, each in values.items() if not np.isnan(each).all()}
     found = {f"{prefix}{key}": mean_figure(each, owners, rng) for key, each in known.items()}
+    if "right" not in values:
+        return found
     poor = (values["right"] < POOR_DICE).astype(np.float64)
     return {**found, f"{prefix}share_below_{POOR_DICE:.2f}_right": mean_figure(poor, owners, rng)}
 
@@ -208,6 +216,14 @@ def _hidden(record: Record, truth: Mask, visible: Mask, whole: Mask | None) -> d
 def _share(found: npt.NDArray[np.bool_], there: npt.NDArray[np.bool_]) -> float:
     total = np.count_nonzero(there)
     return np.count_nonzero(found & there) / total if total else math.nan
+
+
+def _row(reader: Reader, record: Record) -> dict[str, Any]:
+    """Both lungs as one mask, where the outline does not tell them apart."""
+    truth = _union(record)
+    visible = at_shape(reader.lungs(record, truth).visible, (truth.shape[0], truth.shape[1]))
+    overlap = dice((visible > 0).astype(np.uint8), truth)
+    return {"film": record.id, "patient": record.patient_id, "dice": overlap}
 
 
 def _parted_row(reader: Reader, record: Record) -> dict[str, Any]:

@@ -109,7 +109,8 @@ def read_films(system: System, records: Sequence[Record]) -> dict[str, Counted]:
 
     Returns:
         by look: ``argmax`` - the gate lets pass what it holds for as likely as not; ``threshold`` - at its
-        own operating point; ``tta`` - the same with the mean of the film and its mirror image, in both networks.
+        own operating point; ``tta`` - the same with the mean of the film and its mirror image, in both
+        networks.
     """
     films = over_films(partial(_read, system), records)
     return {
