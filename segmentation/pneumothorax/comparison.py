@@ -100,19 +100,21 @@ def figures(rows: Rows, rng: np.random.Generator) -> dict[str, Figure]:
     patients = [str(row["patient"]) for row in rows]
     truth = np.array([int(row["truth_px"]) > 0 for row in rows], dtype=np.float64)
     found: dict[str, Figure] = {}
-    for system in SYSTEMS:
-        if f"{system}_score" not in rows[0]:
-            continue
-        for way in WAYS:
-            each = mask_figures(_overlaps(rows, f"{system}_{way}"), patients, rng, f"{system}_{way}_")
-            found["dice_all_empty"] = each.pop(f"{system}_{way}_dice_all_empty")
-            found |= each
-        scores = np.array([float(row[f"{system}_score"]) for row in rows])
-        found[f"{system}_auc"] = auc_figure(truth, scores, patients, rng)
-    for way in WAYS:
-        if {"one_case_score", "baseline_score"} <= rows[0].keys():
-            gain = dices(rows, f"one_case_{way}") - dices(rows, f"baseline_{way}")
-            found[f"gain_{way}_dice"] = mean_figure(gain, patients, rng)
+    systems = [system for system in SYSTEMS if f"{system}_score" in rows[0]]
+    # by triplet last: the others' draws, and so their intervals, are those of cards that are older than it
+    for ways in (LOOKS, WAYS[len(LOOKS) :]):
+        for system in systems:
+            for way in ways:
+                each = mask_figures(_overlaps(rows, f"{system}_{way}"), patients, rng, f"{system}_{way}_")
+                empty = each.pop(f"{system}_{way}_dice_all_empty")
+                found |= each | ({"dice_all_empty": empty} if way in LOOKS else {})
+            if f"{system}_auc" not in found:
+                scores = np.array([float(row[f"{system}_score"]) for row in rows])
+                found[f"{system}_auc"] = auc_figure(truth, scores, patients, rng)
+        if {"one_case", "baseline"} <= set(systems):
+            for way in ways:
+                gain = dices(rows, f"one_case_{way}") - dices(rows, f"baseline_{way}")
+                found[f"gain_{way}_dice"] = mean_figure(gain, patients, rng)
     return found
 
 

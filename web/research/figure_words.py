@@ -41,6 +41,9 @@ _PREFIXES = {
     "tta_change": "change by test-time augmentation",
     **{f"one_case_{way}": f"cascade, {words}" for way, words in _WAYS.items()},
     "one_case": "cascade",
+    "area": "by the area outlined",
+    "fused": "with the area outlined",
+    "fused_gain": "gain by the area outlined",
     "gradcam_closed": "closed-form maps of the films that Grad-CAM was asked for",
     "gradcam": "by Grad-CAM",
 }
