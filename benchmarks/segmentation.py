@@ -1,6 +1,6 @@
 """What each segmentation network costs: its stage, its bare forward passes, and a U-Net of the library's.
 
-    python benchmarks/segmentation.py [FILM] [--runs 10] [--threads 2]
+    python benchmarks/segmentation.py [FILM] [--stages lungs organs] [--runs 10] [--threads 2]
 
 ``stage`` is the whole work on one film in memory: framing, network, outline on the film's grid,
 measurements; what other stages make of the film for it is made beforehand. ``N ways`` is the
@@ -273,6 +273,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("film", nargs="?", type=Path)
+    parser.add_argument("--stages", nargs="+", choices=segmentation_stages(), default=segmentation_stages())
     parser.add_argument("--size", type=int, default=1024, help="of the computed film when none is given")
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -284,7 +285,7 @@ def main() -> None:
         side = " x ".join(map(str, read_film(film).shape))
         print(f"Film of {side}, CPU, {options.threads} threads, median of {options.runs}.\n")
         print(HEADER)
-        for name in segmentation_stages():
+        for name in options.stages:
             for line in rows(name, film, options.runs, options.threads):
                 print(line, flush=True)
 
