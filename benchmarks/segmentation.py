@@ -1,9 +1,10 @@
 """What each segmentation network costs: its stage, its bare forward passes, and a U-Net of the library's.
 
-    python benchmarks/segmentation.py [FILM] [--runs 10] [--threads 2]
+    python benchmarks/segmentation.py [FILM] [--stages lungs organs] [--runs 10] [--threads 2]
 
 ``stage`` is the whole work on one film in memory: framing, network, outline on the film's grid,
-measurements; what other stages make of the film for it is made beforehand. ``N passes`` are the same
+measurements; what other stages make of the film for it is made beforehand. ``N ways`` is the
+same with test-time augmentation, where a stage offers it. ``N passes`` are the same
 networks on ready tensors of the size they got, ``one pass`` the last of them, of the network that outlines.
 ``smp U-Net`` is the U-Net of segmentation-models-pytorch with the same encoder, at its full width, on the
 same tensor; networks without an encoder of the library's (XNet, the U-Net of the organs) have none. The
@@ -34,6 +35,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from segmentation.test_time import UNMIRRORED
 from suite.errors import SuiteError
 from suite.film import read_film
 from suite.stages.contract import SOURCES, Artifact, Inputs
@@ -140,9 +142,11 @@ def study_of(film: Path, made: Inputs) -> dict[str, Artifact]:
     return {"frontal": Artifact(read_film(film)), **made}
 
 
-def opened(name: str) -> Any:
-    """The stage; where a gate stands before its network, it lets every film pass."""
+def opened(name: str, *, several: bool = False) -> Any:
+    """The stage, reading in ``several`` ways or as it ships; a gate before its network stands open."""
     stage = load_stage(name)("cpu")
+    if several:
+        stage.ways = UNMIRRORED
     if name == "pneumothorax":
         stage._cascade = dataclasses.replace(stage._cascade, gate_threshold=0.0)
     return stage
@@ -162,15 +166,15 @@ def recorded(name: str, study: Inputs) -> list[tuple[nn.Module, tuple[Any, ...]]
     return calls
 
 
-def stage_cost(name: str, film: Path, made: Inputs, runs: int, threads: int) -> Cost:
-    """The whole stage on one film."""
+def stage_cost(name: str, film: Path, made: Inputs, runs: int, threads: int, several: bool = False) -> Cost:
+    """The whole stage on one film, read in ``several`` ways or as it ships."""
     torch.set_num_threads(threads)
     study = study_of(film, made)
     load_stage(name)  # its code is in memory before the count begins
     kept: list[Any] = []
 
     def build() -> Callable[[], object]:
-        kept.append(opened(name))
+        kept.append(opened(name, several=several))
         return lambda: kept[0].run([study])
 
     ms, peak = measured(build, runs)
@@ -236,6 +240,8 @@ def lines(name: str, film: Path, runs: int, threads: int) -> Iterator[tuple[str,
     made = alone(made_for, name, film)
     stage = alone(stage_cost, name, film, made, runs, threads)
     yield "stage", stage
+    if hasattr(load_stage(name), "ways"):
+        yield f"{len(UNMIRRORED)} ways", alone(stage_cost, name, film, made, runs, threads, True)
     passes = len(stage.shapes)
     if passes > 1:
         yield f"{passes} passes", alone(forward_cost, name, film, made, 0, runs, threads)
@@ -267,6 +273,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("film", nargs="?", type=Path)
+    parser.add_argument("--stages", nargs="+", choices=segmentation_stages(), default=segmentation_stages())
     parser.add_argument("--size", type=int, default=1024, help="of the computed film when none is given")
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -278,7 +285,7 @@ def main() -> None:
         side = " x ".join(map(str, read_film(film).shape))
         print(f"Film of {side}, CPU, {options.threads} threads, median of {options.runs}.\n")
         print(HEADER)
-        for name in segmentation_stages():
+        for name in options.stages:
             for line in rows(name, film, options.runs, options.threads):
                 print(line, flush=True)
 

@@ -34,9 +34,6 @@ from suite.training.recipe import Recipe
 from suite.training.schedule import learning_rate_factor
 from suite.training.task import Batch, Task
 
-MEASURING = ("validation_films", "test_films", "held_out", "break_films")
-"""Recipe keys that no weight depends on."""
-
 LOG_EVERY = 10
 """Steps between two readings of the losses: each makes the processor wait for the GPU."""
 
@@ -53,6 +50,7 @@ class BoneTask(Task):
     initial_weights = ("start_from",)
     monitor = ("psnr", "max")
     companion_weights = ("lpips_weights", *(f"{name}_weights" for name in RIVALS))
+    measuring = ("validation_films", "test_films", "held_out", "break_films")
     recipe: BoneRecipe
 
     def __init__(self, recipe: Recipe, data: Mapping[str, Manifest]) -> None:
@@ -110,10 +108,6 @@ class BoneTask(Task):
                 "BSE-JSRT: Juhász et al. 2010",
             ],
         }
-
-    def trained_by(self) -> dict[str, Any]:
-        """The recipe without how much is measured."""
-        return {key: value for key, value in super().trained_by().items() if key not in MEASURING}
 
     def learned_from(self) -> tuple[str, ...]:
         return tuple(sorted(self.recipe.sources))

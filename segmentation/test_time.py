@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample
+from torch.nn.functional import affine_grid, grid_sample, pad
 
 Change = Callable[[Tensor], Tensor]
 EDGE = 1e-3
@@ -68,6 +69,40 @@ def _scaled(picture: Tensor, factor: float) -> Tensor:
     matrix = picture.new_tensor([[1 / factor, 0, 0], [0, 1 / factor, 0]]).expand(len(picture), 2, 3)
     grid = affine_grid(matrix, list(picture.shape), align_corners=False)
     return grid_sample(picture, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def shifted(down: float, across: float) -> Variant:
+    """Moved by shares of its sides, in whole pixels, with black where nothing comes in."""
+
+    def by(picture: Tensor, sign: int) -> Tensor:
+        rows, columns = (
+            sign * round(share * side) for share, side in zip((down, across), picture.shape[-2:], strict=True)
+        )
+        return pad(picture, (columns, -columns, rows, -rows))
+
+    return Variant(f"shift {down:g} {across:g}", lambda film: by(film, 1), lambda answer: by(answer, -1))
+
+
+UNMIRRORED = (
+    AS_IT_IS,
+    *(gamma(exponent) for exponent in (0.8, 1.25)),
+    *(zoomed(factor) for factor in (0.92, 1.08)),
+    *(shifted(down, across) for down in (-0.02, 0.02) for across in (-0.02, 0.02)),
+)
+"""For networks that were never shown a mirrored film: lungs and organs. All well within what they learned."""
+
+CHANGE = "tta_change_"
+"""Before the name of a score: what it gains or loses by the averaging, film by film."""
+
+NOTE = (
+    f"tta: every film was read in {len(UNMIRRORED)} ways ({', '.join(way.name for way in UNMIRRORED)}) and "
+    f"the answers averaged; {CHANGE}*: the score so read less the score of the film read once, film by film."
+)
+
+
+def changes(averaged: Mapping[str, Any], once: Mapping[str, Any], scores: Iterable[str]) -> dict[str, float]:
+    """What the averaging does to the ``scores`` of one film: with it less without it."""
+    return {f"{CHANGE}{score}": float(averaged[score]) - float(once[score]) for score in scores}
 
 
 def averaged(predict: Change, film: Tensor, variants: Sequence[Variant]) -> Tensor:

@@ -19,6 +19,9 @@ Floats = NDArray[np.float64]
 GRID: Floats = np.linspace(0.01, 1.0, 100)
 """The grid of the One-Case thesis."""
 
+AREAS = (0.0, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2)
+"""Shares of a film that the search asks to be certain: a hundredth is a square a tenth of its side wide."""
+
 Objective = Literal["dice", "dice_positives", "dice_pooled"]
 
 
@@ -31,12 +34,14 @@ class ThresholdCounts:
         claimed: (N, T) pixels above the threshold.
         hits: (N, T) those of them that are true.
         true: (N,) pixels of the truth.
+        pixels: (N,) pixels of the whole film.
     """
 
     thresholds: Floats
     claimed: NDArray[np.int64]
     hits: NDArray[np.int64]
     true: NDArray[np.int64]
+    pixels: NDArray[np.int64]
 
     def dice(self) -> Floats:
         """Dice of each film at each threshold (N, T); 1 where nothing is claimed and nothing true."""
@@ -65,7 +70,7 @@ def count_above(films: Iterable[tuple[FloatImage, Mask]], thresholds: Floats = G
         thresholds: (T,), rising.
     """
     limits = np.asarray(thresholds, dtype=np.float32)
-    claimed, hits, true = [], [], []
+    claimed, hits, true, pixels = [], [], [], []
     for probability, truth in films:
         inside = truth > 0
         # how many of the thresholds a pixel lies above
@@ -73,12 +78,14 @@ def count_above(films: Iterable[tuple[FloatImage, Mask]], thresholds: Floats = G
         claimed.append(_above(passed, len(limits)))
         hits.append(_above(passed[inside], len(limits)))
         true.append(int(np.count_nonzero(inside)))
+        pixels.append(inside.size)
     shape = (len(true), len(limits))
     return ThresholdCounts(
         np.asarray(thresholds, dtype=np.float64),
         np.array(claimed, dtype=np.int64).reshape(shape),
         np.array(hits, dtype=np.int64).reshape(shape),
         np.array(true, dtype=np.int64),
+        np.array(pixels, dtype=np.int64),
     )
 
 
@@ -89,6 +96,7 @@ def stacked(films: Sequence[ThresholdCounts]) -> ThresholdCounts:
         np.concatenate([film.claimed for film in films]) if films else np.zeros((0, len(GRID)), np.int64),
         np.concatenate([film.hits for film in films]) if films else np.zeros((0, len(GRID)), np.int64),
         np.concatenate([film.true for film in films]) if films else np.zeros(0, np.int64),
+        np.concatenate([film.pixels for film in films]) if films else np.zeros(0, np.int64),
     )
 
 
@@ -121,18 +129,38 @@ class TripletRule:
     """A film has something only if enough of it is certain; what is outlined is then less strict.
 
     The rule of the SIIM-ACR pneumothorax challenge's winner: the mask is what lies above ``bottom``, if at
-    least ``min_area`` pixels lie above ``top``, and empty otherwise; with ``min_area`` 0 a plain threshold.
+    least ``min_area`` of the film lies above ``top``, and empty otherwise; with ``min_area`` 0 a plain
+    threshold. The winner counted pixels of films that were all of one matrix; a share says the same of any.
+
+    Attributes:
+        top, bottom: thresholds in [0, 1].
+        min_area: share of the film's pixels, in [0, 1].
     """
 
     top: float
-    min_area: int
+    min_area: float
     bottom: float
+
+    @classmethod
+    def plain(cls, threshold: float) -> TripletRule:
+        """Nothing but a threshold."""
+        return cls(threshold, 0.0, threshold)
 
     def __call__(self, probability: FloatImage) -> Mask:
         """The mask (H, W) in {0, 1} of a probability (H, W) in [0, 1]."""
-        if np.count_nonzero(probability > np.float32(self.top)) < self.min_area:
+        if np.count_nonzero(probability > np.float32(self.top)) / probability.size < self.min_area:
             return np.zeros(probability.shape, np.uint8)
         return (probability > np.float32(self.bottom)).astype(np.uint8)
+
+    def of(self, counts: ThresholdCounts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Pixels that the rule claims on each film, and those of them that are true: both (N,).
+
+        Args:
+            counts: over thresholds that ``top`` and ``bottom`` are among; the nearest ones are taken.
+        """
+        top, bottom = (int(np.argmin(np.abs(counts.thresholds - each))) for each in (self.top, self.bottom))
+        kept = counts.claimed[:, top] / counts.pixels >= self.min_area
+        return counts.claimed[:, bottom] * kept, counts.hits[:, bottom] * kept
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,21 +175,23 @@ class TripletSearch:
     scores: Floats
 
 
-def search_triplet(counts: ThresholdCounts, areas: Sequence[int]) -> TripletSearch:
+def search_triplet(counts: ThresholdCounts, areas: Sequence[float] = AREAS) -> TripletSearch:
     """The rule with the best mean Dice per film over all tops, areas and bottoms of the grids.
 
     Of equally good rules the one with the smallest top, then area, then bottom.
 
     Args:
         counts: from validation films.
-        areas: pixels on the grid of the probabilities.
+        areas: shares of the film, in [0, 1]; films may be of different matrices.
     """
     films, size = counts.claimed.shape
     nothing = (counts.true == 0).astype(np.float64)  # (N,): Dice of an empty mask
     gain = counts.dice() - nothing[:, None]  # (N, T): of the mask above each bottom over an empty one
-    kept = counts.claimed[:, :, None] >= np.asarray(areas)  # (N, T, A)
+    shares = counts.claimed / counts.pixels[:, None]  # (N, T)
+    kept = shares[:, :, None] >= np.asarray(areas)  # (N, T, A)
     scores = nothing.mean() + np.einsum("nta,nb->tab", kept.astype(np.float64), gain, optimize=True) / films
     scores[np.triu_indices(size, 1)[0], :, np.triu_indices(size, 1)[1]] = np.nan
     top, area, bottom = np.unravel_index(int(np.nanargmax(scores)), scores.shape)
-    rule = TripletRule(float(counts.thresholds[top]), int(areas[int(area)]), float(counts.thresholds[bottom]))
+    thresholds = counts.thresholds
+    rule = TripletRule(float(thresholds[top]), float(areas[int(area)]), float(thresholds[bottom]))
     return TripletSearch(rule, float(scores[top, area, bottom]), scores)

@@ -83,11 +83,12 @@ SHENZHEN = {
 }
 
 
-def shenzhen(folder: Path, mask_folder: str = "mask") -> Path:
-    """Three films, one of them in a palette and the last without a mask."""
-    for number, (name, reading) in enumerate(SHENZHEN.items()):
+def shenzhen(folder: Path, mask_folder: str = "mask", more: int = 0) -> Path:
+    """Three films, one of them in a palette and the last without a mask, after ``more`` with one."""
+    others = {f"CHNCXR_{number:04}_0": "female 33yrs\nnormal" for number in range(3, 3 + more)}
+    for number, (name, reading) in enumerate((others | SHENZHEN).items(), start=-more):
         path = folder / "CXR_png" / f"{name}.png"
-        write_png(path, film(number))
+        write_png(path, film(number + more))
         if number == 0:
             with Image.open(path) as grey:
                 grey.convert("P").save(path)

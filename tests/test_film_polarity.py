@@ -22,7 +22,7 @@ from classifiers.gate.samples import read_films
 from classifiers.triage.training import TriageRecipe, TriageTask
 from gan.pairs import kept_pair
 from segmentation.films import framed_planes
-from segmentation.lungs.evaluation import _overlay
+from segmentation.lungs.evaluation import Reader, _overlay
 from segmentation.lungs.truth import film_bank
 from suite.analysis import Analyzer
 from suite.calibration.scoring import score_films
@@ -136,7 +136,8 @@ def gallery(records: tuple[Record, ...]) -> Any:
         patch.setattr("segmentation.lungs.evaluation.has_sides", lambda _record: False)
         patch.setattr("segmentation.lungs.evaluation._union", lungs)
         patch.setattr("segmentation.lungs.evaluation.read_lungs", lambda _model, film, *_: _Seen(film))
-        overlays = [_overlay(torch.nn.Conv2d(1, 1, 1), SIDE, record) for record in records]
+        reader = Reader(torch.nn.Conv2d(1, 1, 1), SIDE)
+        overlays = [_overlay(reader, record) for record in records]
     return np.stack([np.stack((each.film, each.predicted)) for each in overlays])
 
 

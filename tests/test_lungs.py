@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from segmentation.lungs.doubts import doubts_about
-from segmentation.lungs.evaluation import measured_on
-from segmentation.lungs.loss import lung_loss
+from segmentation.lungs.evaluation import measured_on, validated
+from segmentation.lungs.loss import lung_loss, together
 from segmentation.lungs.network import PLANES, VGG16UNet
 from segmentation.lungs.stage import SIDES, LungsStage, read_lungs
 from segmentation.lungs.training import LungsTask
@@ -26,6 +26,7 @@ from suite.phantom.cohort import CohortSettings, write_cohort
 from suite.training import command
 from tests import made_datasets, made_lung_sets, untrained_weights
 from tests.made_films import artifact, chest, write_16_bit, write_png
+from web.research.figure_words import known_words
 
 SIDE = 64
 TINY = ("size=64", "width=0.0625", "epochs=2", "batch_size=2", "films_per_epoch=8", "precision=32-true")
@@ -113,6 +114,58 @@ def test_a_visible_lung_is_part_of_the_whole_one_of_its_side_and_no_more_is_said
 def test_a_known_whole_lung_is_learned_everywhere() -> None:
     told = slopes([1, 1, 1, 1])
     assert bool((told[2, 4:] < 0).all())
+
+
+def test_either_lungs_probability_is_that_of_not_neither_and_holds_at_any_logit() -> None:
+    logits = torch.tensor([[0.3, -1.2], [2.0, 2.0], [-90.0, -95.0], [90.0, -90.0]], dtype=torch.float64)
+    both = together(logits[:, :, None, None])[:, 0, 0, 0]
+    expected = 1 - (1 - logits[:2].sigmoid()).prod(1)
+    torch.testing.assert_close(both[:2].sigmoid(), expected)
+    # far out: the sum of two tiny probabilities, and the certainty of one of the lungs
+    assert float(both[2]) == pytest.approx(-90 + np.log1p(np.exp(-5)))
+    assert float(both[3]) == pytest.approx(90.0)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_an_outline_of_both_lungs_teaches_no_side(count: int) -> None:
+    """Exchanging what is said of right and left exchanges how it is taught, and costs the same."""
+    planes = torch.zeros(1, count, 8, 8)
+    planes[..., 2:6, 1:7] = 1.0
+    spoken = torch.randn(1, count, 8, 8, generator=torch.Generator().manual_seed(3))
+    exchanged = [1, 0, 3, 2][:count]
+    found = []
+    for said in (spoken, spoken[:, exchanged]):
+        logits = said.clone().requires_grad_()
+        loss = lung_loss(logits, planes, torch.zeros(1, count))
+        (slope,) = torch.autograd.grad(loss, logits)
+        found.append((float(loss.detach()), slope))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-6)
+    torch.testing.assert_close(found[0][1], found[1][1][:, exchanged])
+    inside, outside = found[0][1][..., 2:6, 1:7], found[0][1][:, :2, :2]
+    assert bool((inside < 0).all())  # either lung may have it
+    assert bool((outside > 0).all())  # neither has it
+    if count == 4:
+        assert float(found[0][1][:, 2:, :2].abs().max()) == 0.0  # of whole lungs nothing is known there
+
+
+def test_an_outline_of_both_lungs_is_content_with_any_parting_of_it() -> None:
+    planes, logits = torch.zeros(1, 2, 16, 16), torch.full((1, 2, 16, 16), -30.0)
+    planes[..., 4:12, 2:14] = 1.0
+    logits[:, 0, 4:12, 2:5] = logits[:, 1, 4:12, 5:14] = 30.0
+    assert float(lung_loss(logits, planes, torch.zeros(1, 2))) < 1e-6
+    assert float(lung_loss(logits, planes, torch.ones(1, 2))) > 1.0  # as outlines of each side it is wrong
+
+
+def test_films_with_and_without_sides_share_a_batch() -> None:
+    generator = torch.Generator().manual_seed(4)
+    planes = (torch.rand(2, 4, 8, 8, generator=generator) > 0.5).float()
+    planes[1] = planes[1, :1]
+    logits = torch.randn(2, 4, 8, 8, generator=generator)
+    known = torch.tensor([[1.0, 1, 0, 0], [0, 0, 0, 0]])
+    first = logits.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(lung_loss(first, planes, known), first)
+    assert bool((slope[0, :2] != 0).all())
+    assert bool((slope[1, :2] != 0).all())
 
 
 def test_the_loss_vanishes_where_everything_is_right() -> None:
@@ -262,6 +315,46 @@ def test_what_a_film_hides_is_counted_by_hand(tmp_path: Path) -> None:
     assert values["phantom_share_below_0.80_right"] == 0.0
 
 
+class Bright(nn.Module):
+    """A network that takes what is bright on either half of the film for the lung of that side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sharpness = nn.Parameter(torch.tensor(40.0))
+
+    def forward(self, film: Tensor) -> Tensor:
+        half = torch.arange(film.shape[-1]) < film.shape[-1] // 2
+        sides = torch.cat((film * half, film * ~half), 1)
+        return self.sharpness * (sides - 0.5)
+
+
+def test_a_lung_is_found_at_its_place_however_often_the_film_is_looked_at(tmp_path: Path) -> None:
+    record = computed(tmp_path)
+    write_16_bit(tmp_path / "frontal.png", lung_planes(record)[..., :2].max(-1).astype(np.float32))
+    figures = measured_on(Bright(), SIDE, {"phantom": (record,)}, 0, tta=True).figures
+    assert figures["phantom_right"].value == figures["phantom_left"].value == 1.0
+    assert figures["phantom_tta_change_dice"].value == 0.0
+
+
+def test_the_change_by_test_time_augmentation_is_that_of_each_film(tmp_path: Path) -> None:
+    """An answer that ignores the film moves with every look, so that the average differs from it."""
+    record = computed(tmp_path)
+    planes = np.moveaxis(lung_planes(record), -1, 0).astype(float)
+    planes[0, 12:14] = 0  # a gap that shifts of one pixel and zooms do not close
+    planes[1, 20] = 0  # and one that the average of the looks does
+    once = measured_on(Told(planes), SIDE, {"phantom": (record,)}, 0)
+    often = measured_on(Told(planes), SIDE, {"phantom": (record,)}, 0, tta=True)
+    assert once.figures.keys() == {key for key in often.figures if "tta_change" not in key}
+    for key in ("right", "left", "dice", "hd95_right_mm", "found_hidden"):
+        change = often.figures[f"phantom_tta_change_{key}"].value
+        without, averaged = (each.figures[f"phantom_{key}"].value for each in (once, often))
+        assert change == pytest.approx(averaged - without)
+        assert known_words(f"phantom_tta_change_{key}") is not None
+    assert often.figures["phantom_tta_change_dice"].value != 0.0
+    assert often.notes[:-1] == once.notes
+    assert "read in 9 ways (as it is, gamma 0.8" in often.notes[-1]
+
+
 def test_distances_on_jsrt_are_in_millimetres_of_its_detector(jsrt: Path) -> None:
     record = open_dataset("jsrt", jsrt).records[0]
     planes = np.zeros((4, SIDE, SIDE))
@@ -302,6 +395,21 @@ def test_what_is_missed_beside_the_spine_is_counted_by_hand(tmp_path: Path) -> N
     medial, lateral, row = 3 * (len(rows) - 1), len(rows) - 1, len(columns)
     expected = medial / (medial + lateral + row)
     assert figures["covid_lungs_right_missed_medially"].value == pytest.approx(expected)
+
+
+def test_films_whose_sides_nobody_told_apart_have_the_dice_of_both_lungs_alone(tmp_path: Path) -> None:
+    films = open_dataset("shenzhen", made_lung_sets.shenzhen(tmp_path)).records[:2]
+    drawn = made_lung_sets.outlines(SIDE, SIDE)
+    planes = np.zeros((2, SIDE, SIDE))
+    planes[0], planes[1] = drawn["right_lung"] > 0, drawn["left_lung"] > 0
+    found = measured_on(Told(planes), SIDE, {"shenzhen": films}, 0, tta=True)
+    assert found.figures.keys() == {"shenzhen_dice", "shenzhen_tta_change_dice"}
+    assert found.by_dataset["shenzhen"].keys() == {"dice"}
+    bank = lung_bank(films, SIDE)
+    assert bank.stored["known"].sum() == 0
+    # the sides exchanged: as one mask they are as right as they were
+    scores = [validated(Told(each), bank).figures["dice"].value for each in (planes, planes[::-1].copy())]
+    assert scores[0] == scores[1] > 0.5
 
 
 # training
@@ -351,6 +459,28 @@ def test_computed_films_have_their_share_of_an_epoch(
     known = task._banks["train"].stored["known"][:, -1]
     items = [int(dealt[row]["index"]) for row in range(len(dealt))]  # type: ignore[arg-type]
     assert sum(float(known[item]) for item in items) == expected
+
+
+def test_outlines_of_both_lungs_are_learned_from_beside_those_of_each(jsrt: Path, tmp_path: Path) -> None:
+    shenzhen = made_lung_sets.shenzhen(tmp_path / "shenzhen", more=12)
+    sources = {"jsrt": jsrt, "shenzhen": shenzhen}
+    settings = (*TINY, "learn_from=jsrt,shenzhen", "epochs=1")
+    card = command.train("whole-lungs", sources, settings, tmp_path / "out", device="cpu").content
+    assert card["learned_from"] == ["jsrt", "shenzhen"]
+    assert "shenzhen_dice" in card["metrics"]
+    assert not [key for key in card["metrics"] if key.startswith("shenzhen_") and key != "shenzhen_dice"]
+    assert "of few children" in card["limits"]
+    assert any("Stirenko" in source for source in card["sources"])
+    with pytest.raises(RecipeError, match="do not tell right from left; learn from a set that does, too"):
+        command.prepare("lungs", {"shenzhen": shenzhen}, TINY).training_set()
+
+
+@pytest.mark.parametrize("recipe", ["lungs", "whole-lungs"])
+def test_no_weight_depends_on_how_it_is_measured(recipe: str, jsrt: Path) -> None:
+    """So that a run may be resumed with another way of measuring, and old runs with a new one."""
+    first, second = (command.prepare(recipe, {"jsrt": jsrt}, (*TINY, f"tta={way}")) for way in (False, True))
+    assert first.trained_by() == second.trained_by()
+    assert first.recipe != second.recipe
 
 
 def test_what_is_learned_from_must_be_given_once(jsrt: Path, tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ from tests import fake_stages, made_datasets, made_lung_sets
 from tests.made_films import chest
 from tests.stage_contract import FILMS, StageContract, study_of
 from tests.untrained_weights import release
+from web.research.figure_words import known_words
 
 SMALL = (
     "size=32",
@@ -322,6 +323,21 @@ def task(scr: Path, *settings: str) -> OrgansTask:
     made: Any = command.prepare("organs", {"scr": scr}, [*SMALL, "learn_from=scr", *settings])
     made.build()
     return made  # type: ignore[no-any-return]
+
+
+def test_what_test_time_augmentation_changes_is_measured_film_by_film(scr: Path) -> None:
+    once, often = (task(scr, f"tta={way}") for way in (False, True))
+    assert once.trained_by() == often.trained_by()  # a resumed run may be measured otherwise
+    torch.manual_seed(1)
+    model = once.modules["model"].eval()
+    plain, averaged = (each.evaluate(model, "test") for each in (once, often))
+    for key in ("jaccard", "jaccard_lungs", "dice_heart"):
+        change = averaged.figures[f"tta_change_{key}"].value
+        assert change == pytest.approx(averaged.figures[key].value - plain.figures[key].value)
+    assert {"tta_change_ratio_error", "tta_change_dice_left_clavicle"} <= averaged.figures.keys()
+    assert [known_words(key) for key in averaged.figures if "change" in key and not known_words(key)] == []
+    assert not any("tta" in key for key in plain.figures)
+    assert "read in 9 ways" in averaged.notes[-1]
 
 
 def test_adadelta_is_keras_own(scr: Path) -> None:

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from segmentation.pneumothorax import fusion
 from segmentation.pneumothorax import gate as gate_training
 from segmentation.pneumothorax.augmentation import Appearance
 from segmentation.pneumothorax.cascade import gate_places
-from segmentation.pneumothorax.comparison import figures, figures_by_dataset
+from segmentation.pneumothorax.comparison import WAYS, figures, figures_by_dataset
 from segmentation.pneumothorax.gate_scores import gallery, operating_point
 from segmentation.pneumothorax.network import PneumothoraxGate
+from segmentation.pneumothorax.reading import System
 from segmentation.pneumothorax.training import MaskTask
 from suite.datasets.registry import open_dataset
 from suite.errors import DatasetError, RecipeError
@@ -25,6 +27,7 @@ from suite.training.gallery import worst
 from suite.training.loop import fit
 from tests import made_datasets
 from tests.made_siim import siim
+from web.research.figure_words import known_words
 
 POSITIVE = tuple(number % 3 == 0 for number in range(60))
 QUICK = ("size=64", "width=0.125", "precision=32-true", "epochs=2", "batch_size=4", "limit=16")
@@ -137,9 +140,10 @@ def test_the_cascade_is_measured_beside_its_baseline(
     card = command.train("pneumothorax-mask", {"siim": films}, settings, tmp_path, device="cpu").content
     metrics = card["metrics"]
     for system in ("one_case", "baseline"):
-        for way in ("argmax", "threshold", "tta"):
+        for way in ("argmax", "threshold", "tta", "triplet"):
             for figure in ("dice", "dice_positives", "dice_pooled", "iou_pooled"):
                 assert f"{system}_{way}_{figure}" in metrics
+                assert system == "baseline" or known_words(f"{system}_{way}_{figure}") is not None
         assert f"{system}_auc" in metrics
     test = open_dataset("siim", films).split(0)["test"]
     empty = np.mean([record.labels[CODES.index("pneumothorax")] == 0 for record in test])
@@ -147,7 +151,10 @@ def test_the_cascade_is_measured_beside_its_baseline(
     gain = metrics["one_case_tta_dice"]["value"] - metrics["baseline_tta_dice"]["value"]
     assert metrics["gain_tta_dice"]["value"] == pytest.approx(gain, abs=2e-5)
     threshold = json.loads(gate.with_suffix(".json").read_text())["operating_point"]["threshold"]
-    assert card["operating_point"]["gate_threshold"] == threshold
+    point = card["operating_point"]
+    assert point["gate_threshold"] == threshold
+    assert 0 <= point["triplet_min_area"] < 0.05
+    assert point["triplet_bottom"] <= point["triplet_top"]
     # files of this machine are named without their folders
     assert card["recipe"]["gate_weights"] == "pneumothorax-gate.safetensors"
     assert str(tmp_path.parent) not in json.dumps(card)
@@ -170,6 +177,78 @@ def test_the_cascade_is_measured_beside_its_baseline(
     assert across == {"siim": {name: metrics[name] for name in (*names, "gain_tta_dice", "dice_all_empty")}}
     with (tmp_path / "again" / "films.csv").open(newline="") as table:
         assert [row["dataset"] for row in csv.DictReader(table)] == ["siim"] * len(test)
+
+
+def test_the_gate_is_measured_fused_with_what_the_mask_network_expects(
+    gate: Path, baseline: Path, films: Path, nih: Path, tmp_path: Path
+) -> None:
+    sources = {"siim": films, "nih": nih}
+    found = command.evaluate("pneumothorax-gate", gate, sources, (f"mask_weights={baseline}",), tmp_path)
+    alone = json.loads(gate.with_suffix(".json").read_text())["metrics"]
+    fused = {
+        f"{prefix}{name}" for prefix in ("", "nih_") for name in ("area_auc", "fused_auc", "fused_gain_auc")
+    }
+    assert {key: figure for key, figure in found.as_json().items() if key not in fused} == alone
+    assert found.figures.keys() == fused | alone.keys()
+    assert [key for key in fused if known_words(key) is None] == []
+    for prefix in ("", "nih_"):
+        gain, whole, own = (found.figures[f"{prefix}{key}"] for key in ("fused_gain_auc", "fused_auc", "auc"))
+        assert gain.value == pytest.approx(whole.value - own.value)
+        assert gain.low <= gain.value <= gain.high
+    assert found.by_dataset["nih"]["fused_gain_auc"] == found.figures["nih_fused_gain_auc"]
+    assert found.by_dataset["siim"]["fused_auc"] == found.figures["fused_auc"]
+    assert all(0 <= row["fused"] <= 1 and 0 < row["area"] < 1 for row in found.rows)
+    assert "places of gate and area among the validation films" in found.notes[-1]
+    with pytest.raises(RecipeError, match=r"mask_weights: there is no file .*; train that network first"):
+        command.prepare("pneumothorax-gate", sources, (*GATE, "mask_weights=none.safetensors"))
+
+
+def test_a_place_among_validation_films_by_hand() -> None:
+    kept = np.array([0.4, 0.1, 0.2])
+    places = fusion.place_among(kept, np.array([0.0, 0.1, 0.15, 0.2, 0.3, 0.9]))
+    np.testing.assert_allclose(places, [0, 0, 0.25, 0.5, 0.75, 1])
+
+
+def test_what_fusion_gains_by_hand() -> None:
+    """The gate orders three of four pairs, the fused score all of them."""
+    rows = [
+        {
+            "dataset": "nih",
+            "patient": str(k),
+            "pneumothorax": truth,
+            "gate": told,
+            "area": area,
+            "fused": both,
+        }
+        for k, (truth, told, area, both) in enumerate(
+            [(1.0, 0.2, 0.5, 0.6), (1.0, 0.9, 0.1, 0.7), (0.0, 0.3, 0.2, 0.4), (0.0, 0.1, 0.4, 0.3)]
+        )
+    ]
+    found = fusion.figures_by_dataset(rows, 0)["nih"]
+    assert {name: figure.value for name, figure in found.items()} == {
+        "area_auc": 0.5,
+        "fused_auc": 1.0,
+        "fused_gain_auc": 0.25,
+    }
+
+
+def test_the_expected_area_is_a_share_of_the_film_at_any_shape() -> None:
+    class Upper(torch.nn.Module):
+        """Gas in the upper half of what it is shown."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, film: torch.Tensor) -> torch.Tensor:
+            answer = torch.full_like(film, -30.0)
+            answer[..., : film.shape[-2] // 2, :] = 30.0
+            return answer
+
+    system = System(Upper(), 64)
+    for shape in ((64, 64), (128, 96), (90, 120)):
+        film = np.linspace(0, 1, shape[0] * shape[1], dtype=np.float32).reshape(shape)
+        assert fusion.expected_area(system, film) == pytest.approx(0.5, abs=0.02)
 
 
 def test_the_baseline_stands_alone(baseline: Path) -> None:
@@ -265,7 +344,7 @@ def row(patient: str, truth: int, one_case: tuple[int, int], baseline: tuple[int
     made: dict[str, object] = {"dataset": "siim", "film": patient, "patient": patient, "truth_px": truth}
     for system, (claimed, hits) in (("one_case", one_case), ("baseline", baseline)):
         made[f"{system}_score"] = float(claimed)
-        for way in ("argmax", "threshold", "tta"):
+        for way in WAYS:
             made |= {f"{system}_{way}_claimed_px": claimed, f"{system}_{way}_hits_px": hits}
     return made
 
@@ -285,6 +364,7 @@ def test_figures_by_hand_from_counts() -> None:
     assert found["one_case_tta_dice_pooled"] == pytest.approx(2 * 80 / (100 + 160))
     assert found["baseline_tta_iou_pooled"] == pytest.approx(80 / (120 + 160 - 80))
     assert found["dice_all_empty"] == 0.5
+    assert found["gain_triplet_dice"] == found["gain_tta_dice"]
     assert found["one_case_auc"] == pytest.approx(0.75)  # a above both, c level with both
 
 

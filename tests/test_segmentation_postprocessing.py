@@ -13,7 +13,7 @@ from torch import Tensor
 
 from segmentation.postprocessing import without_holes, without_islands
 from segmentation.scores import Overlap, dice, overlap
-from segmentation.test_time import AS_IT_IS, Variant, averaged, gamma, mirrored, zoomed
+from segmentation.test_time import AS_IT_IS, UNMIRRORED, Variant, averaged, gamma, mirrored, shifted, zoomed
 from segmentation.thresholds import (
     GRID,
     ThresholdCounts,
@@ -49,7 +49,7 @@ def test_counts_give_the_dice_of_every_film_at_every_threshold(films: Films) -> 
     scores = count_above(films).dice()
     assert scores.shape == (12, 100)
     for (film, (probability, truth)), place in itertools.product(enumerate(films), (0, 19, 29, 63, 99)):
-        mask = TripletRule(GRID[place], 0, GRID[place])(probability)
+        mask = TripletRule.plain(GRID[place])(probability)
         assert scores[film, place] == pytest.approx(dice(mask, truth))
 
 
@@ -57,8 +57,8 @@ def test_a_pixel_at_the_threshold_is_outside() -> None:
     probability = np.full((2, 2), 0.3, np.float32)
     counts = count_above([(probability, np.ones((2, 2), np.uint8))], np.array([0.29, 0.3, 0.31]))
     assert counts.claimed.tolist() == [[4, 0, 0]]
-    assert not TripletRule(0.3, 0, 0.3)(probability).any()
-    assert TripletRule(0.29, 0, 0.29)(probability).all()
+    assert not TripletRule.plain(0.3)(probability).any()
+    assert TripletRule.plain(0.29)(probability).all()
 
 
 def test_at_the_end_of_the_grid_nothing_is_claimed(films: Films) -> None:
@@ -108,13 +108,28 @@ def test_the_triplet_rule_asks_for_enough_certain_pixels() -> None:
     probability = np.full((10, 10), 0.2, np.float32)
     probability[:5] = 0.5  # 50 pixels possible
     probability[0] = 0.9  # 10 of them certain
-    assert TripletRule(0.75, 10, 0.3)(probability).sum() == 50
-    assert TripletRule(0.75, 11, 0.3)(probability).sum() == 0
+    assert TripletRule(0.75, 0.10, 0.3)(probability).sum() == 50
+    assert TripletRule(0.75, 0.11, 0.3)(probability).sum() == 0
     assert TripletRule(0.95, 0, 0.3)(probability).sum() == 50
 
 
+@pytest.mark.parametrize(("share", "kept"), [(0.07, True), (0.08, False)])
+def test_the_triplet_rule_means_the_same_on_every_matrix(share: float, kept: bool) -> None:
+    """Seven certain pixels of a hundred, and the same film four times as fine."""
+    probability, truth = np.full((10, 10), 0.4, np.float32), np.zeros((10, 10), np.uint8)
+    probability[0, :7] = 0.9
+    truth[:2] = 1
+    fine = [each.repeat(2, axis=0).repeat(2, axis=1) for each in (probability, truth)]
+    rule = TripletRule(0.75, share, 0.3)
+    assert rule(probability).any() == rule(fine[0]).any() == kept
+    claimed, hits = rule.of(count_above([(probability, truth), (fine[0], fine[1])]))
+    assert claimed.tolist() == ([100, 400] if kept else [0, 0])
+    assert hits.tolist() == ([20, 80] if kept else [0, 0])
+
+
 def test_the_triplet_search_is_the_best_of_all_rules(films: Films) -> None:
-    grid, areas = np.array([0.1, 0.3, 0.4, 0.5, 0.7, 0.9]), (0, 5, 20, 60, 300)
+    grid, areas = np.array([0.1, 0.3, 0.4, 0.5, 0.7, 0.9]), (0, 0.02, 0.08, 0.23, 0.9)
+    films = [*films, *((each.repeat(2, axis=0), truth.repeat(2, axis=0)) for each, truth in films[3:6])]
     found = search_triplet(count_above(films, grid), areas)
     brute = {
         rule: float(np.mean([dice(rule(probability), truth) for probability, truth in films]))
@@ -130,11 +145,17 @@ def test_the_triplet_search_is_the_best_of_all_rules(films: Films) -> None:
     for rule, score in brute.items():
         place = (list(grid).index(rule.top), areas.index(rule.min_area), list(grid).index(rule.bottom))
         assert found.scores[place] == pytest.approx(score)
+    claimed, hits = found.rule.of(count_above(films, grid))
+    masks = [found.rule(probability) for probability, _ in films]
+    assert claimed.tolist() == [int(mask.sum()) for mask in masks]
+    assert hits.tolist() == [
+        int(mask[truth > 0].sum()) for mask, (_, truth) in zip(masks, films, strict=True)
+    ]
 
 
 def test_the_triplet_search_is_no_worse_than_a_plain_threshold(films: Films) -> None:
     counts: ThresholdCounts = count_above(films)
-    assert search_triplet(counts, (0, 10)).score >= search_threshold(counts).score
+    assert search_triplet(counts).score >= search_threshold(counts).score
 
 
 def test_islands_go_and_the_rest_stays() -> None:
@@ -201,6 +222,27 @@ def test_zooming_in_enlarges() -> None:
     film[..., 16:24, 16:24] = 1.0
     assert float(zoomed(2.0).forward(film).sum()) == pytest.approx(4 * 64, rel=0.05)
     assert float(zoomed(0.5).forward(film).sum()) == pytest.approx(64 / 4, rel=0.05)
+
+
+def test_a_shifted_answer_comes_back_to_its_place() -> None:
+    film = torch.rand(2, 1, 20, 30, generator=torch.Generator().manual_seed(2))
+    way = shifted(-0.1, 0.2)  # two rows up, six columns to the right
+    shown = way.forward(film)
+    torch.testing.assert_close(shown[..., :18, 6:], film[..., 2:, :24])
+    assert float(shown[..., 18:, :].abs().sum()) == float(shown[..., :6].abs().sum()) == 0.0
+    torch.testing.assert_close(averaged(lambda each: each, film, [AS_IT_IS, way]), film)
+    alone = averaged(lambda each: each, film, [way])
+    torch.testing.assert_close(alone[..., 2:, :24], film[..., 2:, :24])
+
+
+def test_what_is_shown_to_networks_of_sides_keeps_the_sides() -> None:
+    film = torch.zeros(1, 1, 100, 100)
+    film[..., 40:60, 20:40] = 1.0
+    assert len({way.name for way in UNMIRRORED}) == len(UNMIRRORED) == 9
+    for way in UNMIRRORED:
+        shown = way.forward(film)
+        assert float(shown[..., :50].sum()) > 300
+        assert float(shown[..., 50:].sum()) == 0.0
 
 
 def test_the_average_is_the_mean_of_the_answers() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from segmentation.films import answers, over_films, plane_dice
 from segmentation.lungs.stage import SIDES, Lungs, read_lungs
 from segmentation.lungs.truth import knows_whole, lung_planes
 from segmentation.scores import dice, outline_distances
+from segmentation.test_time import AS_IT_IS, NOTE, UNMIRRORED, Variant, changes
 from suite.datasets.manifest import Record
 from suite.datasets.outlines import has_sides, lung_union
 from suite.datasets.phantom import finding_mask
@@ -31,6 +33,9 @@ from suite.training.intervals import mean_figure
 
 SCORES = ("dice", "right", "left")
 """Dice of both lungs as one mask, and of each: what every set of outlines has."""
+
+PARTED = ("covid-lungs",)
+"""Sets without sides of which right lungs are compared all the same, parted at the midline."""
 
 POOR_DICE = 0.8
 """Below this an outline is of no use; the share of such films says more than a mean."""
@@ -55,20 +60,44 @@ NOTES = (
 
 Rows = Sequence[Mapping[str, Any]]
 
+UNSCORED = ("dataset", "film", "patient")
+"""Columns of a row that are no figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """By which network films are read, at what side of its input, and in which ways."""
+
+    model: nn.Module
+    size: int
+    ways: tuple[Variant, ...] = (AS_IT_IS,)
+
+    def lungs(self, record: Record, truth: Mask) -> Lungs:
+        """What it finds on the film of an outline."""
+        film = load_film(record.frontal)
+        check_aspect(truth, film.shape, record)
+        return read_lungs(self.model, film, self.size, next(self.model.parameters()).device, self.ways)
+
+
+Measure = Callable[[Reader, Record], dict[str, Any]]
+
 
 def validated(model: nn.Module, bank: Bank) -> Evaluation:
     """Mean Dice of the visible fields on the network's own grid, real and computed films weighing the same.
 
-    The two kinds are told apart by what is known of them.
+    The two kinds are told apart by what is known of them; where no side is, both lungs are one mask.
     """
     if not len(bank):
         return Evaluation({"dice": Figure(math.nan)})
-    scores, kinds = [], []
+    scores, fields, kinds = [], [], []
     for batch, logits in answers(model, bank):
-        scores.append(plane_dice(logits > 0, batch["mask"][:, : logits.shape[1]] > 0.5).cpu())
+        claimed, drawn = logits > 0, batch["mask"][:, : logits.shape[1]] > 0.5
+        scores.append(plane_dice(claimed, drawn).cpu())
+        either = plane_dice(claimed[:, :2].any(1, keepdim=True), drawn[:, :1])[:, 0].cpu()
+        sided = batch["known"].amax(1).cpu() > 0
+        fields.append(torch.where(sided, scores[-1][:, :2].mean(1), either))
         kinds.append(batch["known"][:, -1].cpu() > 0)
-    every, whole = torch.cat(scores), torch.cat(kinds)
-    visible = every[:, :2].mean(1)
+    every, visible, whole = torch.cat(scores), torch.cat(fields), torch.cat(kinds)
     parts = [float(visible[kind].mean()) for kind in (whole, ~whole) if kind.any()]
     figures = {"dice": Figure(sum(parts) / len(parts), n=len(every))}
     if whole.any() and every.shape[1] > 2:
@@ -77,7 +106,12 @@ def validated(model: nn.Module, bank: Bank) -> Evaluation:
 
 
 def measured_on(
-    model: nn.Module, size: int, films: Mapping[str, tuple[Record, ...]], seed: int
+    model: nn.Module,
+    size: int,
+    films: Mapping[str, tuple[Record, ...]],
+    seed: int,
+    *,
+    tta: bool = False,
 ) -> Evaluation:
     """Figures of every data set, the first one's without a prefix.
 
@@ -86,25 +120,28 @@ def measured_on(
         size: side of its input.
         films: the records of each set.
         seed: of the bootstrap.
+        tta: read every film in the ways of ``UNMIRRORED``; what that changes is measured, too.
     """
+    reader = Reader(model, size, UNMIRRORED if tta else (AS_IT_IS,))
     rng = np.random.default_rng(seed)
     figures: dict[str, Figure] = {}
     every: list[dict[str, Any]] = []
     gallery: list[GalleryFilm] = []
     for dataset, records in films.items():
-        row = _sided_row if all(map(has_sides, records)) else _parted_row
-        rows = [{"dataset": dataset, **each} for each in over_films(partial(row, model, size), records)]
+        row = _sided_row if all(map(has_sides, records)) else _parted_row if dataset in PARTED else _row
+        measure = partial(_with_changes, row) if tta else row
+        rows = [{"dataset": dataset, **each} for each in over_films(partial(measure, reader), records)]
         prefix = f"{dataset.replace('-', '_')}_" if every or dataset != "jsrt" else ""
         figures |= _figures(rows, prefix, rng)
         gallery += [
-            GalleryFilm(f"{dataset} {record.id}", _telling(each), partial(_overlay, model, size, record))
+            GalleryFilm(f"{dataset} {record.id}", _telling(each), partial(_overlay, reader, record))
             for record, each in zip(records, rows, strict=True)
         ]
         every += rows
     return Evaluation(
         figures,
         every,
-        NOTES,
+        (*NOTES, NOTE) if tta else NOTES,
         spread=SCORES,
         gallery=gallery,
         by_dataset=figures_by_dataset(every, SCORES, rng),
@@ -116,10 +153,12 @@ def _figures(rows: Rows, prefix: str, rng: np.random.Generator) -> dict[str, Fig
     if not rows:
         return {f"{prefix}{key}": Figure(math.nan) for key in SCORES}
     owners = [str(row["patient"]) for row in rows]
-    columns = dict.fromkeys(key for row in rows for key in row if key not in ("dataset", "film", "patient"))
+    columns = dict.fromkeys(key for row in rows for key in row if key not in UNSCORED)
     values = {key: np.array([float(row.get(key, math.nan)) for row in rows]) for key in columns}
     known = {key: each for key, each in values.items() if not np.isnan(each).all()}
     found = {f"{prefix}{key}": mean_figure(each, owners, rng) for key, each in known.items()}
+    if "right" not in values:
+        return found
     poor = (values["right"] < POOR_DICE).astype(np.float64)
     return {**found, f"{prefix}share_below_{POOR_DICE:.2f}_right": mean_figure(poor, owners, rng)}
 
@@ -129,16 +168,16 @@ def _telling(row: Mapping[str, Any]) -> float:
     return float(row["right"] if "left_whole" in row else row["dice"])
 
 
-def _predict(model: nn.Module, size: int, record: Record, truth: Mask) -> Lungs:
-    film = load_film(record.frontal)
-    check_aspect(truth, film.shape, record)
-    return read_lungs(model, film, size, next(model.parameters()).device)
+def _with_changes(row: Measure, reader: Reader, record: Record) -> dict[str, Any]:
+    """What ``row`` measures on a film, and how much of that is due to its being read in several ways."""
+    found, once = row(reader, record), row(replace(reader, ways=(AS_IT_IS,)), record)
+    return found | changes(found, once, [key for key in found if key not in UNSCORED])
 
 
-def _sided_row(model: nn.Module, size: int, record: Record) -> dict[str, Any]:
+def _sided_row(reader: Reader, record: Record) -> dict[str, Any]:
     """What is measured on a film whose sides are told apart."""
     truth = lung_planes(record)
-    lungs = _predict(model, size, record, truth)
+    lungs = reader.lungs(record, truth)
     rows, columns = truth.shape[:2]
     visible = at_shape(lungs.visible, (rows, columns))
     row: dict[str, Any] = {
@@ -179,13 +218,21 @@ def _share(found: npt.NDArray[np.bool_], there: npt.NDArray[np.bool_]) -> float:
     return np.count_nonzero(found & there) / total if total else math.nan
 
 
-def _parted_row(model: nn.Module, size: int, record: Record) -> dict[str, Any]:
+def _row(reader: Reader, record: Record) -> dict[str, Any]:
+    """Both lungs as one mask, where the outline does not tell them apart."""
+    truth = _union(record)
+    visible = at_shape(reader.lungs(record, truth).visible, (truth.shape[0], truth.shape[1]))
+    overlap = dice((visible > 0).astype(np.uint8), truth)
+    return {"film": record.id, "patient": record.patient_id, "dice": overlap}
+
+
+def _parted_row(reader: Reader, record: Record) -> dict[str, Any]:
     """Right and left Dice where the truth does not tell the sides apart: each half is judged by the midline.
 
     The midline is halfway between the two lungs of the human outline.
     """
     truth = _union(record)
-    lungs = _predict(model, size, record, truth)
+    lungs = reader.lungs(record, truth)
     shape = (truth.shape[0], truth.shape[1])
     visible = (at_shape(lungs.visible, shape) > 0).astype(np.uint8)
     middle = _midline(truth)
@@ -245,6 +292,6 @@ def at_shape(mask: Mask, shape: tuple[int, int]) -> Mask:
     return np.asarray(cv2.resize(mask, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST_EXACT))
 
 
-def _overlay(model: nn.Module, size: int, record: Record) -> Overlay:
+def _overlay(reader: Reader, record: Record) -> Overlay:
     truth = lung_planes(record)[..., :2] if has_sides(record) else _union(record)
-    return Overlay(load_film(record.frontal), truth, _predict(model, size, record, truth).visible)
+    return Overlay(load_film(record.frontal), truth, reader.lungs(record, truth).visible)

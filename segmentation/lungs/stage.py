@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from segmentation.lungs.doubts import doubts_about
 from segmentation.lungs.network import VGG16UNet
 from segmentation.postprocessing import lungs_from_probabilities
+from segmentation.test_time import AS_IT_IS, Variant, averaged
 from suite.framing import Framed, frame
 from suite.grid import Grid
 from suite.stages.contract import Artifact, Inputs, Outputs
@@ -37,20 +38,43 @@ class Lungs:
     framed: Framed
 
 
-def read_lungs(network: nn.Module, pixels: FloatImage, size: int, device: torch.device) -> Lungs:
-    """Both masks of one film (H, W) in [0, 1]; the visible field is always part of the whole lung."""
-    (visible, *whole), framed = outlined(network, pixels, size, device)
+def read_lungs(
+    network: nn.Module,
+    pixels: FloatImage,
+    size: int,
+    device: torch.device,
+    ways: Sequence[Variant] = (AS_IT_IS,),
+) -> Lungs:
+    """Both masks of one film, as ``outlined`` makes them; the visible field is part of the whole lung."""
+    (visible, *whole), framed = outlined(network, pixels, size, device, ways)
     return Lungs(visible, joined(visible, whole[0]) if whole else None, framed)
 
 
 def outlined(
-    network: nn.Module, pixels: FloatImage, size: int, device: torch.device
+    network: nn.Module,
+    pixels: FloatImage,
+    size: int,
+    device: torch.device,
+    ways: Sequence[Variant] = (AS_IT_IS,),
 ) -> tuple[list[Mask], Framed]:
-    """The masks (H, W) that a network has planes for: visible fields, and whole lungs, each by itself."""
+    """The masks (H, W) that a network has planes for: visible fields, and whole lungs, each by itself.
+
+    Args:
+        network: a ``VGG16UNet`` in evaluation mode.
+        pixels: the film (H, W) in [0, 1].
+        size: side of the network's input.
+        device: where the network is.
+        ways: how the network is shown the film; its answers are averaged.
+    """
     framed = frame(pixels, size)
-    film = torch.from_numpy(framed.pixels)[None, None].to(device, memory_format=torch.channels_last)
+    film = torch.from_numpy(framed.pixels)[None, None].to(device)
+
+    def told(shown: Tensor) -> Tensor:
+        answer: Tensor = network(shown.to(memory_format=torch.channels_last)).sigmoid().float()
+        return answer
+
     with torch.inference_mode():
-        probabilities: Tensor = network(film).sigmoid()[0].float().cpu()
+        probabilities = averaged(told, film, ways)[0].cpu()
     planes = [framed.grid.invert(plane.numpy()) for plane in probabilities]
     sides = zip(planes[::2], planes[1::2], strict=True)  # right and left of each kind in PLANES
     return [lungs_from_probabilities(right, left) for right, left in sides], framed
@@ -68,6 +92,7 @@ class LungsStage:
     needs = frozenset({"frontal"})
     uses: frozenset[str] = frozenset()
     makes = frozenset({"lung_mask"})
+    ways: tuple[Variant, ...] = (AS_IT_IS,)
 
     def __init__(self, device: str = "cpu") -> None:
         card = shipped_card("segmentation", "lungs")
@@ -81,6 +106,6 @@ class LungsStage:
         return [self._read(study["frontal"].value) for study in studies]
 
     def _read(self, film: Radiograph) -> Outputs:
-        lungs = read_lungs(self._network, film.pixels, self._size, torch.device(self.device))
+        lungs = read_lungs(self._network, film.pixels, self._size, torch.device(self.device), self.ways)
         warnings = doubts_about(lungs.visible, SIDES)
         return {"lung_mask": Artifact(lungs.visible, Grid.of(film.shape), lungs.framed.history(), warnings)}

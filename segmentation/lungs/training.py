@@ -23,7 +23,7 @@ from segmentation.lungs.loss import lung_loss
 from segmentation.lungs.network import PLANES, VISIBLE, VGG16UNet, load_imagenet_encoder, load_trained
 from segmentation.lungs.truth import film_bank, lung_bank
 from suite.datasets.manifest import Manifest, Record, SplitName
-from suite.datasets.outlines import has_lungs, lung_union, with_sides
+from suite.datasets.outlines import has_lungs, lung_union, with_lungs, with_sides
 from suite.errors import RecipeError
 from suite.stages.weights import read_card
 from suite.training.bank import Bank
@@ -32,10 +32,19 @@ from suite.training.evaluation import Evaluation
 from suite.training.recipe import Recipe
 from suite.training.task import Batch, Task
 
-LEARNED = ("jsrt", "scr", "montgomery", "phantom")
-"""Sets with the sides told apart. ``covid-lungs`` checks films from elsewhere: it is never learned from."""
+TOGETHER = ("shenzhen",)
+"""Sets whose outlines do not tell the sides apart: what right and left claim together is compared."""
+
+LEARNED = ("jsrt", "scr", "montgomery", "phantom", *TOGETHER)
+"""Sets with outlines. ``covid-lungs`` checks films from elsewhere: it is never learned from."""
 
 ERECT_ADULTS = "Real films that were learned from are erect PA films of adults"
+
+CITED = {"shenzhen": "Jaeger et al. 2014, outlines Stirenko et al. 2018"}
+"""Sources that are named where they were learned from."""
+
+SOME_CHILDREN = "Real films that were learned from are of adults, PA, and of few children, some AP"
+"""With Shenzhen's films among them."""
 
 UNLABELLED = "nih"
 """Real films without outlines, which the network has to agree with itself on."""
@@ -71,6 +80,10 @@ class LungsRecipe(Recipe):
     agreement: float = Field(
         0.5, ge=0, description=f"weight of agreement on films without outlines, where {UNLABELLED} is given"
     )
+    tta: bool = Field(
+        False,
+        description="measure with test-time augmentation, and how much it changes; no weight depends on it",
+    )
     start_from: str = Field(
         "", description="weights of this recipe to go on from, beside their card; two planes will do"
     )
@@ -82,8 +95,9 @@ class LungsTask(Task):
 
     name = "lungs"
     recipe_type: ClassVar[type[Recipe]] = LungsRecipe
-    datasets = (*LEARNED, "covid-lungs", "shenzhen", UNLABELLED)
+    datasets = (*LEARNED, "covid-lungs", UNLABELLED)
     initial_weights = ("start_from", "encoder_weights")
+    measuring = ("tta",)
     monitor = ("dice", "max")
     recipe: LungsRecipe
 
@@ -115,7 +129,7 @@ class LungsTask(Task):
         return {
             "title": "Lung fields on frontal chest radiographs",
             "intended_use": "Right and left visible lung field of PA and AP films, for research.",
-            "limits": ERECT_ADULTS + "; lungs hidden by opacity may be cut short.",
+            "limits": self.films_learned_from() + "; lungs hidden by opacity may be cut short.",
             "licence": "free to use: learned from computed films"
             if computed
             else "research use only: learned from films and outlines with such terms",
@@ -124,9 +138,14 @@ class LungsTask(Task):
                 "JSRT: Shiraishi et al. 2000",
                 "SCR: van Ginneken et al. 2006",
                 "computed chests (radsuite phantom)",
+                *(f"{name}: {words}" for name, words in CITED.items() if name in self.learned_from()),
                 *(["ChestX-ray14, without outlines: Wang et al. 2017"] if UNLABELLED in self.data else []),
             ],
         }
+
+    def films_learned_from(self) -> str:
+        """The beginning of the card's limits: of whom the real films are."""
+        return SOME_CHILDREN if "shenzhen" in self.learned_from() else ERECT_ADULTS
 
     def optimizers(self) -> dict[str, Optimizer]:
         parameters = self.modules["model"].parameters()
@@ -135,6 +154,11 @@ class LungsTask(Task):
         }
 
     def training_set(self) -> Dataset[Batch]:
+        if self.learned_from() and set(self.learned_from()) <= set(TOGETHER):
+            names = ", ".join(self.learned_from())
+            raise RecipeError(
+                f"outlines of {names} do not tell right from left; learn from a set that does, too."
+            )
         records = self._learned("train")
         self._bank("train")
         test = tuple(chain(*self._test_films().values()))
@@ -179,7 +203,8 @@ class LungsTask(Task):
             raise RecipeError(
                 f"recipe {self.name} learns from {dataset}, which is not given; add --data {dataset}=DIR."
             )
-        return with_sides(self.data[dataset]).split(self.recipe.split_seed)[name]
+        outlined = with_lungs if dataset in TOGETHER else with_sides
+        return outlined(self.data[dataset]).split(self.recipe.split_seed)[name]
 
     def learned_from(self) -> tuple[str, ...]:
         named = tuple(dict.fromkeys(filter(None, self.recipe.learn_from.split(","))))
@@ -217,7 +242,8 @@ class LungsTask(Task):
         """Validation: Dice on the network's own grid. Test: every set at its films' own resolution."""
         if split != "test":
             return validated(model, self._bank(split))
-        return measured_on(model, self.recipe.size, self._test_films(), self.recipe.seed)
+        recipe = self.recipe
+        return measured_on(model, recipe.size, self._test_films(), recipe.seed, tta=recipe.tta)
 
     def _test_films(self) -> dict[str, tuple[Record, ...]]:
         """The test parts of sets that can be learned from; of the others every outlined film."""

@@ -9,6 +9,7 @@ import torch
 
 from segmentation.lungs.network import PLANES, VGG16UNet
 from segmentation.lungs.stage import SIDES, joined, outlined
+from segmentation.test_time import AS_IT_IS, Variant
 from suite.errors import WeightsError
 from suite.grid import Grid
 from suite.stages.artifacts import Measured
@@ -28,6 +29,7 @@ class WholeLungsStage:
     needs = frozenset({"frontal", "lung_mask"})
     uses: frozenset[str] = frozenset()
     makes = frozenset({"lung_whole", "lung_measurements"})
+    ways: tuple[Variant, ...] = (AS_IT_IS,)
 
     def __init__(self, device: str = "cpu") -> None:
         card = shipped_card("segmentation", "whole-lungs")
@@ -45,7 +47,8 @@ class WholeLungsStage:
         return [self._read(study["frontal"].value, study["lung_mask"].value) for study in studies]
 
     def _read(self, film: Radiograph, visible: Mask) -> Outputs:
-        (_, alone), framed = outlined(self._network, film.pixels, self._size, torch.device(self.device))
+        device = torch.device(self.device)
+        (_, alone), framed = outlined(self._network, film.pixels, self._size, device, self.ways)
         whole, history = joined(visible, alone), framed.history()
         return {
             "lung_whole": Artifact(whole, Grid.of(film.shape), history),

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from segmentation.lungs.training import ERECT_ADULTS, LungsRecipe, LungsTask
+from segmentation.lungs.training import LungsRecipe, LungsTask
 from suite.datasets.manifest import Manifest
 from suite.errors import RecipeError
 from suite.training.recipe import Recipe
@@ -39,5 +39,5 @@ class WholeLungsTask(LungsTask):
             "title": "Whole lungs on frontal chest radiographs",
             "intended_use": "An estimate of right and left lung of PA and AP films with the parts that heart "
             "and diaphragm hide, for research.",
-            "limits": f"{ERECT_ADULTS}; the hidden parts were learned from computed films only.",
+            "limits": f"{self.films_learned_from()}; the hidden parts were learned from computed films only.",
         }

@@ -14,6 +14,7 @@ from segmentation.films import answers
 from segmentation.organs.outlines import Outputs, probabilities
 from segmentation.organs.ratio import heart_size
 from segmentation.scores import dice, iou
+from segmentation.test_time import CHANGE, changes
 from suite.datasets.manifest import Record
 from suite.datasets.outlines import ORGANS
 from suite.study import Mask
@@ -83,6 +84,20 @@ def film_row(record: Record, predicted: Mask, truth: Mask) -> dict[str, Any]:
     row["ratio"] = _ratio(predicted)
     row["true_ratio"] = _ratio(truth)
     return row
+
+
+def changed(averaged: Mapping[str, Any], once: Mapping[str, Any]) -> dict[str, float]:
+    """What reading one film in several ways does to its overlaps and to the ratio's error."""
+    overlaps = [key for key in averaged if key.startswith(("jaccard", "dice"))]
+    now, before = ({"ratio_error": abs(row["ratio"] - row["true_ratio"])} for row in (averaged, once))
+    return changes(averaged, once, overlaps) | changes(now, before, ["ratio_error"])
+
+
+def change_figures(rows: Rows, prefix: str, rng: np.random.Generator) -> dict[str, Figure]:
+    """Means of what ``changed`` found, with paired intervals; none where the rows have no changes."""
+    owners = [str(row["patient"]) for row in rows]
+    keys = [key for key in rows[0] if key.startswith(CHANGE)] if rows else []
+    return {f"{prefix}{key}": mean_figure(_column(rows, key), owners, rng) for key in keys}
 
 
 def overlap_figures(rows: Rows, prefix: str, rng: np.random.Generator) -> dict[str, Figure]:

@@ -7,12 +7,13 @@ from typing import cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from segmentation.organs.network import OrganNetwork
 from segmentation.organs.outlines import Outputs as Form
 from segmentation.organs.outlines import organ_planes, probabilities
 from segmentation.organs.ratio import cautions, heart_size, spacing_cautions
+from segmentation.test_time import AS_IT_IS, Variant, averaged
 from suite.datasets.outlines import ORGANS, as_bits
 from suite.framing import Framed, frame
 from suite.grid import Grid
@@ -23,7 +24,12 @@ from suite.study import FloatImage, Mask, Radiograph
 
 
 def outline(
-    network: nn.Module, pixels: FloatImage, size: int, outputs: Form, shape: tuple[int, int] | None = None
+    network: nn.Module,
+    pixels: FloatImage,
+    size: int,
+    outputs: Form,
+    shape: tuple[int, int] | None = None,
+    ways: Sequence[Variant] = (AS_IT_IS,),
 ) -> tuple[Mask, Framed]:
     """The organs of one film (H, W) as planes (5, H, W) in {0, 1}, and the frame the network saw.
 
@@ -33,12 +39,17 @@ def outline(
         size: side of the network's input.
         outputs: the form its planes have.
         shape: another matrix of the same film to draw on; the film's own when omitted.
+        ways: how the network is shown the film; its answers are averaged.
     """
     framed = frame(pixels, size)
     device = next(network.parameters()).device
-    film = torch.from_numpy(framed.pixels)[None, None].to(device, memory_format=torch.channels_last)
+    film = torch.from_numpy(framed.pixels)[None, None].to(device)
+
+    def told(shown: Tensor) -> Tensor:
+        return probabilities(network(shown.to(memory_format=torch.channels_last)).float(), outputs)
+
     with torch.inference_mode():
-        shares = probabilities(network(film).float(), outputs)[0].cpu().numpy()
+        shares = averaged(told, film, ways)[0].cpu().numpy()
     grid = framed.grid if shape is None else Grid.of(shape).square().resize(size)
     return organ_planes(shares, grid, outputs), framed
 
@@ -50,6 +61,7 @@ class OrgansStage:
     needs = frozenset({"frontal"})
     uses: frozenset[str] = frozenset()
     makes = frozenset({"organ_mask", "heart_mask", "organ_measurements"})
+    ways: tuple[Variant, ...] = (AS_IT_IS,)
 
     def __init__(self, device: str = "cpu") -> None:
         card = shipped_card("segmentation", "organs")
@@ -64,7 +76,7 @@ class OrgansStage:
         return [self._read(study["frontal"].value) for study in studies]
 
     def _read(self, film: Radiograph) -> Outputs:
-        planes, framed = outline(self._network, film.pixels, self._size, self._outputs)
+        planes, framed = outline(self._network, film.pixels, self._size, self._outputs, ways=self.ways)
         grid, history = Grid.of(film.shape), framed.history()
         heart = planes[ORGANS.index("heart")]
         return {

@@ -19,11 +19,21 @@ from torch.utils.data import Dataset
 from segmentation.dealing import Dealt
 from segmentation.films import check_measured, framed_planes, over_films
 from segmentation.organs.augmentation import AUGMENTATIONS, Strength
-from segmentation.organs.evaluation import NOTES, OVERLAPS, agreement, film_row, overlap_figures, validated
+from segmentation.organs.evaluation import (
+    NOTES,
+    OVERLAPS,
+    agreement,
+    change_figures,
+    changed,
+    film_row,
+    overlap_figures,
+    validated,
+)
 from segmentation.organs.loss import organ_loss
 from segmentation.organs.network import NetworkName, OrganNetwork
 from segmentation.organs.outlines import PLANES, Outputs
 from segmentation.organs.stage import outline
+from segmentation.test_time import AS_IT_IS, NOTE, UNMIRRORED, Variant
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.datasets.outlines import organ_planes, with_organs
 from suite.errors import RecipeError
@@ -72,6 +82,10 @@ class OrgansRecipe(Recipe):
     learn_from: Literal["jsrt", "scr", "phantom", "both"] = Field(
         "jsrt", description="whose films are learned from; both: jsrt and phantom"
     )
+    tta: bool = Field(
+        False,
+        description="measure with test-time augmentation, and how much it changes; no weight depends on it",
+    )
     start_from: str = Field(
         "",
         description="weights of this recipe to go on from, beside their card: finer, or on own films",
@@ -89,6 +103,7 @@ class OrgansTask(Task):
     recipe_type: ClassVar[type[Recipe]] = OrgansRecipe
     datasets = SETS
     initial_weights = ("start_from",)
+    measuring = ("tta",)
     monitor = ("jaccard", "max")
     recipe: OrgansRecipe
 
@@ -204,6 +219,7 @@ class OrgansTask(Task):
             rows = [{**each, "dataset": dataset} for each in measured]
             prefix = f"{dataset}_" if every else ""
             figures |= overlap_figures(rows, prefix, rng) | agreement(rows, prefix, rng)
+            figures |= change_figures(rows, prefix, rng)
             gallery += [
                 GalleryFilm(f"{dataset} {record.id}", row["jaccard"], partial(self._overlay, model, record))
                 for record, row in zip(records, rows, strict=True)
@@ -212,7 +228,7 @@ class OrgansTask(Task):
         return Evaluation(
             figures,
             every,
-            NOTES,
+            (*NOTES, NOTE) if self.recipe.tta else NOTES,
             {"outputs": self.recipe.outputs},
             spread=OVERLAPS,
             gallery=gallery,
@@ -223,17 +239,25 @@ class OrgansTask(Task):
         choice = self.recipe.learn_from
         return ("jsrt", "phantom") if choice == "both" else (choice,)
 
-    def _predict(self, model: nn.Module, pixels: FloatImage, truth: Mask) -> Mask:
+    @property
+    def _ways(self) -> tuple[Variant, ...]:
+        return UNMIRRORED if self.recipe.tta else (AS_IT_IS,)
+
+    def _predict(self, model: nn.Module, pixels: FloatImage, truth: Mask, ways: tuple[Variant, ...]) -> Mask:
         shape = (int(truth.shape[1]), int(truth.shape[2]))
-        return outline(model, pixels, self.recipe.size, self.recipe.outputs, shape)[0]
+        return outline(model, pixels, self.recipe.size, self.recipe.outputs, shape, ways)[0]
 
     def _row(self, model: nn.Module, record: Record) -> dict[str, Any]:
         pixels, planes = load_film(record.frontal), organ_planes(record)
         check_aspect(planes, pixels.shape, record)
         truth = np.moveaxis(planes, -1, 0)
-        return film_row(record, self._predict(model, pixels, truth), truth)
+        found = film_row(record, self._predict(model, pixels, truth, self._ways), truth)
+        if not self.recipe.tta:
+            return found
+        once = film_row(record, self._predict(model, pixels, truth, (AS_IT_IS,)), truth)
+        return found | changed(found, once)
 
     def _overlay(self, model: nn.Module, record: Record) -> Overlay:
         truth, pixels = organ_planes(record), load_film(record.frontal)
-        predicted = self._predict(model, pixels, np.moveaxis(truth, -1, 0))
+        predicted = self._predict(model, pixels, np.moveaxis(truth, -1, 0), self._ways)
         return Overlay(pixels, truth, np.moveaxis(predicted, 0, -1))

@@ -3,7 +3,7 @@
 Figures of one test part and of the pooled folds of a cross-validation come from the same rows: ``dataset``,
 ``film``, ``patient``, ``truth_px``; for each system (``one_case``: the cascade; ``positives``: its mask
 network without the gate; ``baseline``) the detection score ``SYSTEM_score``; and for each of its ways
-(``argmax``, ``threshold``, ``tta``) the pixels ``SYSTEM_WAY_claimed_px`` and, of them, the true
+(``argmax``, ``threshold``, ``tta``, ``triplet``) the pixels ``SYSTEM_WAY_claimed_px`` and, of them, the true
 ``SYSTEM_WAY_hits_px``.
 """
 
@@ -15,14 +15,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segmentation.pneumothorax.reading import HALF, WAYS, Counted, System, read_films
+from segmentation.pneumothorax.reading import HALF, LOOKS, Counted, System, read_films
 from segmentation.scores import Overlap, mask_figures
-from segmentation.thresholds import search_threshold
+from segmentation.thresholds import TripletRule, search_threshold, search_triplet
 from suite.datasets.manifest import Record
 from suite.training.evaluation import Figure
 from suite.training.intervals import auc_figure, mean_figure
 
 SYSTEMS = ("one_case", "positives", "baseline")
+WAYS = (*LOOKS, "triplet")
+"""How is decided what gas is; ``triplet`` looks as ``tta`` does, and asks for enough that is certain."""
+
 ACROSS = ("_auc", "_tta_dice", "_tta_dice_positives", "dice_all_empty")
 """Ends of the names of figures that go into a table across data sets."""
 
@@ -49,25 +52,42 @@ def rows_of(
     ]
     chosen: dict[str, dict[str, float]] = {}
     for name, system in systems.items():
-        chosen_by = read_films(system, kept_back)
-        thresholds = {"argmax": HALF} | {
-            way: search_threshold(chosen_by[way].counts).threshold for way in WAYS if way != "argmax"
+        rules = _rules(read_films(system, kept_back))
+        triplet = rules["triplet"]
+        chosen[name] = {f"{way}_threshold": rules[way].bottom for way in LOOKS} | {
+            "triplet_top": triplet.top,
+            "triplet_min_area": triplet.min_area,
+            "triplet_bottom": triplet.bottom,
         }
-        chosen[name] = {f"{way}_threshold": value for way, value in thresholds.items()}
         if system.gate is not None:
             chosen[name]["gate_threshold"] = system.gate_threshold
-        for way, counted in read_films(system, test).items():
-            _fill(rows, name, way, counted, thresholds[way])
+        found = read_films(system, test)
+        for way, rule in rules.items():
+            _fill(rows, f"{name}_{way}", found[_look(way)], rule)
+        for row, score in zip(rows, found["tta"].scores, strict=True):
+            row[f"{name}_score"] = float(score)
     return rows, chosen
 
 
-def _fill(rows: list[dict[str, Any]], name: str, way: str, counted: Counted, threshold: float) -> None:
-    place = int(np.argmin(np.abs(counted.counts.thresholds - threshold)))
+def _look(way: str) -> str:
+    return "tta" if way == "triplet" else way
+
+
+def _rules(kept_back: Mapping[str, Counted]) -> dict[str, TripletRule]:
+    """The best rule of each way on films that were kept back."""
+    searched = {
+        way: TripletRule.plain(search_threshold(kept_back[way].counts).threshold) for way in LOOKS[1:]
+    }
+    triplet = search_triplet(kept_back[_look("triplet")].counts).rule
+    return {"argmax": TripletRule.plain(HALF), **searched, "triplet": triplet}
+
+
+def _fill(rows: list[dict[str, Any]], name: str, counted: Counted, rule: TripletRule) -> None:
+    claimed, hits = rule.of(counted.counts)
     for index, row in enumerate(rows):
         row["truth_px"] = int(counted.counts.true[index])
-        row[f"{name}_score"] = float(counted.scores[index])  # of the last way, with the mirrored film
-        row[f"{name}_{way}_claimed_px"] = int(counted.counts.claimed[index, place])
-        row[f"{name}_{way}_hits_px"] = int(counted.counts.hits[index, place])
+        row[f"{name}_claimed_px"] = int(claimed[index])
+        row[f"{name}_hits_px"] = int(hits[index])
 
 
 def figures(rows: Rows, rng: np.random.Generator) -> dict[str, Figure]:
@@ -80,19 +100,21 @@ def figures(rows: Rows, rng: np.random.Generator) -> dict[str, Figure]:
     patients = [str(row["patient"]) for row in rows]
     truth = np.array([int(row["truth_px"]) > 0 for row in rows], dtype=np.float64)
     found: dict[str, Figure] = {}
-    for system in SYSTEMS:
-        if f"{system}_score" not in rows[0]:
-            continue
-        for way in WAYS:
-            each = mask_figures(_overlaps(rows, f"{system}_{way}"), patients, rng, f"{system}_{way}_")
-            found["dice_all_empty"] = each.pop(f"{system}_{way}_dice_all_empty")
-            found |= each
-        scores = np.array([float(row[f"{system}_score"]) for row in rows])
-        found[f"{system}_auc"] = auc_figure(truth, scores, patients, rng)
-    for way in WAYS:
-        if {"one_case_score", "baseline_score"} <= rows[0].keys():
-            gain = dices(rows, f"one_case_{way}") - dices(rows, f"baseline_{way}")
-            found[f"gain_{way}_dice"] = mean_figure(gain, patients, rng)
+    systems = [system for system in SYSTEMS if f"{system}_score" in rows[0]]
+    # by triplet last: the others' draws, and so their intervals, are those of cards that are older than it
+    for ways in (LOOKS, WAYS[len(LOOKS) :]):
+        for system in systems:
+            for way in ways:
+                each = mask_figures(_overlaps(rows, f"{system}_{way}"), patients, rng, f"{system}_{way}_")
+                empty = each.pop(f"{system}_{way}_dice_all_empty")
+                found |= each | ({"dice_all_empty": empty} if way in LOOKS else {})
+            if f"{system}_auc" not in found:
+                scores = np.array([float(row[f"{system}_score"]) for row in rows])
+                found[f"{system}_auc"] = auc_figure(truth, scores, patients, rng)
+        if {"one_case", "baseline"} <= set(systems):
+            for way in ways:
+                gain = dices(rows, f"one_case_{way}") - dices(rows, f"baseline_{way}")
+                found[f"gain_{way}_dice"] = mean_figure(gain, patients, rng)
     return found
 
 

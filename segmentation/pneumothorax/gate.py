@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -19,6 +20,7 @@ from segmentation.dealing import Dealt
 from segmentation.films import over_films
 from segmentation.losses.bce import bce_loss
 from segmentation.losses.soft_f1 import soft_f1_loss
+from segmentation.pneumothorax import fusion
 from segmentation.pneumothorax.augmentation import placed, shown
 from segmentation.pneumothorax.cascade import gate_probability
 from segmentation.pneumothorax.cases import (
@@ -84,6 +86,9 @@ class GateRecipe(PneumothoraxRecipe):
     cutout_from: float = Field(
         0.55, ge=0, le=1, description="share of the epochs before Cutout; paper: 70 / 127"
     )
+    mask_weights: str = Field(
+        "", description="weights of pneumothorax-mask, to measure the gate fused with the area they outline"
+    )
 
 
 class GateTask(Task):
@@ -93,6 +98,7 @@ class GateTask(Task):
     recipe_type: ClassVar[type[Recipe]] = GateRecipe
     datasets = (*OUTLINED, "nih")
     initial_weights = ("encoder_weights",)
+    companion_weights = ("mask_weights",)
     monitor = ("auc", "max")
     recipe: GateRecipe
 
@@ -103,6 +109,10 @@ class GateTask(Task):
             raise RecipeError(
                 f"width {recipe.width} leaves resnext50_32x4d no channel in some of its groups; "
                 f"use {SMALLEST_RESNEXT} or more."
+            )
+        if recipe.mask_weights and not Path(recipe.mask_weights).is_file():
+            raise RecipeError(
+                f"mask_weights: there is no file {recipe.mask_weights}; train that network first."
             )
         self._banks: dict[SplitName, Bank] = {}
         self._dealt: Dealt | None = None
@@ -205,11 +215,13 @@ class GateTask(Task):
         rows = rows_of(records, origins(self.data, self.recipe, split), truth, told)
         worst = gallery(model, self.recipe.size, records, rows)
         kept = measured(self.data, self.recipe, "validation")
-        cut, extras = operating_point(truth_of(kept), self._told(model, kept))
+        told_of_kept = self._told(model, kept)
+        cut, extras = operating_point(truth_of(kept), told_of_kept)
         found |= decisions(truth, told >= cut, owners, rng)
         curves: dict[str, Curve] = {"pneumothorax": (truth, told)}
+        real: tuple[Record, ...] = ()
         if "nih" in self.data:
-            real = self.real_films()
+            real = tuple(self.real_films())
             figures, real_rows, curves["real films"] = self._on_real_films(model, real, cut, rng)
             found |= figures
             rows += real_rows
@@ -219,7 +231,7 @@ class GateTask(Task):
             "nih_: films of patients the network has never seen, labels mined from reports.",
             "worst.png: the films on which the output is furthest from the truth, and 1 less that distance.",
         )
-        return Evaluation(
+        evaluation = Evaluation(
             found,
             rows,
             notes,
@@ -227,6 +239,25 @@ class GateTask(Task):
             curves,
             gallery=worst,
             by_dataset=figures_by_dataset(rows, cut, self.recipe.seed),
+        )
+        if not self.recipe.mask_weights:
+            return evaluation
+        device = next(model.parameters()).device
+        fused = fusion.Fusion.settled(Path(self.recipe.mask_weights), device, kept, told_of_kept)
+        return self._with_fusion(evaluation, fused, (*records, *real))
+
+    def _with_fusion(self, alone: Evaluation, fused: fusion.Fusion, films: Sequence[Record]) -> Evaluation:
+        """The evaluation with the figures of the gate and the mask network together."""
+        seed, rows = self.recipe.seed, fused.added(alone.rows, films)
+        by_set = fusion.figures_by_dataset(rows, seed)
+        own = fusion.figures([row for row in rows if row["dataset"] in OUTLINED], seed)
+        real = {f"nih_{name}": figure for name, figure in by_set.get("nih", {}).items()}
+        return replace(
+            alone,
+            figures={**alone.figures, **own, **real},
+            rows=rows,
+            notes=(*alone.notes, fusion.NOTE),
+            by_dataset={name: {**each, **by_set[name]} for name, each in alone.by_dataset.items()},
         )
 
     def real_films(self) -> list[Record]:

@@ -28,7 +28,9 @@ from suite.framing import frame
 from suite.stages.weights import read_card, rebuild
 from suite.study import FloatImage, Mask
 
-WAYS = ("argmax", "threshold", "tta")
+LOOKS = ("argmax", "threshold", "tta")
+"""How films are read, and when the gate says yes."""
+
 HALF = 0.5
 """Where the two classes are equally probable: what argmax does with two of them."""
 
@@ -103,21 +105,22 @@ class Counted:
 
 
 def read_films(system: System, records: Sequence[Record]) -> dict[str, Counted]:
-    """Count the pixels of every film at its own resolution, each film read once for all ``WAYS``.
+    """Count the pixels of every film at its own resolution, each film read once for all ``LOOKS``.
 
     Returns:
-        by way: ``argmax`` - the gate lets pass what it holds for as likely as not; ``threshold`` - at its own
-        operating point; ``tta`` - the same with the mean of the film and its mirror image, in both networks.
+        by look: ``argmax`` - the gate lets pass what it holds for as likely as not; ``threshold`` - at its
+        own operating point; ``tta`` - the same with the mean of the film and its mirror image, in both
+        networks.
     """
     films = over_films(partial(_read, system), records)
     return {
-        way: Counted(stacked([film[way][0] for film in films]), np.array([film[way][1] for film in films]))
-        for way in WAYS
+        look: Counted(stacked([film[look][0] for film in films]), np.array([film[look][1] for film in films]))
+        for look in LOOKS
     }
 
 
 def _read(system: System, record: Record) -> dict[str, tuple[ThresholdCounts, float]]:
-    """Counts and detection score of one film by way; nothing is claimed where the gate says no."""
+    """Counts and detection score of one film by look; nothing is claimed where the gate says no."""
     pixels, planes = film_and_planes(record, outline)
     truth = planes[..., 0]
     told: tuple[float, float] | None = None

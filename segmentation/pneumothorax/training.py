@@ -58,7 +58,8 @@ from suite.training.task import Batch, Task
 NOTES = (
     "Dice per image: 1 where prediction and truth are both empty; all_empty is what no mask at all scores.",
     "argmax: 0.5; threshold: the best of 0.01 to 1 on the validation part; tta: the same, and the mean with "
-    "the mirrored film. Intervals by bootstrap over patients; gains are paired, film by film.",
+    "the mirrored film; triplet: as tta, but gas only where enough of the film is certain, chosen likewise. "
+    "Intervals by bootstrap over patients; gains are paired, film by film.",
 )
 
 

@@ -74,6 +74,15 @@ def with_sides(manifest: Manifest) -> Manifest:
     return _those_with(manifest, tuple(filter(has_sides, manifest)), "outlines of the right and left lung")
 
 
+def with_lungs(manifest: Manifest) -> Manifest:
+    """Only the records whose lungs are outlined, side by side or together.
+
+    Raises:
+        DatasetError: there is none.
+    """
+    return _those_with(manifest, tuple(filter(has_lungs, manifest)), "outlines of the lungs")
+
+
 def organ_planes(record: Record) -> Mask:
     """The five organs (H, W, 5) in {0, 1}, planes in the order of ``ORGANS``; they may overlap.
 

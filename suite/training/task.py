@@ -40,6 +40,9 @@ class Task(ABC):
     companion_weights: ClassVar[tuple[str, ...]] = ()
     """Recipe keys that name weights of other networks it is measured with."""
 
+    measuring: ClassVar[tuple[str, ...]] = ()
+    """Recipe keys that say how it is measured: no weight depends on them, a resumed run may change them."""
+
     channels: ClassVar[int] = 1
     """Planes of the network's frontal input."""
 
@@ -87,8 +90,9 @@ class Task(ABC):
         raise NotImplementedError(f"{self.name} has no card to renew")
 
     def trained_by(self) -> dict[str, Any]:
-        """What the weights depend on: the recipe without the networks they are only measured with."""
-        return {k: v for k, v in self.recipe.model_dump().items() if k not in self.companion_weights}
+        """What the weights depend on: the recipe without what they are only measured by."""
+        left_out = (*self.companion_weights, *self.measuring)
+        return {key: value for key, value in self.recipe.model_dump().items() if key not in left_out}
 
     @abstractmethod
     def architecture(self) -> dict[str, Any]:

@@ -27,14 +27,23 @@ _SETS = {
     "painted-masks": "painted films",
     "site": "a site's own films",
 }
-_WAYS = {"argmax": "at 0.5", "threshold": "best threshold", "tta": "best threshold, mirrored too"}
+_WAYS = {
+    "argmax": "at 0.5",
+    "threshold": "best threshold",
+    "tta": "best threshold, mirrored too",
+    "triplet": "enough that is certain",
+}
 _PREFIXES = {
     **_SETS,
     "identity": "the film itself",
     "hardware": "dual energy",
     "shown": "as shown",
+    "tta_change": "change by test-time augmentation",
     **{f"one_case_{way}": f"cascade, {words}" for way, words in _WAYS.items()},
     "one_case": "cascade",
+    "area": "by the area outlined",
+    "fused": "with the area outlined",
+    "fused_gain": "gain by the area outlined",
     "gradcam_closed": "closed-form maps of the films that Grad-CAM was asked for",
     "gradcam": "by Grad-CAM",
 }
@@ -113,6 +122,10 @@ _PARTS = {
     "lungs": "lungs",
     "heart": "heart",
     "clavicles": "clavicles",
+    "right_lung": "right lung",
+    "left_lung": "left lung",
+    "right_clavicle": "right clavicle",
+    "left_clavicle": "left clavicle",
     "open_beam": "open beam",
     "soft_tissue": "soft tissue",
     "bone": "bone",
