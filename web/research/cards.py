@@ -11,6 +11,7 @@ from flask import Blueprint, abort, render_template
 
 from suite.findings import NAMES
 from suite.stages.weights import ModelCard, shipped_cards
+from web.research.card_words import sentence_words, set_words
 from web.research.figure_words import words
 from web.research.plots import Figure, Forest, forest
 
@@ -40,7 +41,14 @@ def show(name: str) -> str:
     card = card_named(name)
     metrics = card.content["metrics"]
     rows = [(words(key), figure) for key, figure in metrics.items()]
-    return render_template("research/card.html", card=card, plots=plots_of(metrics), rows=rows)
+    return render_template(
+        "research/card.html",
+        card=card,
+        plots=plots_of(metrics),
+        rows=rows,
+        set_words=set_words,
+        sentence_words=sentence_words,
+    )
 
 
 _ERRORS = {"ece", "brier", "mae"}

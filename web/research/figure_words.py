@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from suite.findings import NAMES
 
-_SETS = {
+SETS = {
     "nih": "ChestX-ray14",
     "chexpert": "CheXpert",
     "mimic-cxr": "MIMIC-CXR",
@@ -29,7 +29,7 @@ _SETS = {
 }
 _WAYS = {"argmax": "at 0.5", "threshold": "best threshold", "tta": "best threshold, mirrored too"}
 _PREFIXES = {
-    **_SETS,
+    **SETS,
     "identity": "the film itself",
     "hardware": "dual energy",
     "shown": "as shown",
@@ -157,8 +157,15 @@ _REFUSED = {
     "drawn_breast": "drawn breasts",
     "drawn_jumble": "drawn bones of no body part",
 }
+_GROUPS = {
+    "accept": "Refused wrongly",
+    "all_empty": "Dice of no outline at all",
+    "ratio_limits": "Heart to thorax ratio, limits",
+}
+"""Parts of figures' names that notes of cards speak of."""
+
 _OF_PARTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    "refused_accept": ("Refused wrongly", {**_SETS, **_ACCEPTED}),
+    "refused_accept": ("Refused wrongly", {**SETS, **_ACCEPTED}),
     "refused": ("Refused rightly", _REFUSED),
     "found": ("Visible lung outlined", NAMES),
     "whole": ("Whole lung outlined", NAMES),
@@ -194,3 +201,10 @@ def known_words(key: str) -> str | None:
         if inner is not None:
             return f"{inner}, {said}"
     return None
+
+
+def words_of_group(name: str) -> str | None:
+    """What the figures whose names hold the part ``name`` have in common; ``None`` where it has no words."""
+    if name in _OF_PARTS:
+        return _OF_PARTS[name][0]
+    return _GROUPS.get(name, _PREFIXES.get(name))
