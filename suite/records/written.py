@@ -222,8 +222,8 @@ def _check_unaltered(session: Session, view: WrittenView) -> None:
     signed = max((int((detail or {}).get("number", 0)) for detail in session.scalars(lines)), default=0)
     if signed > len(view.addenda):
         raise StorageError(
-            f"{view.study_id}: addendum {signed} of the signed report is missing from the database, though the "
-            "audit trail has its signature; restore it from the backup."
+            f"{view.study_id}: addendum {signed} of the signed report is missing from the database, though "
+            "the audit trail has its signature; restore it from the backup."
         )
 
 
