@@ -264,6 +264,22 @@ class TestCards:
             == []
         )
 
+    def test_headlines_say_what_holds_for_patients_first(self, reader: Person) -> None:
+        """An AUC of 0.98 on computed films is no headline above one of 0.60 on patients' films."""
+        listed = reader.get("/research").text
+        of = {
+            card.name: listed.split(f'id="card-{card.name}"')[1].split("</li>")[0] for card in shipped_cards()
+        }
+        gate = of["pneumothorax-gate"]
+        assert gate.index("AUC, ChestX-ray14") < gate.index("Sensitivity")
+        assert {name for name, text in of.items() if "are of what was computed" in text} == {
+            "pneumothorax-gate",
+            "pneumothorax-mask",
+            "tissues",
+        }
+        assert "Loss" not in of["tissues"]
+        assert "Dice of no outline at all" not in of["pneumothorax-mask"]
+
     def test_every_installed_network_has_a_page_with_its_figures(self, reader: Person) -> None:
         listed = reader.get("/research").text
         for card in shipped_cards():

@@ -42,7 +42,7 @@ _PREFIXES = {
 
 _FIGURES = {
     "auc": "AUC",
-    "mean_auc": "Mean AUC",
+    "mean_auc": "Mean AUC, all sets",
     "mean_auc_of_sets_with_laterals": "Mean AUC, sets with laterals",
     "mean_auc_without_laterals": "Mean AUC, the same without laterals",
     "sensitivity": "Sensitivity",
