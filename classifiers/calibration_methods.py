@@ -18,8 +18,9 @@ import numpy.typing as npt
 
 from classifiers.calibration import MIN_POSITIVES, Calibration, Method, fit_line, smoothed
 from classifiers.operating_points import YOUDEN, OperatingRule
-from classifiers.resampling import fit_lines, patient_weight_blocks
+from classifiers.resampling import fit_lines
 from suite.training.intervals import auc
+from suite.training.patient_draws import patient_weight_blocks
 
 Values = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]

@@ -19,9 +19,10 @@ from scipy.special import expit
 
 from classifiers.calibration import Calibration, fit_line
 from classifiers.calibration_methods import HeadFilms
-from classifiers.resampling import fit_lines, patient_weight_blocks
+from classifiers.resampling import fit_lines
 from suite.training.evaluation import Figure
 from suite.training.intervals import DRAWS
+from suite.training.patient_draws import patient_weight_blocks
 
 Values = npt.NDArray[np.float64]
 BINS = 15

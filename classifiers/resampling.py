@@ -1,28 +1,12 @@
-"""Patients drawn with replacement, as weights of their films: many draws of a bootstrap in one operation."""
+"""Lines fitted to many draws of a bootstrap in one operation."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
 Values = npt.NDArray[np.float64]
-_AT_ONCE = 2_000_000
-"""Most weights held at a time."""
-
-
-def patient_weight_blocks(
-    patients: Sequence[str] | npt.NDArray[np.str_], rng: np.random.Generator, draws: int
-) -> Iterator[Values]:
-    """Weights (D, N) of N films, in blocks of draws: how often each film's patient was drawn."""
-    owners, inverse = np.unique(np.asarray(patients), return_inverse=True)
-    block = max(1, _AT_ONCE // max(1, len(inverse)))
-    shares = np.full(len(owners), 1.0 / len(owners))
-    for first in range(0, draws, block):
-        counts = rng.multinomial(len(owners), shares, size=min(block, draws - first))
-        yield counts[:, inverse].astype(np.float64)
 
 
 def fit_lines(score: Values, target: Values, weights: Values) -> Values:

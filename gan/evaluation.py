@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,8 @@ from suite.datasets.manifest import Record
 from suite.study import FloatImage, Mask
 from suite.training.evaluation import Evaluation, Figure
 from suite.training.intervals import mean_figure
+
+LOGGER = logging.getLogger(__name__)
 
 Parts = Mapping[str, Sequence[Record]]
 """Records by the name of their data set."""
@@ -75,13 +78,14 @@ def _mean(values: Sequence[float]) -> Figure:
 def measured_on_test(
     model: nn.Module, parts: Parts, validation: Parts, recipe: BoneRecipe, lpips: Distance | None = None
 ) -> Evaluation:
-    """All figures of every set in ``parts``, at the films' own resolution.
+    """All figures of every set in ``parts``, at the films' own resolution; a set without films is named.
 
     Args:
         validation: gives the limits of the residual that the stage warns beyond.
         lpips: measured too where it is given.
     """
     rng = np.random.default_rng(recipe.seed)
+    missing = not_measured(parts)
     limits = limits_of(model, validation, recipe)
     figures: dict[str, Figure] = {}
     rows: list[Row] = []
@@ -89,6 +93,8 @@ def measured_on_test(
     pictures: dict[str, Callable[[Path], None]] = {}
     measured: list[Measured] = []
     for dataset, records in parts.items():
+        if not records:
+            continue
         shown = records[: recipe.test_films or None]
         own = list(rows_of(model, shown, dataset, recipe, lpips))
         _add_suppressed(model, shown, own, limits, recipe)
@@ -106,6 +112,7 @@ def measured_on_test(
         "Bone-suppressed image against the true one, peak 1, inside the lungs unless the name says whole; "
         "identity: the film itself. edge_residual: what is left of bone edges, 1 in the film itself.",
         *((NOTE,) if MAIN in parts else ()),
+        *missing,
     )
     return Evaluation(
         figures,
@@ -115,11 +122,25 @@ def measured_on_test(
             "residual": limits.as_json(),
             "conventions": [CONVENTIONS[kind] for kind in recipe.conventions],
             **({"published": PUBLISHED} if MAIN in parts else {}),
+            **({"not_measured": missing} if missing else {}),
         },
         spread=("psnr", "identity_psnr") if rows else (),
         pictures=pictures,
         by_dataset=by_dataset,
     )
+
+
+def not_measured(parts: Parts) -> list[str]:
+    """A sentence for each set of which no film is there to be measured, logged too."""
+    told = [
+        f"{dataset} has no figures: no film with a bone layer is in its test part; give more patients, or, "
+        f"where nothing was learned from it, measure all of it with --set held_out={dataset}."
+        for dataset, records in parts.items()
+        if not records
+    ]
+    for sentence in told:
+        LOGGER.warning("%s", sentence)
+    return told
 
 
 def as_stage_measures(model: nn.Module, film: FloatImage, lungs: Mask, recipe: BoneRecipe) -> ResidualEnergy:

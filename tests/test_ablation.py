@@ -34,7 +34,7 @@ from suite.phantom.cohort import CohortSettings, parse_prevalence, write_cohort
 from suite.stages.weights import FORMAT as CARD_FORMAT
 from suite.stages.weights import REQUIRED, in_place_of_shipped
 from suite.training.delong import placements
-from suite.training.patient_draws import patient_weights, weighted_areas
+from suite.training.patient_draws import patient_weight_blocks, patient_weights, weighted_areas
 from tests import made_datasets
 from tests.made_cohort import STUDIES, cohort, cohort_folder  # noqa: F401 - fixtures
 
@@ -104,6 +104,16 @@ def test_patients_are_drawn_whole() -> None:
     weights = patient_weights(["a", "b", "a", "c"], np.random.default_rng(0), draws=50)
     assert np.array_equal(weights[:, 0], weights[:, 2])
     assert (weights[:, [0, 1, 3]].sum(1) == 3).all()
+
+
+def test_draws_in_blocks_and_all_at_once_are_the_same_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What holds few weights at a time and what holds all of them resample the same patients."""
+    patients = ["a", "b", "a", "c"]
+    whole = patient_weights(patients, np.random.default_rng(0), draws=50)
+    monkeypatch.setattr("suite.training.patient_draws._AT_ONCE", 12)
+    blocks = list(patient_weight_blocks(patients, np.random.default_rng(0), draws=50))
+    assert [len(block) for block in blocks] == [3] * 16 + [2]
+    assert np.array_equal(np.concatenate(blocks), whole)
 
 
 def test_a_placebo_that_changes_nothing_differs_by_nothing() -> None:

@@ -155,7 +155,7 @@ def test_of_two_makers_the_one_asked_for_is_taken(monkeypatch: pytest.MonkeyPatc
     other = fake_stages.fake("lungs2", "frontal", "lung_mask", lambda _study: {})
     stages = [*fake_stages.whole_house(), other]
     fake_stages.install(monkeypatch, stages)
-    with pytest.raises(GraphError, match="both make 'lung_mask'; name one of them with --stages"):
+    with pytest.raises(GraphError, match="both make 'lung_mask'; name one of them as a stage to run"):
         Analyzer(device="cpu")
     with pytest.raises(GraphError, match="both make 'lung_mask'"):
         Analyzer(["bone"], "cpu")
@@ -193,7 +193,7 @@ def test_a_stage_that_fails_is_named_with_the_study(
     message = str(caught.value)
     assert type(error).__name__ in message
     assert "\n" not in message
-    assert message.endswith("; leave it out with --stages.")
+    assert message.endswith("; leave it out of the stages to run.")
     assert caught.value.__cause__ is error
     assert caught.value.exit_code == 1
 
@@ -203,7 +203,7 @@ def test_a_stage_that_fails_on_a_gpu_may_work_on_the_cpu(monkeypatch: pytest.Mon
     fake_stages.install(monkeypatch, [stage])
     analyzer = Analyzer(device="cpu")
     analyzer.stages[0].device = "cuda"
-    with pytest.raises(StageError, match=r"cuDNN is too old\); run it again with --device cpu\.$"):
+    with pytest.raises(StageError, match=r"cuDNN is too old\); run it again on device cpu\.$"):
         analyzer.run(one())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -392,6 +393,26 @@ def test_validation_is_a_part_of_the_same_figures(still: list[Record]) -> None:
     samples = measured_on_validation(knowing, {"phantom": still}, recipe).samples
     assert samples["phantom"].shape == (2 * 256, 6 * 256)
     assert len(measured_on_validation(knowing, {"phantom": still}, recipe).rows) == 2
+
+
+def test_a_set_without_a_test_film_is_named_as_not_measured(
+    still: list[Record], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A cohort of few patients may have none in its test part: its figures do not go missing in silence."""
+    recipe = BoneRecipe.from_settings(["learn_from=phantom", "size=64", "depth=5", "break_films=0"])
+    idle = Oracle([phantom_pair(record) for record in still], 0.0, 64)
+    with caplog.at_level(logging.WARNING, "gan.evaluation"):
+        measured = measured_on_test(idle, {"phantom": still[:1], "dual-energy": ()}, {}, recipe)
+    (sentence,) = measured.extras["not_measured"]
+    assert sentence.startswith("dual-energy has no figures: no film with a bone layer is in its test part;")
+    assert sentence in measured.notes
+    assert [record.getMessage() for record in caplog.records] == [sentence]
+    measured.write(tmp_path)
+    assert sentence in (tmp_path / "table.md").read_text()
+    assert json.loads((tmp_path / "extras.json").read_text())["not_measured"] == [sentence]
+    assert set(json.loads((tmp_path / "datasets.json").read_text())["measured_on"]) == {"phantom"}
+    assert not (tmp_path / "films_dual-energy.png").exists()
+    assert "not_measured" not in measured_on_test(idle, {"phantom": still[:1]}, {}, recipe).extras
 
 
 def test_published_figures_stand_beside_those_of_jsrt(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_a_film_that_a_stage_fails_on_is_left_out_by_name(
     fake_stages.install(monkeypatch, [gate, triage, Lungs, *others])
     out = tmp_path / "out"
     result = radsuite("calibrate", "--films", site, "--out", out, "--device", "cpu")
-    sentence = "7.png: stage lungs failed on study film-7 (RuntimeError: no lungs); leave it out with"
+    sentence = "7.png: stage lungs failed on study film-7 (RuntimeError: no lungs); leave it out of"
     if all_fail:
         assert result.exit_code == 1
         assert (
@@ -133,6 +133,7 @@ def test_a_film_that_a_stage_fails_on_is_left_out_by_name(
     left_out = (out / "left_out.txt").read_text().splitlines()
     assert [line.partition(":")[0] for line in left_out] == ["7.png", "bad.png"]
     assert left_out[0].startswith(sentence)
+    assert "--stages" not in left_out[0]  # which this command does not have
     assert len(list(csv.DictReader((out / "films.csv").read_text().splitlines()))) == 39
 
 

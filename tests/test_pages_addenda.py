@@ -98,6 +98,16 @@ def test_one_that_was_taken_out_is_missed(house: House) -> None:
     assert is_refused(house, 1)
 
 
+def test_the_last_that_was_taken_out_is_missed_by_the_trail(house: House) -> None:
+    with house.services.database.write() as session:
+        session.execute(delete(Addendum).where(Addendum.text == "Third."))
+    missing = f"{STUDY}: addendum 3 of the signed report is missing from the database"
+    with pytest.raises(StorageError, match=missing):
+        house.services.written.of(STUDY)
+    with pytest.raises(StorageError, match=missing):
+        house.services.written.add(STUDY, "Another.", ADA)
+
+
 def test_a_digest_that_was_removed_is_missed(house: House) -> None:
     drop_digests(house, "Second.")
     assert is_refused(house, 2)

@@ -15,6 +15,7 @@ from tests.pages_desk import RUN, Desk, PagesRoom, desk_of, open_pages_room
 from tests.pages_house import pseudonym
 from tests.viewer_desk import needs_browser
 from tests.web_house import House
+from web.measurement_rows import WORDS
 from web.research import playground
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
@@ -73,7 +74,10 @@ class TestResearch:
 
         monkeypatch.setattr(playground, "expose", exposed)
         desk.open("/research/phantom")
+        assert desk.page.locator("#side-left").is_disabled(), "there is no finding to have a side"
+        assert desk.page.locator("#outline").is_disabled()
         desk.page.select_option("#finding", "lung_lesion")
+        assert desk.page.locator("#side-left").is_enabled()
         desk.page.fill("#severity", "20")
         desk.page.fill("#kvp", "80")
         desk.page.wait_for_function("() => document.getElementById('phantom').src.includes('kvp=80')")
@@ -151,6 +155,34 @@ def test_nothing_hangs_over_the_edge(desk: Desk) -> None:
                 wide.append((path, width, overflow))
     desk.forget_the_missing_page()
     assert wide == []
+
+
+def test_no_number_and_no_link_beside_the_film_is_cut_off(desk: Desk) -> None:
+    """The panel scrolls by itself, so that what hangs over its edge does not widen the page."""
+    cut: list[tuple[int, str]] = []
+    for width, height in ((1440, 900), (1024, 768), (390, 844)):
+        desk.page.set_viewport_size({"width": width, "height": height})
+        desk.open(addresses(desk.house, ("/studies/ONE",))[0])
+        assert desk.page.locator("#measurements dd").count() > 0
+        longest = max((name for name, _ in WORDS.values()), key=len)
+        desk.page.evaluate(
+            "name => { for (const one of document.querySelectorAll('#measurements dt'))"
+            " one.textContent = name; }",
+            longest,
+        )
+        cut += [
+            (width, words)
+            for words in desk.page.evaluate(
+                "() => [...document.querySelectorAll("
+                "'#measurements dd, .panel-foot > *, .masthead-context > *')].filter(one => {"
+                "  const box = one.getBoundingClientRect();"
+                "  const frame = one.closest('.panel, .masthead-context').getBoundingClientRect();"
+                "  return box.width && box.right > frame.right + 1"
+                "    || one.tagName === 'DD' && one.scrollWidth > one.clientWidth + 1;"
+                "}).map(one => one.textContent.trim())"
+            )
+        ]
+    assert cut == []
 
 
 def test_the_intended_use_is_in_sight_everywhere(desk: Desk) -> None:

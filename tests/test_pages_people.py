@@ -205,7 +205,9 @@ class TestAdministration:
         link = page.text.split('id="link">')[1].split("<")[0]
         gina = person(house)
         assert gina.get("/enter/" + link.rpartition("/")[2]).status_code == 303
-        assert "signed in as researcher" in gina.get("/account").text
+        account = gina.get("/account").text
+        assert "signed in as researcher" in account
+        assert ">Set password<" in account, "there is none to change yet"
 
     def test_what_cannot_be_is_said(self, house: House) -> None:
         root = signed_in(house, "root")

@@ -33,6 +33,7 @@ from tests.jobs_fakes import film_png
 from tests.pages_house import Person, person, signed_in
 from tests.web_house import House, open_house
 from web.research import playground
+from web.research.card_words import sentence_words
 from web.research.cards import plots_of
 from web.research.figure_words import known_words, words
 from web.research.plots import MOST_LETTERS, Axis, Figure, curve_plot, forest, reliability_plot, timeline
@@ -225,6 +226,59 @@ class TestCards:
     )
     def test_a_figures_name_is_said_in_words(self, key: str, said: str) -> None:
         assert words(key) == said
+
+    @pytest.mark.parametrize(
+        ("written", "said"),
+        [
+            (
+                "studies of nih, phantom; nih: open",
+                "studies of ChestX-ray14, computed films; ChestX-ray14: open",
+            ),
+            ("computed only: lung_lesion, support_devices.", "computed only: lung lesion, support devices."),
+            ("nih_auc, where there is one", "“AUC, ChestX-ray14”, where there is one"),
+            (
+                "found_*: a share, all_empty none",
+                "“Visible lung outlined”: a share, “Dice of no outline at all” none",
+            ),
+            ("(radsuite phantom), a site's films, ours_x", "(radsuite phantom), a site's films, ours_x"),
+            (
+                "radsuite phantom --no-lateral --prevalence lung_lesion=0.2 --healthy 0.2. For edema",
+                "radsuite phantom --no-lateral --prevalence lung_lesion=0.2 --healthy 0.2. For edema",
+            ),
+        ],
+    )
+    def test_a_cards_sentences_say_names_in_words_and_leave_commands(self, written: str, said: str) -> None:
+        assert sentence_words(written) == said
+
+    @pytest.mark.parametrize("card", shipped_cards(), ids=lambda card: card.name)
+    def test_a_cards_page_speaks_of_sets_and_findings_in_words(self, card: ModelCard, reader: Person) -> None:
+        """All but commands, the recipe and the names of files."""
+        page = reader.get(f"/research/models/{card.name}").text
+        body = page[page.index("<main") : page.index("</main>")]
+        told = re.sub(
+            r"<code.*?</code>|<details.*?</details>|radsuite (?:phantom|train)[^<]*", "", body, flags=re.S
+        )
+        told = re.sub(r"<[^>]*>", " ", told)
+        assert (
+            re.findall(r"\b(?:nih|jsrt|phantom|covid-lungs|inserted-pneumothorax|[a-z]+_[a-z_]+)\b", told)
+            == []
+        )
+
+    def test_headlines_say_what_holds_for_patients_first(self, reader: Person) -> None:
+        """An AUC of 0.98 on computed films is no headline above one of 0.60 on patients' films."""
+        listed = reader.get("/research").text
+        of = {
+            card.name: listed.split(f'id="card-{card.name}"')[1].split("</li>")[0] for card in shipped_cards()
+        }
+        gate = of["pneumothorax-gate"]
+        assert gate.index("AUC, ChestX-ray14") < gate.index("Sensitivity")
+        assert {name for name, text in of.items() if "are of what was computed" in text} == {
+            "pneumothorax-gate",
+            "pneumothorax-mask",
+            "tissues",
+        }
+        assert "Loss" not in of["tissues"]
+        assert "Dice of no outline at all" not in of["pneumothorax-mask"]
 
     def test_every_installed_network_has_a_page_with_its_figures(self, reader: Person) -> None:
         listed = reader.get("/research").text

@@ -70,6 +70,11 @@ class TestPseudonyms:
         assert name in ada.get(f"/?q={name.lower()}").text
         assert "No study fits" in ada.get("/?q=miller").text
 
+    def test_an_empty_view_is_no_search_that_found_nothing(self, ada: Person) -> None:
+        failed = ada.get("/?show=failed").text
+        assert "No study is here." in failed
+        assert "Ask for less" not in failed
+
 
 @pytest.mark.parametrize(
     ("counts", "words"),

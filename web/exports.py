@@ -13,9 +13,11 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from suite.accounts.principal import Scope
+from suite.dicom.attributes import text
 from suite.dicom.network.nodes import Nodes
 from suite.dicom.network.result_objects import result_objects
 from suite.dicom.network.routing import enqueue
+from suite.dicom.reading import read_dataset
 from suite.errors import InputError
 from suite.jobs.catalogue import StudyView
 from suite.jobs.store import REPORT
@@ -28,12 +30,15 @@ from web.services import services
 
 blueprint = Blueprint("exports", __name__)
 
+SERIES_OF_THE_SUITE = "radsuite: "
+"""What the descriptions of its series begin with."""
+
 
 @blueprint.get("/studies/<study_id>/objects")
 def objects(study_id: str) -> str:
     """The DICOM objects of the latest reading, made now if they were not."""
     study, reading = read_study(study_id)
-    files = [(path.name, path.stat().st_size) for path in _objects(reading)]
+    files = [(path.name, _described(path), path.stat().st_size) for path in _objects(reading)]
     return render_template("exports/objects.html", study=study, files=files)
 
 
@@ -83,6 +88,13 @@ def push(study_id: str) -> AnyResponse:
     detail = {"node": node.destination.name, "job": reading.job_id}
     services().trail.record(identify(), "study.pushed", study.id, detail=detail, address=address())
     return redirect(url_for("reports.show", study_id=study.display_id) + "#send", 303)
+
+
+def _described(path: Path) -> str:
+    """What an object's header says its series holds; its name is a UID, which tells nobody anything."""
+    said = text(read_dataset(path, path.name, pixels=False), "SeriesDescription") or ""
+    words = said.removeprefix(SERIES_OF_THE_SUITE)
+    return words[:1].upper() + words[1:]
 
 
 def _objects(reading: Reading) -> list[Path]:

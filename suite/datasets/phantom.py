@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from suite.study import FloatImage, Mask
 
 LICENCE = "made by the suite; free to use"
-LAYOUT = "manifest.csv, ID/frontal.png, ID/lung_mask.png, ID/truth.json as `radsuite phantom` writes them"
+LAYOUT = "manifest.csv, ID/frontal.png, ID/lung_mask.png, ID/truth.json as radsuite phantom writes them"
 _TARGETS = (*FILMS[2:], *MASKS)
 
 

@@ -6,8 +6,9 @@ were signed before it have form 1, without the reading. A digest says by itself 
 
 An addendum's digest covers its text, signer and time, and the digest of what it was added to: the report, or
 the addendum before it. So none can be changed, exchanged, or taken out from before another; that the last was
-taken out shows in the audit trail alone. Addenda that were signed by versions before this chain have no
-digest; they lie at its beginning, and one that comes later covers them too.
+taken out is told by the audit trail, which counts them (:mod:`suite.records.written`). Addenda that were
+signed by versions before this chain have no digest; they lie at its beginning, and one that comes later
+covers them too.
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session, selectinload
 
 from suite.accounts.audit import AuditTrail
 from suite.accounts.principal import Principal
-from suite.errors import ConflictError, InputError, NotFoundError
+from suite.errors import ConflictError, InputError, NotFoundError, StorageError
 from suite.jobs.database import Database
-from suite.jobs.models import Addendum, Study, WorkItem, WrittenReport
+from suite.jobs.models import Addendum, AuditEvent, Study, WorkItem, WrittenReport
 from suite.jobs.queue import Clock
 from suite.records.jobs import finished_reading, latest_done
 from suite.records.report_digest import SignedAddendum, addenda_digests, digest
@@ -42,6 +42,10 @@ class NewerReadingError(ConflictError):
     """A reading finished that whoever signs was not told of."""
 
 
+ADDED = "report.addendum"
+"""What the audit trail calls the signing of an addendum; its line counts them."""
+
+
 class WrittenReports:
     """All written reports."""
 
@@ -54,13 +58,14 @@ class WrittenReports:
         """A study's report; ``None`` before there is one.
 
         Raises:
-            StorageError: the signed text, the reading it is of, or an addendum is not what was signed.
+            StorageError: the signed text, the reading it is of, or an addendum is not what was signed, or an
+                addendum is missing.
         """
         with self._database.read() as session:
             row = session.scalars(_with_addenda(study_id)).one_or_none()
             found = written_view(row) if row is not None else None
-        if found is not None and found.is_signed:
-            check_unaltered(found)
+            if found is not None and found.is_signed:
+                _check_unaltered(session, found)
         return found
 
     def save(
@@ -174,12 +179,12 @@ class WrittenReports:
             if row is None or row.signed_at is None:
                 raise ConflictError("The report is not signed yet; change the draft itself.")
             before = written_view(row)
-            check_unaltered(before)
+            _check_unaltered(session, before)
             added = SignedAddendum(text, name, self._clock())
             sha256 = addenda_digests(row.sha256, [*signed_addenda(before), added])[-1]
             row.addenda.append(Addendum(text=text, signed_by=name, signed_at=added.signed_at, sha256=sha256))
             detail = {"number": len(row.addenda), "sha256": sha256}
-            self._trail.add(session, by, "report.addendum", study_id, detail=detail, address=address)
+            self._trail.add(session, by, ADDED, study_id, detail=detail, address=address)
             session.flush()
             return written_view(row)
 
@@ -199,6 +204,26 @@ def _check_newest(session: Session, row: WrittenReport, seen: str) -> None:
         raise NewerReadingError(
             "A newer reading of this study has finished that you were not shown, so nothing is signed yet. "
             "Look at it, say which of the readings this report is of, then sign."
+        )
+
+
+def _check_unaltered(session: Session, view: WrittenView) -> None:
+    """Fail unless a signed report and its addenda are what was signed, the last of them included.
+
+    No digest tells that the last is gone; the audit trail has its number since the report was signed.
+
+    Raises:
+        StorageError: they are not.
+    """
+    check_unaltered(view)
+    lines = select(AuditEvent.detail).where(
+        AuditEvent.subject == view.study_id, AuditEvent.action == ADDED, AuditEvent.at >= view.signed_at
+    )
+    signed = max((int((detail or {}).get("number", 0)) for detail in session.scalars(lines)), default=0)
+    if signed > len(view.addenda):
+        raise StorageError(
+            f"{view.study_id}: addendum {signed} of the signed report is missing from the database, though "
+            "the audit trail has its signature; restore it from the backup."
         )
 
 

@@ -43,7 +43,7 @@ def _check_size(name: str, mask: Mask, film: Radiograph | None) -> None:
     if film is not None and mask.shape != film.shape:
         raise StageError(
             f"the mask {name} has {mask.shape[0]} x {mask.shape[1]} pixels and its film "
-            f"{film.shape[0]} x {film.shape[1]}; mend the stage that makes it, or leave it out with --stages."
+            f"{film.shape[0]} x {film.shape[1]}; mend the stage that makes it, or leave that stage out."
         )
 
 

@@ -91,4 +91,6 @@ def _required(name: str, wanted: Sequence[str], stages: Mapping[str, type[Stage]
 
 
 def _two_makers(first: str, second: str, artifact: str) -> GraphError:
-    return GraphError(f"stages {first} and {second} both make {artifact!r}; name one of them with --stages.")
+    return GraphError(
+        f"stages {first} and {second} both make {artifact!r}; name one of them as a stage to run."
+    )

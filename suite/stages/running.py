@@ -41,7 +41,10 @@ def run_checked(stage: Stage, available: Inputs, study_id: str) -> Done:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         if stage.device != "cpu" and is_out_of_gpu_memory(error):
             raise StageOutOfMemoryError(reason) from error
-        remedy = "leave it out with --stages" if stage.device == "cpu" else "run it again with --device cpu"
+        # no option by name: a command, a setting and a call in Python each have their own
+        remedy = (
+            "leave it out of the stages to run" if stage.device == "cpu" else "run it again on device cpu"
+        )
         raise StageError(
             f"stage {stage.name} failed on study {study_id} ({reason[:300]}); {remedy}."
         ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,8 @@ import numpy.typing as npt
 from suite.training.intervals import DRAWS
 
 Values = npt.NDArray[np.float64]
+_AT_ONCE = 2_000_000
+"""Most weights held at a time."""
 
 
 def weighted_areas(truth: Values, scores: Values, weights: Values) -> Values:
@@ -27,9 +29,20 @@ def weighted_areas(truth: Values, scores: Values, weights: Values) -> Values:
         return np.asarray((positives * beaten).sum(1) / pairs)
 
 
-def patient_weights(patients: Sequence[str], rng: np.random.Generator, draws: int = DRAWS) -> Values:
-    """How often each row counts in each draw of patients with replacement (draws, N)."""
+def patient_weight_blocks(
+    patients: Sequence[str] | npt.NDArray[np.str_], rng: np.random.Generator, draws: int = DRAWS
+) -> Iterator[Values]:
+    """Weights (D, N) of N films, in blocks of draws: how often each film's patient was drawn."""
     owners, inverse = np.unique(np.asarray(patients), return_inverse=True)
-    chosen = rng.integers(0, len(owners), (draws, len(owners)))
-    counts = np.stack([np.bincount(row, minlength=len(owners)) for row in chosen])
-    return counts[:, inverse].astype(np.float64)
+    block = max(1, _AT_ONCE // max(1, len(inverse)))
+    shares = np.full(len(owners), 1.0 / len(owners))
+    for first in range(0, draws, block):
+        counts = rng.multinomial(len(owners), shares, size=min(block, draws - first))
+        yield counts[:, inverse].astype(np.float64)
+
+
+def patient_weights(
+    patients: Sequence[str] | npt.NDArray[np.str_], rng: np.random.Generator, draws: int = DRAWS
+) -> Values:
+    """The weights (draws, N) of all blocks together, for what asks several questions of the same draws."""
+    return np.concatenate(list(patient_weight_blocks(patients, rng, draws)))

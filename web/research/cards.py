@@ -9,14 +9,22 @@ from typing import Any
 
 from flask import Blueprint, abort, render_template
 
+from suite.datasets.registry import is_computed
 from suite.findings import NAMES
 from suite.stages.weights import ModelCard, shipped_cards
+from web.research.card_words import sentence_words, set_words
 from web.research.figure_words import words
 from web.research.plots import Figure, Forest, forest
 
 blueprint = Blueprint("cards", __name__)
 
 _HEADLINES = 3
+_FIRST = ("nih_auc",)
+"""Told before all others where a card has it: it holds for patients, where the rest is of computed films."""
+_PARTLY_COMPUTED = frozenset({"inserted-pneumothorax"})
+"""Real films whose disease is computed."""
+_NO_HEADLINE = frozenset({"loss", "dice_all_empty"})
+"""A number in no unit, and what no network at all would score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +37,11 @@ class Plot:
 
 @blueprint.get("/research")
 def index() -> str:
-    """All networks with their headline figures."""
-    cards = [(card, _headline(card.content["metrics"])) for card in shipped_cards()]
+    """All networks with their headline figures, and whether those are of computed films."""
+    cards = [
+        (card, _headline(card.content["metrics"]), _learned_from_computed(card.content))
+        for card in shipped_cards()
+    ]
     return render_template("research/cards.html", cards=cards)
 
 
@@ -40,7 +51,14 @@ def show(name: str) -> str:
     card = card_named(name)
     metrics = card.content["metrics"]
     rows = [(words(key), figure) for key, figure in metrics.items()]
-    return render_template("research/card.html", card=card, plots=plots_of(metrics), rows=rows)
+    return render_template(
+        "research/card.html",
+        card=card,
+        plots=plots_of(metrics),
+        rows=rows,
+        set_words=set_words,
+        sentence_words=sentence_words,
+    )
 
 
 _ERRORS = {"ece", "brier", "mae"}
@@ -93,5 +111,12 @@ def _figure(key: str, figure: Mapping[str, Any]) -> Figure:
 
 
 def _headline(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    measured = [(words(key), figure) for key, figure in metrics.items() if figure.get("value") is not None]
-    return measured[:_HEADLINES]
+    keys = [key for key in metrics if metrics[key].get("value") is not None and key not in _NO_HEADLINE]
+    keys.sort(key=lambda key: key not in _FIRST)
+    return [(words(key), metrics[key]) for key in keys[:_HEADLINES]]
+
+
+def _learned_from_computed(content: Mapping[str, Any]) -> bool:
+    """Whether figures that name no set are of computed anatomy or disease alone."""
+    names = content.get("learned_from") or content.get("data") or ()
+    return bool(names) and all(is_computed(name) or name in _PARTLY_COMPUTED for name in names)

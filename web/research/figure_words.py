@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from suite.findings import NAMES
 
-_SETS = {
+SETS = {
     "nih": "ChestX-ray14",
     "chexpert": "CheXpert",
     "mimic-cxr": "MIMIC-CXR",
@@ -34,7 +34,7 @@ _WAYS = {
     "triplet": "enough that is certain",
 }
 _PREFIXES = {
-    **_SETS,
+    **SETS,
     "identity": "the film itself",
     "hardware": "dual energy",
     "shown": "as shown",
@@ -51,7 +51,7 @@ _PREFIXES = {
 
 _FIGURES = {
     "auc": "AUC",
-    "mean_auc": "Mean AUC",
+    "mean_auc": "Mean AUC, all sets",
     "mean_auc_of_sets_with_laterals": "Mean AUC, sets with laterals",
     "mean_auc_without_laterals": "Mean AUC, the same without laterals",
     "sensitivity": "Sensitivity",
@@ -170,8 +170,15 @@ _REFUSED = {
     "drawn_breast": "drawn breasts",
     "drawn_jumble": "drawn bones of no body part",
 }
+_GROUPS = {
+    "accept": "Refused wrongly",
+    "all_empty": "Dice of no outline at all",
+    "ratio_limits": "Heart to thorax ratio, limits",
+}
+"""Parts of figures' names that notes of cards speak of."""
+
 _OF_PARTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    "refused_accept": ("Refused wrongly", {**_SETS, **_ACCEPTED}),
+    "refused_accept": ("Refused wrongly", {**SETS, **_ACCEPTED}),
     "refused": ("Refused rightly", _REFUSED),
     "found": ("Visible lung outlined", NAMES),
     "whole": ("Whole lung outlined", NAMES),
@@ -207,3 +214,10 @@ def known_words(key: str) -> str | None:
         if inner is not None:
             return f"{inner}, {said}"
     return None
+
+
+def words_of_group(name: str) -> str | None:
+    """What the figures whose names hold the part ``name`` have in common; ``None`` where it has no words."""
+    if name in _OF_PARTS:
+        return _OF_PARTS[name][0]
+    return _GROUPS.get(name, _PREFIXES.get(name))

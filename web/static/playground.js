@@ -21,6 +21,7 @@ function tell() {
   const value = Number(low) + (Number(high) - Number(low)) * share;
   document.getElementById("severity-value").textContent = quantity ? `${quantity} ${rounded(value)} ${unit}`.trim() : "";
   form.elements.severity.disabled = !quantity;
+  for (const control of [...form.elements.side, form.elements.outline]) control.disabled = !option.value;
   document.getElementById("patient-value").textContent = form.elements.patient.value;
   document.getElementById("kvp-value").textContent = `${form.elements.kvp.value} kVp`;
   const dose = Number(form.elements.dose.dataset.usual) * 2 ** Number(form.elements.dose.value);
