@@ -40,6 +40,9 @@ class Task(ABC):
     companion_weights: ClassVar[tuple[str, ...]] = ()
     """Recipe keys that name weights of other networks it is measured with."""
 
+    older_cards: ClassVar[Mapping[str, Any]] = {}
+    """Values of recipe keys for cards that are older than the keys, whose usual values were not theirs."""
+
     channels: ClassVar[int] = 1
     """Planes of the network's frontal input."""
 
