@@ -23,7 +23,7 @@ def doubts_about(lungs: Mask, sides: dict[str, int]) -> tuple[str, ...]:
         f"The outline of the {name} lung runs along the film's edge: the film cuts the lung off, or the "
         "outline has left the patient; look at the lung mask."
         for name, lung in found.items()
-        if _share_at_edge(lung) > CUT_OFF
+        if share_at_edge(lung) > CUT_OFF
     ]
     if not all(lung.any() for lung in found.values()):
         return ("Only one lung or none was found.", *lines)
@@ -35,7 +35,7 @@ def doubts_about(lungs: Mask, sides: dict[str, int]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _share_at_edge(lung: Mask) -> float:
+def share_at_edge(lung: Mask) -> float:
     """How much of one of the film's four sides a mask (H, W) covers, at most, in shares of that side."""
     edges = (lung[0], lung[-1], lung[:, 0], lung[:, -1])
     return max(float(np.count_nonzero(edge)) / edge.size for edge in edges)
