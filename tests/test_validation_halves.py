@@ -163,6 +163,17 @@ def test_triage_with_few_films_or_without_the_key_does_as_it_did(monkeypatch: py
         assert any("may be a little too sure" in note for note in found.notes) is said
 
 
+def test_a_set_without_validation_patients_is_measured_and_not_calibrated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    task = triage(200, monkeypatch)
+    task.data = {"nih": Manifest("nih", tuple(task._sets.part_of("nih", "test")))}
+    found = task.evaluate(nn.Identity(), "test")
+    assert found.figures["auc"].n > 0
+    assert "calibration" not in found.extras
+    assert any(note.startswith("No calibration") for note in found.notes)
+
+
 def test_cards_that_are_older_than_the_key_are_measured_as_they_were_made(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -147,7 +147,8 @@ class TriageTask(Task):
 
     def _halves(self) -> ValidationHalves:
         """What chooses the epoch, and what calibrates."""
-        chief, records = self._measured_on(), self._measured_part("validation")
+        chief = self._measured_on()
+        records = self._sets.part_of(chief, "validation")
         if not self.recipe.validation_halves:
             return ValidationHalves(chief, records)
         labels = {HEAD: np.array([record.abnormal for record in records], dtype=np.float64)}
@@ -201,7 +202,9 @@ class TriageTask(Task):
         rng = np.random.default_rng(self.recipe.seed)
         chief = self._measured_on()
         halves = self._halves()
-        records = self._measured_part(split) if split == "test" else halves.choosing
+        records = self._measured_part(split)
+        if split != "test":
+            records = halves.choosing
         films = self._scored(model, records)
         if split != "test":
             return Evaluation({"auc": Figure(auc(films.truth, films.score), n=len(records))})
