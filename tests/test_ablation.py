@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from classifiers.ablation import command as ablation
+from classifiers.ablation import folder as ablation_folder
 from classifiers.ablation import processes as ablation_processes
 from classifiers.ablation.films import films_key
 from classifiers.ablation.plan import FULL, VARIANTS, choose
@@ -387,7 +387,7 @@ def test_films_and_ablation_are_known_by_the_weights_that_made_the_films(
     def known(weights: str = "") -> tuple[str, str]:
         values = {"bone_weights": weights} if weights else {}
         plan = Plan({"phantom": cohort_folder}, values, tmp_path, "cpu", tmp_path)
-        identity = ablation._identity(plan, plan.recipe(VARIANTS[0], 0))
+        identity = ablation_folder._identity(plan, plan.recipe(VARIANTS[0], 0))
         return films_key(plan, VARIANTS), json.dumps(identity["films_made_with"])
 
     shipped = known()

@@ -29,6 +29,7 @@ from classifiers.diagnosis.pooling import MapPooling, log_sum_exp
 from classifiers.diagnosis.recipe import DiagnosisRecipe
 from classifiers.diagnosis.training import RENEWED, DiagnosisTask
 from classifiers.diagnosis.uncertain import UncertainPolicy
+from classifiers.diagnosis.withdrawal import shown_heads
 from suite.datasets.manifest import Manifest
 from suite.errors import DatasetError, RecipeError, WeightsError
 from suite.findings import CODES
@@ -455,10 +456,10 @@ def test_what_a_set_brings_along_and_no_film_does_shows_readers_nothing(
     shown: bool,
 ) -> None:
     """Scores of the phantoms' own lungs and bones: the stage would withdraw their calibrations."""
-    own = task(cohort)
-    assert own._input_weights == {"lungs": None, "bone": None}
-    own.measured_card = {"input_weights": stated, "heads": {"edema": {}}}
-    assert own._shown_heads() == ({"edema": {}} if shown else None)
+    weights = task(cohort)._input_weights
+    assert weights == {"lungs": None, "bone": None}
+    card = {"input_weights": stated, "heads": {"edema": {}}}
+    assert shown_heads(card, weights) == ({"edema": {}} if shown else None)
 
 
 def test_a_card_calls_a_head_not_trained_that_did_not_learn(

@@ -245,10 +245,14 @@ def test_whole_lungs_are_not_read_by_weights_of_visible_fields(
         whole_stage(tmp_path, monkeypatch, np.zeros((2, SIDE, SIDE)))
 
 
-def two_lungs(left: tuple[int, int], top: int = 10) -> np.ndarray:
-    """A mask (100, 100): the right lung in columns 10 to 39, the left one in those given."""
+def two_lungs(left: tuple[int, int], top: int = 10, tongue: int = 0) -> np.ndarray:
+    """A mask (100, 100): the right lung in columns 10 to 39, the left one in those given.
+
+    ``tongue``: rows of the left one that reach to the film's edge.
+    """
     mask = np.zeros((100, 100), np.uint8)
     mask[top:60, 10:40], mask[top:60, left[0] : left[1]] = 128, 255
+    mask[60 - tongue : 60, left[0] :] = 255
     return mask
 
 
@@ -257,15 +261,16 @@ def two_lungs(left: tuple[int, int], top: int = 10) -> np.ndarray:
     [
         (two_lungs((50, 80)), []),
         (two_lungs((65, 95)), ["lie further apart than lungs do"]),
-        (two_lungs((50, 100)), ["outline of the left lung runs along the film's edge"]),
+        (two_lungs((50, 80), tongue=10), ["outline of the left lung runs along the film's edge"]),
+        (two_lungs((50, 100)), ["left lung runs along much of one side of the film: this looks like a part"]),
         (
             two_lungs((50, 80), top=0),
-            ["outline of the right lung runs along", "outline of the left lung runs along"],
+            ["outline of the right lung runs along much", "outline of the left lung runs along much"],
         ),
         (two_lungs((50, 50)), ["Only one lung or none was found"]),
         (np.zeros((100, 100), np.uint8), ["Only one lung or none was found"]),
     ],
-    ids=["as lungs lie", "far apart", "cut off on the left", "cut off above", "one lung", "none"],
+    ids=["as lungs lie", "far apart", "touching", "cut through on the left", "above", "one lung", "none"],
 )
 def test_what_speaks_against_an_outline_is_said(mask: np.ndarray, said: list[str]) -> None:
     lines = doubts_about(mask, SIDES)

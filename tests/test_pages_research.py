@@ -368,6 +368,27 @@ class TestRuns:
         assert "epochs=2" in page
         assert reader.get("/research/runs/nothing").status_code == 404
 
+    def test_an_ablations_page_says_how_many_networks_are_finished(
+        self, house: House, reader: Person
+    ) -> None:
+        number = "d" * 32
+        with house.services.database.write() as session:
+            session.add(
+                Job(
+                    id=number,
+                    kind="ablation",
+                    queue="train",
+                    state="running",
+                    request={"data": {"phantom": "/films"}, "options": {"shared": True}},
+                    progress={"step": 12, "total": 35, "losses": {}},
+                    created_at=1.0,
+                    enqueued_at=1.0,
+                )
+            )
+        page = reader.get(f"/research/runs/{number}").text
+        assert '<dt>Networks finished</dt><dd class="number">12 of 35</dd>' in page
+        assert "<dt>Losses</dt>" not in page
+
 
 class TestPlayground:
     @pytest.fixture

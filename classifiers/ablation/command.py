@@ -7,14 +7,15 @@ interrupted ablation goes on where it stopped, and its tables can be made of wha
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from classifiers.ablation.films import decode_films, film_weights, films_key
+from classifiers.ablation.films import decode_films, films_key
+from classifiers.ablation.folder import STATE_FILE, open_folder, weights_keys
 from classifiers.ablation.plan import LEAVE_ONE_OUT, VARIANTS, Variant, choose
 from classifiers.ablation.predictions import ATTRIBUTES, read_predictions
 from classifiers.ablation.processes import device_count, in_child, run_all
@@ -25,19 +26,16 @@ from classifiers.ablation.runs import (
     Run,
     all_records,
     open_sources,
-    recorded_recipe,
 )
+from classifiers.ablation.shared import FILMS_LOCK, missing, run_shared, taken
 from classifiers.ablation.statistics import Statistics, summarise
 from classifiers.ablation.tables import write_all
 from classifiers.diagnosis.parts import is_chest
 from classifiers.learned_sets import LearnedSets
-from suite.datasets.digests import data_digests
 from suite.devices import resolve_device
 from suite.errors import InputError
-from suite.storage import make_folder, write_text
+from suite.storage import make_folder
 from suite.training.precision import fastest_precision
-
-STATE_FILE = "ablation.json"
 
 EVERY_NAME = tuple(variant.name for variant in (*VARIANTS, *LEAVE_ONE_OUT))
 MOST_SEEDS = 1000
@@ -63,6 +61,8 @@ class Options:
         keep_weights: keep each network's checkpoint.
         tables_only: train nothing, make the tables of the finished networks.
         cache: folder for the decoded films; the folder of the results unless given.
+        shared: other processes may be at networks of the same folder; what they are at is left to them.
+        one: with ``shared``, train one network that nobody is at, and make no tables.
     """
 
     seeds: int = 5
@@ -75,6 +75,8 @@ class Options:
     keep_weights: bool = False
     tables_only: bool = False
     cache: Path | None = None
+    shared: bool = False
+    one: bool = False
 
 
 class Ablation:
@@ -127,11 +129,14 @@ def ablate(
     ).check_apart()
     runs = [Run(variant, seed) for seed in range(options.seeds) for variant in variants]
     head = _head(plan, recipes[0], len(all_records(manifests)))
-    _open_folder(plan, recipes[0], options.resume, {"head": head, "planned": len(runs)})
+    open_folder(plan, recipes[0], options.resume, {"head": head, "planned": len(runs)})
     waiting = [run for run in runs if not run.predictions(out).is_file()]
     if waiting:
         say(f"{len(waiting)} of {len(runs)} networks to train; decoding films.")
         _train(plan, variants, waiting, options, say, on_run, head, len(runs))
+    if options.one:
+        left = len(missing(plan, runs))
+        return f"{len(runs) - left} of {len(runs)} networks are finished; the tables are another's work."
     return write_all(out, _collect(out, runs, options.subgroups), head)
 
 
@@ -170,25 +175,42 @@ def _train(
     head: Sequence[str],
     total: int,
 ) -> None:
-    make_folder(plan.cache)
     key = films_key(plan, variants)
-    decode = (plan, variants, key)
-    count = in_child(decode_films, *decode) if plan.device == "cuda" else decode_films(*decode)
-    say(f"{count} studies decoded.")
-    processes = min(options.processes or device_count(plan.device), len(waiting))
-    done = total - len(waiting)
-    for outcome in run_all(plan, variants, waiting, key, processes):
-        done += 1
+    say(f"{_decoded(plan, variants, key, options)} studies decoded.")
+    every, done = _all_runs(variants, options.seeds), total - len(waiting)
+    if options.shared and on_run is not None:
+        on_run(done, total, {})  # now others can help
+    for outcome in _outcomes(plan, variants, waiting, key, options):
+        done = total - len(missing(plan, every)) if options.shared else done + 1
+        if outcome is None:
+            if on_run is not None:
+                on_run(done, total, {})
+            continue
         say(_line(outcome, done, total))
         if on_run is not None:
             on_run(done, total, {"mean_auc": outcome.mean_auc})
-        if done % len(variants) == 0 and done < total:
-            finished = [
-                run for run in _all_runs(variants, options.seeds) if run.predictions(plan.out).is_file()
-            ]
+        if done % len(variants) == 0 and done < total and not options.one:
+            finished = [run for run in every if run.predictions(plan.out).is_file()]
             write_all(
                 plan.out, _collect(plan.out, finished, options.subgroups), [*head, _partial(done, total)]
             )
+
+
+def _decoded(plan: Plan, variants: Sequence[Variant], key: str, options: Options) -> int:
+    """Decode the films, unless they are there; returns how many studies there are."""
+    make_folder(plan.cache)
+    own = (plan, variants, key)
+    with taken(plan.cache / FILMS_LOCK, wait=True) if options.shared else nullcontext():
+        return int(in_child(decode_films, *own) if plan.device == "cuda" else decode_films(*own))
+
+
+def _outcomes(
+    plan: Plan, variants: Sequence[Variant], waiting: Sequence[Run], key: str, options: Options
+) -> Iterator[Outcome | None]:
+    if options.shared:
+        return run_shared(plan, variants, waiting, key, one=options.one)
+    processes = min(options.processes or device_count(plan.device), len(waiting))
+    return run_all(plan, variants, waiting, key, processes)
 
 
 def _all_runs(variants: Sequence[Variant], seeds: int) -> list[Run]:
@@ -212,6 +234,10 @@ def _check(options: Options) -> None:
         raise InputError(f"--seeds {options.seeds} trains nothing; give 1 or more.")
     if options.processes < 0:
         raise InputError(f"--processes {options.processes} is no number of processes; give 1 or more.")
+    if options.shared and options.processes > 1:
+        raise InputError("--shared trains one network after the other here; leave --processes out.")
+    if options.one and not options.shared:
+        raise InputError("--one is for an ablation that others are at; add --shared.")
     for name in options.subgroups:
         if name not in ("source", *ATTRIBUTES):
             raise InputError(f"--subgroups names {name!r}; use some of source, {', '.join(ATTRIBUTES)}.")
@@ -232,58 +258,6 @@ def _parsed(settings: Sequence[str]) -> dict[str, str]:
     return values
 
 
-def _open_folder(plan: Plan, recipe: Any, resume: bool, shown: Mapping[str, Any]) -> None:
-    """Make the folder, or see that it holds this ablation; ``shown`` is for its tables.
-
-    Raises:
-        InputError: it holds another one, or one that was not asked to go on.
-    """
-    state = _identity(plan, recipe)
-    path = plan.out / STATE_FILE
-    if path.is_file():
-        if not resume:
-            raise InputError(f"{plan.out}: is an ablation; add --resume to go on, or name another folder.")
-        there = json.loads(path.read_text())
-        there["recipe"] = recorded_recipe(there)
-        if {key: there.get(key) for key in state} != json.loads(json.dumps(state)):
-            raise InputError(
-                f"{plan.out}: is an ablation with other data or settings; give the same, or another folder."
-            )
-    make_folder(plan.out)
-    write_text(path, json.dumps({**state, **shown}, indent=2) + "\n")
-
-
-def _identity(plan: Plan, recipe: Any) -> dict[str, Any]:
-    """What makes two ablations one: the recipe, the content of all weights files, and the studies.
-
-    No folder is part of it: an ablation goes on where its data lie elsewhere. The weights that make the
-    films count whatever is trained now, because further configurations may be added.
-    """
-    from classifiers.diagnosis.films import FilmSettings
-
-    kept = {key: value for key, value in recipe.model_dump().items() if key not in OWN_KEYS}
-    kept |= {key: _content(Path(kept[key])) for key in _files() if kept[key]}
-    films = FilmSettings(recipe.size, ("gan",), recipe.lung_source, recipe.bone_weights)
-    return {
-        "recipe": kept,
-        "films_made_with": film_weights(films),
-        "data": data_digests(plan.sources, open_sources(plan.sources)),
-    }
-
-
-def _content(path: Path) -> str:
-    """SHA-256 of a weights file, which a recipe may name by its card."""
-    weights = path.with_suffix(".safetensors")
-    return hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else path.name
-
-
-def _files() -> tuple[str, ...]:
-    """Recipe keys that name weights files."""
-    from classifiers.diagnosis.training import DiagnosisTask
-
-    return (*DiagnosisTask.initial_weights, *DiagnosisTask.companion_weights)
-
-
 def _collect(out: Path, runs: Sequence[Run], subgroups: Sequence[str]) -> Statistics:
     found: dict[str, list[Any]] = {}
     for run in runs:
@@ -294,7 +268,7 @@ def _collect(out: Path, runs: Sequence[Run], subgroups: Sequence[str]) -> Statis
 def _head(plan: Plan, recipe: Any, studies: int) -> list[str]:
     """What was trained on what, for the top of the table; of weights their names, not their folders."""
     names = ", ".join(sorted(plan.sources))
-    files = _files()
+    files = weights_keys()
     shown = {k: Path(v).name if k in files else v for k, v in sorted(plan.settings.items())}
     settings = " ".join(f"{key}={value}" for key, value in shown.items()) or "the defaults"
     return [

@@ -68,9 +68,13 @@ def check_same_studies(runs: Mapping[str, Sequence[Scored]]) -> Scored:
 
 
 def summarise(
-    runs: Mapping[str, Sequence[Scored]], subgroups: Sequence[str] = (), seed: int = 0, draws: int = DRAWS
+    runs: Mapping[str, Sequence[Scored]],
+    subgroups: Sequence[str] = (),
+    seed: int = 0,
+    draws: int = DRAWS,
+    comparisons: Sequence[tuple[str, str]] = COMPARISONS,
 ) -> Statistics:
-    """All figures of the finished ``runs`` (seeds by variant)."""
+    """All figures of the finished ``runs`` (seeds by variant); ``comparisons`` are first minus second."""
     first = check_same_studies(runs)
     rng = np.random.default_rng(seed)
     weights = patient_weights(first.patients, rng, draws)
@@ -84,7 +88,7 @@ def summarise(
         for name in runs
     }
     differences = []
-    for one, other in COMPARISONS:
+    for one, other in comparisons:
         if one in runs and other in runs:
             differences += finding_differences(one, other, runs, measurable)
             differences += mean_differences(one, other, points, drawn, measurable, means, rng)

@@ -56,7 +56,7 @@ def markdown(statistics: Statistics, head: Sequence[str]) -> str:
         ),
         "## Area under the ROC curve\n\nMean over seeds, 95 % interval by bootstrap over patients.\n\n"
         + (POOLED.format(sets=" and ".join(statistics.sets)) + "\n\n" if len(statistics.sets) > 1 else "")
-        + _grid(
+        + grid(
             ["finding", "positive", *names],
             [_area_row(row, statistics.areas) for row in ROWS] + [_deviation_row(statistics.areas)],
         ),
@@ -73,10 +73,10 @@ def markdown(statistics: Statistics, head: Sequence[str]) -> str:
 def _comparisons(statistics: Statistics) -> list[str]:
     """The questions that the ablation is made for, and every difference."""
     lone = ONE_SEED + "\n\n" if min(statistics.seeds.values()) < 2 else ""
-    questions = _grid(
+    questions = grid(
         ["first - second", "mean of all", "", "fracture", ""], _questions(statistics.differences)
     )
-    differences = _grid(
+    differences = grid(
         ["first - second", "finding", "difference (95 %)", "p", "p (Holm)"],
         [_difference_row(difference) for difference in statistics.differences],
     )
@@ -95,7 +95,7 @@ def _pointing(hits: Mapping[str, Mapping[str, float]]) -> str:
     return (
         "## Does the frontal map point at the finding?\n\nShare of studies in which the map's highest "
         "cell holds part of the finding, mean over seeds; chance: the share of cells that do.\n\n"
-    ) + _grid(["finding", *hits], rows)
+    ) + grid(["finding", *hits], rows)
 
 
 def _subgroups(statistics: Statistics) -> str:
@@ -104,7 +104,7 @@ def _subgroups(statistics: Statistics) -> str:
         [group, str(count), *(_number(means[name]) for name in names)]
         for group, (count, means) in statistics.subgroups.items()
     ]
-    return "## Subgroups\n\nMean area over the findings that occur in the group.\n\n" + _grid(
+    return "## Subgroups\n\nMean area over the findings that occur in the group.\n\n" + grid(
         ["group", "studies", *names], rows
     )
 
@@ -113,7 +113,8 @@ def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _grid(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def grid(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
@@ -124,10 +125,11 @@ def _number(value: float | None) -> str:
 
 def _area_row(row: str, areas: Mapping[str, Mapping[str, Area]]) -> list[str]:
     first = next(iter(areas.values()))[row]
-    return [row, str(first.positives), *(_area_cell(own[row]) for own in areas.values())]
+    return [row, str(first.positives), *(area_cell(own[row]) for own in areas.values())]
 
 
-def _area_cell(area: Area) -> str:
+def area_cell(area: Area) -> str:
+    """An area with its interval; a dash where there is none."""
     figure = area.figure
     if math.isnan(figure.value):
         return "-"
@@ -150,7 +152,7 @@ def _questions(differences: Sequence[Difference]) -> list[list[str]]:
         cells = [" - ".join(pair)]
         for finding in (ALL, "fracture"):
             own = next((d for d in differences if (d.first, d.second, d.finding) == (*pair, finding)), None)
-            cells += ["-", ""] if own is None else [_interval(own), _verdict(own)]
+            cells += ["-", ""] if own is None else [interval_cell(own), _verdict(own)]
         rows.append(cells)
     return rows
 
@@ -163,7 +165,8 @@ def _verdict(difference: Difference) -> str:
     return "better" if difference.value > 0 else "worse"
 
 
-def _interval(difference: Difference) -> str:
+def interval_cell(difference: Difference) -> str:
+    """A difference with its sign and its interval."""
     if math.isnan(difference.low):
         return f"{difference.value:+.3f} (-)"
     return f"{difference.value:+.3f} ({difference.low:+.3f} - {difference.high:+.3f})"
@@ -173,13 +176,14 @@ def _difference_row(difference: Difference) -> list[str]:
     return [
         f"{difference.first} - {difference.second}",
         difference.finding,
-        _interval(difference),
-        _p(difference.p),
-        _p(difference.p_holm),
+        interval_cell(difference),
+        p_cell(difference.p),
+        p_cell(difference.p_holm),
     ]
 
 
-def _p(value: float) -> str:
+def p_cell(value: float) -> str:
+    """A p value; empty where there is none."""
     if math.isnan(value):
         return ""
     return "< 0.0001" if value < 1e-4 else f"{value:.4f}"

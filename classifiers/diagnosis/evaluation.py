@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from classifiers.diagnosis.head_calibration import (
 )
 from classifiers.diagnosis.predictions import Predictions
 from classifiers.localisation import LocatedMap, framed_heatmap, localisation_figures, located_rows
+from classifiers.validation_halves import ValidationHalves
 from suite.datasets.finding_places import known_places
 from suite.datasets.registry import is_computed
 from suite.findings import CODES
@@ -53,6 +55,7 @@ def measured(
     seed: int,
     shown: Mapping[str, Mapping[str, Any]] | None,
     also: AskedMaps | None = None,
+    halves: Mapping[str, ValidationHalves] = MappingProxyType({}),
 ) -> Evaluation:
     """AUC of each finding with its interval, by data set where there are several.
 
@@ -70,6 +73,7 @@ def measured(
             their calibrations.
         also: maps of another method, whose figures begin with its name; those of the closed form on the same
             findings with that and ``closed``.
+        halves: of the validation parts, by set; heads of a set that is not there are calibrated on all of it.
     """
     rng = np.random.default_rng(seed)
     every = {**tested, **beside}
@@ -88,9 +92,9 @@ def measured(
         for name, each in every.items():
             figures |= figures_by_card(shown, name, each, rng)
     unlearned = unlearned_heads(tested, by_dataset)
-    calibrations = replace(_calibrations(tested, held_out, positives, rng), unlearned=unlearned)
+    calibrations = replace(_calibrations(tested, held_out, positives, rng, halves), unlearned=unlearned)
     whole = _joined(list(tested.values()))
-    notes = ["Held-out patients; scores are logits."]
+    notes = ["Held-out patients; scores are logits.", *(own.note() for own in halves.values())]
     if unlearned:
         names = ", ".join(sorted(unlearned))
         notes.append(f"Not learned, though there was enough to learn from, and not shown: {names}.")
@@ -132,11 +136,15 @@ def _calibrations(
     held_out: Mapping[str, Predictions],
     positives: Mapping[str, Mapping[str, int]],
     rng: np.random.Generator,
+    halves: Mapping[str, ValidationHalves],
 ) -> HeadCalibrations:
     """Each head's calibrations: set by set, fitted on the validation part, judged on the test part."""
     trained = trained_heads(positives)
     real_first = sorted(tested, key=is_computed)
-    each = [SetCalibration.of(name, held_out[name], tested[name], trained, rng) for name in real_first]
+    each = [
+        SetCalibration.of(name, held_out[name], tested[name], trained, rng, halves.get(name))
+        for name in real_first
+    ]
     return HeadCalibrations(positives, each)
 
 

@@ -19,6 +19,7 @@ from classifiers.calibration import Calibration
 from classifiers.calibration_methods import fit_calibration
 from classifiers.diagnosis.predictions import Predictions
 from classifiers.reliability import BeforeAfter, Judged, plot_reliability, shown_figures
+from classifiers.validation_halves import ValidationHalves
 from suite.datasets.registry import is_computed
 from suite.findings import CODES
 from suite.training.evaluation import Figure
@@ -61,11 +62,16 @@ class SetCalibration:
         measured: Predictions,
         codes: Sequence[str],
         rng: np.random.Generator,
+        halves: ValidationHalves | None = None,
     ) -> Self:
-        """Fit on the validation part ``held`` and judge on the test part ``measured``, head by head."""
-        source = f"{len(held.records)} held-out {name} films"
-        films = {code: held.of_head(code) for code in codes}
-        fits = {code: fit_calibration(own, source, rng) for code, own in films.items()}
+        """Fit on the validation part ``held`` and judge on the test part ``measured``, head by head.
+
+        ``halves`` of the validation part: a head that they hold apart is fitted on the second one alone.
+        """
+        halves = halves or ValidationHalves(name, held.records)
+        films = {code: halves.of_head(code, held.of_head(code)) for code in codes}
+        sources = {code: f"{len(halves.calibrating(code))} held-out {name} films" for code in codes}
+        fits = {code: fit_calibration(own, sources[code], rng) for code, own in films.items()}
         fitted = {code: calibration for code, calibration in fits.items() if calibration is not None}
         unordered = frozenset(code for code, own in films.items() if code not in fitted and own.suffices())
         tested = {code: measured.of_head(code) for code in fitted}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from classifiers.learned_sets import LearnedSets
+from classifiers.validation_halves import ValidationHalves
 from suite.datasets.manifest import Record
 from suite.findings import CODES
 
@@ -35,3 +36,14 @@ def training_positives(sets: LearnedSets) -> dict[str, dict[str, int]]:
         labels = np.array([record.labels for record in own]).reshape(-1, len(CODES))
         by_set[name] = np.nansum(labels, axis=0)
     return {code: {name: int(sums[i]) for name, sums in by_set.items()} for i, code in enumerate(CODES)}
+
+
+def halved_validation(sets: LearnedSets) -> dict[str, ValidationHalves]:
+    """Halves of the validation part of each set that is learned from."""
+    found = {}
+    for name in sets.names:
+        records = sets.part_of(name, "validation")
+        truth = np.array([record.labels for record in records]).reshape(-1, len(CODES))
+        labels = {code: truth[:, index] for index, code in enumerate(CODES)}
+        found[name] = ValidationHalves.of(name, sets.data[name].name, records, labels, sets.split_seed)
+    return found

@@ -64,6 +64,11 @@ class DiagnosisRecipe(Recipe):
     gce_q: float = Field(
         0.7, gt=0, le=1, description="of noise=gce; towards 0 cross-entropy, at 1 the absolute error"
     )
+    validation_halves: bool = Field(
+        False,
+        description="choose the epoch on one half of the validation patients, calibrate on the other where "
+        "its films suffice",
+    )
     triage_weights: str = Field(
         "", description="model card of the triage network to start from; empty: from scratch"
     )

@@ -23,10 +23,11 @@ from classifiers.diagnosis.head_calibration import MIN_TRAINING_POSITIVES, is_co
 from classifiers.diagnosis.losses import class_weights
 from classifiers.diagnosis.network import DualBranchDenseNet, same_start
 from classifiers.diagnosis.objective import Objective
-from classifiers.diagnosis.parts import is_chest, stated_positives, training_positives
+from classifiers.diagnosis.parts import halved_validation, is_chest, stated_positives, training_positives
 from classifiers.diagnosis.predictions import Predictions, predict
 from classifiers.diagnosis.recipe import DiagnosisRecipe
 from classifiers.diagnosis.uncertain import UncertainPolicy
+from classifiers.diagnosis.withdrawal import shown_heads
 from classifiers.learned_sets import LearnedSets, doubts
 from classifiers.parameters import decay_groups
 from suite.datasets.manifest import Manifest, Record, SplitName
@@ -240,8 +241,12 @@ class DiagnosisTask(Task):
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
         """On the validation part the mean area alone; on the test part all of ``evaluation.measured``."""
         sets = self._sets
+        halves = halved_validation(sets) if self.recipe.validation_halves else {}
         if split != "test":
-            return validated(self._predictions(model, sets.names, split))
+            chosen = {
+                name: halves[name].choosing if halves else sets.part_of(name, split) for name in sets.names
+            }
+            return validated({name: self.predict(model, records) for name, records in chosen.items()})
         evaluation = measured(
             self._predictions(model, sets.names, split, whole=True),
             self._predictions(model, sets.names, "validation"),
@@ -249,8 +254,9 @@ class DiagnosisTask(Task):
             beside=self._predictions(model, sets.others, split, whole=True),
             size=self.recipe.size,
             seed=self.recipe.seed,
-            shown=self._shown_heads(),
+            shown=shown_heads(self.measured_card, self._input_weights),
             also=self._asked_maps(model, [*sets.names, *sets.others], split),
+            halves=halves,
         )
         heads = evaluation.extras["heads"]
         self._unlearned = frozenset(code for code in CODES if not heads[code]["trained"])
@@ -291,17 +297,3 @@ class DiagnosisTask(Task):
             studies = located_studies(films, records, self.planes, own.also_heatmaps_films)
             found[name] = asked_maps(model, self._also_heatmaps, studies, own.size)
         return AskedMaps(self._also_heatmaps, found)
-
-    def _shown_heads(self) -> Mapping[str, Any] | None:
-        """Those of the measured card; ``None`` in training, and where the stage would withdraw them.
-
-        It also does where a card's scores depend on a set's own lungs or bones, which no film brings along.
-        """
-        card = self.measured_card
-        stated = {} if card is None else card.get("input_weights") or {}
-        if card is None or any(
-            sha256 is None or self._input_weights.get(name) != sha256 for name, sha256 in stated.items()
-        ):
-            return None
-        heads: Mapping[str, Any] = card["heads"]
-        return heads

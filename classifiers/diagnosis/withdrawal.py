@@ -3,8 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from suite.findings import FINDINGS
+
+
+def shown_heads(
+    card: Mapping[str, Any] | None, weights: Mapping[str, str | None]
+) -> Mapping[str, Any] | None:
+    """Heads of a measured card; ``None`` without one, and where the stage would withdraw them.
+
+    It also does where a card's scores depend on a set's own lungs or bones, which no film brings along.
+
+    Args:
+        card: content of the card.
+        weights: the sha256 of the weights that make its network's inputs here, by stage.
+    """
+    stated = {} if card is None else card.get("input_weights") or {}
+    if card is None or any(sha256 is None or weights.get(name) != sha256 for name, sha256 in stated.items()):
+        return None
+    heads: Mapping[str, Any] = card["heads"]
+    return heads
 
 
 def withdrawal(

@@ -24,6 +24,7 @@ from classifiers.learned_sets import LearnedSets, doubts
 from classifiers.parameters import decay_groups
 from classifiers.reliability import BeforeAfter, Judged, plot_reliability, shown_figures
 from classifiers.triage.network import TriageNetwork
+from classifiers.validation_halves import ValidationHalves
 from suite.datasets.manifest import Record, SplitName
 from suite.datasets.registry import KINDS, citations_of, is_computed, terms_of
 from suite.errors import DatasetError
@@ -40,6 +41,7 @@ from suite.training.task import Batch, Task
 
 GEOMETRY = Geometry(degrees=7, shift=0.06, scale=(0.9, 1.15))
 SCORING_BATCH = 32
+HEAD = "abnormal"
 NOT_CALIBRATED = "No calibration: the held-out films are too few, or the score orders them by chance alone."
 NOT_READ_BY = "The triage stage does not read by weights without a calibration."
 
@@ -59,6 +61,9 @@ class TriageRecipe(Recipe):
     learn_from: str = Field(
         "", description="data sets to learn from, comma between; empty: all that are given"
     )
+    validation_halves: bool = Field(
+        True, description="choose the epoch on one half of the validation patients, calibrate on the other"
+    )
     start_from: str = Field("", description="model card of a triage network to go on from")
     imagenet_weights: str = Field("", description="timm's densenet121 as a safetensors file, to start from")
 
@@ -70,6 +75,7 @@ class TriageTask(Task):
     recipe_type: ClassVar[type[Recipe]] = TriageRecipe
     datasets = tuple(kind.name for kind in KINDS)
     initial_weights = ("start_from", "imagenet_weights")
+    older_cards: ClassVar[Mapping[str, Any]] = {"validation_halves": False}
     monitor = ("auc", "max")
     recipe: TriageRecipe
 
@@ -139,6 +145,15 @@ class TriageTask(Task):
             )
         return records
 
+    def _halves(self) -> ValidationHalves:
+        """What chooses the epoch, and what calibrates."""
+        chief = self._measured_on()
+        records = self._sets.part_of(chief, "validation")
+        if not self.recipe.validation_halves:
+            return ValidationHalves(chief, records)
+        labels = {HEAD: np.array([record.abnormal for record in records], dtype=np.float64)}
+        return ValidationHalves.of(chief, self.data[chief].name, records, labels, self.recipe.split_seed)
+
     def _bank(self, records: Sequence[Record], device: torch.device) -> Bank:
         """The framed films of ``records`` and whether each is abnormal, decoded once."""
         key = (str(device), *(str(record.frontal) for record in records))
@@ -177,14 +192,19 @@ class TriageTask(Task):
         return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
 
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
-        """AUC; on the test part with its interval, and calibration, fitted on the validation part.
+        """AUC; on the test part with its interval, and calibration, fitted on validation patients.
+
+        Where the recipe halves those, the area of the validation part is that of the half that chooses.
 
         Of several sets the real one is measured and calibrated on; the others' areas stand beside it. Of a
         finished network it is also measured, set by set, what its card's own calibration gives.
         """
         rng = np.random.default_rng(self.recipe.seed)
         chief = self._measured_on()
+        halves = self._halves()
         records = self._measured_part(split)
+        if split != "test":
+            records = halves.choosing
         films = self._scored(model, records)
         if split != "test":
             return Evaluation({"auc": Figure(auc(films.truth, films.score), n=len(records))})
@@ -192,19 +212,21 @@ class TriageTask(Task):
         extras: dict[str, Any] = {}
         pictures: dict[str, Callable[[Path], None]] = {}
         notes = [f"Held-out patients of {chief}; intervals by bootstrap over patients."]
+        if self.recipe.validation_halves:
+            notes.append(halves.note())
         notes += doubts(self.measured_card, sorted(self.data))
         others = sorted(set(self.data) - {chief})
         beside = {name: self._scored(model, self._sets.part_of(name, "test")) for name in others}
         for name, own in beside.items():
             figures[f"{name}_auc"] = auc_figure(own.truth, own.score, own.patients.tolist(), rng)
         figures |= self._shown({chief: films, **beside}, rng)
-        calibration = self._calibration(model, chief, rng)
+        calibration = self._calibration(model, halves.calibrating(HEAD), rng)
         if calibration is None:
             notes += [NOT_CALIBRATED] if self.measured_card is not None else [NOT_CALIBRATED, NOT_READ_BY]
         else:
             judged = BeforeAfter.of(calibration, films)
             figures |= _calibrated_figures(judged, rng)
-            pictures["reliability.png"] = partial(plot_reliability, {"abnormal": judged.named()})
+            pictures["reliability.png"] = partial(plot_reliability, {HEAD: judged.named()})
             extras["calibration"] = calibration.as_json()
         truth, score = films.truth, films.score
         areas = areas_by_subgroup(records, truth[:, None], score[:, None], ["auc"], rng)
@@ -213,7 +235,7 @@ class TriageTask(Task):
             _rows(records, films),
             notes,
             extras,
-            {"abnormal": (truth, score)},
+            {HEAD: (truth, score)},
             pictures=pictures,
             by_subgroup={f"{chief}, {group}": own for group, own in areas.items()},
         )
@@ -224,10 +246,12 @@ class TriageTask(Task):
         patients = np.array([record.patient_id for record in records], dtype=np.str_)
         return HeadFilms(truth, self._scores(model, records), patients)
 
-    def _calibration(self, model: nn.Module, chief: str, rng: np.random.Generator) -> Calibration | None:
-        """Fitted on the validation part; ``None`` where its films give none."""
-        films = self._scored(model, self._sets.part_of(chief, "validation"))
-        return fit_calibration(films, f"{len(films.truth)} held-out {chief} films", rng)
+    def _calibration(
+        self, model: nn.Module, records: Sequence[Record], rng: np.random.Generator
+    ) -> Calibration | None:
+        """Fitted on validation films; ``None`` where they give none."""
+        films = self._scored(model, records)
+        return fit_calibration(films, f"{len(films.truth)} held-out {self._measured_on()} films", rng)
 
     def _shown(self, measured: Mapping[str, HeadFilms], rng: np.random.Generator) -> dict[str, Figure]:
         """What the measured card's calibration gives on each set; nothing in training."""

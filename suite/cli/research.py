@@ -181,6 +181,14 @@ def evaluate(
     help="Train nothing; tables of the networks finished in OUT, without --data.",
 )
 @click.option("--cache", type=FOLDER, help="Folder for the decoded films; OUT unless given.")
+@click.option(
+    "--shared",
+    is_flag=True,
+    help="Others may train networks of OUT too; with --submit other workers are asked to.",
+)
+@click.option(
+    "--one", is_flag=True, help="With --shared: train one network that nobody is at, make no tables."
+)
 @click.option("--submit", is_flag=True, help="Leave it to a worker (`radsuite worker --queues train`).")
 @click.pass_context
 def ablate(
@@ -206,6 +214,8 @@ def ablate(
     """
     if submit:
         _nothing_of_this_run(out=out, resume=bool(options["resume"]))
+        if options["one"]:
+            raise click.UsageError("--one is what a worker tells its helpers; use --shared with --submit.")
         from suite.commands.submitting import submit_ablation
 
         submit_ablation(sources, settings, _given(ctx, without={"sources", "out", "settings", "submit"}))

@@ -20,7 +20,7 @@ from suite.jobs.database import Database
 from suite.jobs.identity import WorkerIdentity
 from suite.jobs.models import Artifact, Job, JobKind, JobState, QueueName, StageRun, StageState
 from suite.jobs.priority import priority_of
-from suite.jobs.requests import add_job, queue_of
+from suite.jobs.requests import add_job, helpers, new_job, queue_of
 from suite.settings import Settings
 from suite.stages.override import check_override, known_checks
 
@@ -191,6 +191,36 @@ class JobQueue:
             if not _moved(session, _held(claim).values(progress=dict(progress))):
                 return Standing.LOST
             return _standing(session, claim)
+
+    def deal(self, claim: Claim, folder: str, request: Mapping[str, Any], count: int) -> list[str]:
+        """Jobs for helpers of an ablation; with those that are under way they are ``count``.
+
+        Args:
+            claim: the ablation, still held; nothing is dealt where it is not, or is to end.
+            folder: of its results.
+            request: what each helper is asked.
+            count: networks that others may train.
+
+        Returns:
+            Ids of the new jobs, to be handed to the broker.
+        """
+        with self._database.write() as session:
+            session.scalars(select(Job.id).where(Job.id == claim.job_id).with_for_update()).all()
+            if _standing(session, claim) is not Standing.MINE:
+                return []
+            lacking = max(0, count - len(helpers(session, folder)))
+            rows = [new_job(claim.kind, QueueName.TRAIN, self._clock()) for _ in range(lacking)]
+            for row in rows:
+                row.request = dict(request)
+            session.add_all(rows)
+            return [row.id for row in rows]
+
+    def withdraw(self, folder: str) -> None:
+        """Forget helpers of an ablation that has ended which nobody has begun."""
+        with self._database.write() as session:
+            for job in helpers(session, folder):
+                if job.state == JobState.QUEUED and not job.attempts:
+                    session.delete(job)
 
     def sweep(self, worker: WorkerIdentity | None = None) -> list[str]:
         """Put right what died: expired leases, leases of dead processes on this host, lost messages.

@@ -41,7 +41,7 @@ def add_job(
     for open_job, its_checks in open_jobs:  # compared here: PostgreSQL has no equality of JSON
         if override_gate or its_checks == checks:
             return str(open_job)
-    job = _new_job(JobKind.READING, queue, now)
+    job = new_job(JobKind.READING, queue, now)
     job.study_id, job.override_gate, job.override_checks = study_id, override_gate, checks
     session.add(job)
     return job.id
@@ -59,7 +59,7 @@ def submit_training(database: Database, kind: JobKind, request: Mapping[str, Any
     Returns:
         The job's id, to be handed to the broker's queue ``train``.
     """
-    job = _new_job(kind, QueueName.TRAIN, now)
+    job = new_job(kind, QueueName.TRAIN, now)
     job.request = dict(request)
     with database.write() as session:
         session.add(job)
@@ -68,6 +68,8 @@ def submit_training(database: Database, kind: JobKind, request: Mapping[str, Any
 
 def cancel(database: Database, job_id: str, now: float, *, by: str | None = None) -> JobState:
     """Cancel a queued job at once; ask a running one to stop at its next stage, or a training run at once.
+
+    With an ablation the jobs that help it are cancelled.
 
     Returns:
         The job's state afterwards: ``running`` while its worker has not stopped yet; a finished job stays
@@ -78,11 +80,37 @@ def cancel(database: Database, job_id: str, now: float, *, by: str | None = None
     """
     with database.write() as session:
         job = locked(session, job_id)
-        if job.state == JobState.QUEUED:
-            end_cancelled(job, now, by)
-        elif job.state == JobState.RUNNING:
-            job.cancel_requested = True
+        if job.state in _OPEN:
+            _cancel_helpers(session, job, now, by)
+            _cancel(job, now, by)
         return JobState(job.state)
+
+
+def helpers(session: Session, folder: str) -> list[Job]:
+    """Unfinished jobs that train single networks of the ablation in ``folder``."""
+    ablations = select(Job).where(Job.kind == JobKind.ABLATION, Job.state.in_(_OPEN)).with_for_update()
+    return [job for job in session.scalars(ablations) if _helps(job.request or {}, folder)]
+
+
+def _helps(request: Mapping[str, Any], folder: str) -> bool:
+    return request.get("out") == folder and request.get("options", {}).get("one") is True
+
+
+def _cancel_helpers(session: Session, job: Job, now: float, by: str | None) -> None:
+    """Cancel what helps the ablation ``job``; a helper has none of its own."""
+    request = job.request or {}
+    folder = request.get("out") or job.id
+    if job.kind != JobKind.ABLATION or _helps(request, folder):
+        return
+    for helper in helpers(session, folder):
+        _cancel(helper, now, by)
+
+
+def _cancel(job: Job, now: float, by: str | None) -> None:
+    if job.state == JobState.QUEUED:
+        end_cancelled(job, now, by)
+    else:
+        job.cancel_requested = True
 
 
 def end_cancelled(job: Job, now: float, by: str | None = None) -> None:
@@ -121,7 +149,7 @@ def retry(database: Database, job_id: str, now: float) -> tuple[str, QueueName]:
             )
             _raise(session, new_id, old.priority, old.priority_reason)
             return new_id, queue
-        job = _new_job(JobKind(old.kind), queue, now)
+        job = new_job(JobKind(old.kind), queue, now)
         before = old.request or {}
         job.request = {**before, "out": before.get("out") or old.id, "resume": True}
         session.add(job)
@@ -162,7 +190,8 @@ def oldest_waiting_seconds(session: Session, now: float) -> float | None:
     return None if oldest is None else max(0.0, now - oldest)
 
 
-def _new_job(kind: JobKind, queue: QueueName, now: float) -> Job:
+def new_job(kind: JobKind, queue: QueueName, now: float) -> Job:
+    """A queued job's row, not yet in the database."""
     return Job(
         id=uuid.uuid4().hex,
         kind=kind.value,

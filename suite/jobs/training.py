@@ -2,6 +2,9 @@
 
 The child is the command line itself (``radsuite train``, ``radsuite ablate``), so a run that was submitted
 and one that was typed do the same. It ends with its worker, and is told to end when the job is cancelled.
+
+Of an ablation with ``--shared`` each missing network but one is offered to other workers as a job of its own,
+once the films are decoded; what nobody takes the first worker trains, and it makes the tables.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from suite.errors import InputError, StageError, StorageError
 from suite.jobs.children import parent_death_signal
-from suite.jobs.models import JobKind
+from suite.jobs.models import JobKind, QueueName
 from suite.jobs.queue import Claim, JobQueue, Standing
 from suite.settings import Settings
 from suite.training.progress import PROGRESS_VARIABLE
@@ -34,6 +37,12 @@ GRACE_SECONDS = 15.0
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 _OWN_OPTIONS = frozenset({"out", "data", "set", "device", "resume", "submit"})
 """Given by the job itself, or in fields of their own."""
+
+Publish = Callable[[str, str], None]
+"""Hands a job's id to the broker's queue of that name."""
+
+Heard = Callable[[Mapping[str, Any]], None]
+"""Told what a run last said of itself."""
 
 Option = Annotated[str, Field(pattern=r"^[a-z][a-z-]{0,30}$")]
 
@@ -66,6 +75,23 @@ class TrainingRequest(BaseModel):
         if own:
             raise ValueError(f"{own[0]!r} is not an option of a job; the job has a place of its own for it")
         return value
+
+    @property
+    def helps(self) -> bool:
+        """Whether it trains a single network of another job's ablation."""
+        return self.options.get("one") is True
+
+    @property
+    def leads(self) -> bool:
+        """Whether others may train networks of its ablation."""
+        return self.options.get("shared") is True and not self.helps
+
+    def for_helper(self, folder: str) -> dict[str, Any]:
+        """What a helper of the ablation in ``folder`` is asked."""
+        options = {**self.options, "one": True}
+        return self.model_copy(update={"out": folder, "resume": True, "options": options}).model_dump(
+            mode="json"
+        )
 
     def command(self, kind: JobKind, out: Path, device: str) -> list[str]:
         """The command line that does it."""
@@ -106,10 +132,14 @@ def training_folder(settings: Settings, job_id: str) -> Path:
 
 
 class TrainingRuns:
-    """Runs training jobs in child processes, one at a time."""
+    """Runs training jobs in child processes, one at a time.
 
-    def __init__(self, settings: Settings) -> None:
+    ``publish`` hands the ids of helpers' jobs to the broker.
+    """
+
+    def __init__(self, settings: Settings, publish: Publish | None = None) -> None:
         self._settings = settings
+        self.publish: Publish = publish or (lambda _job_id, _queue: None)
 
     def __call__(self, claim: Claim, queue: JobQueue) -> Callable[[], bool] | None:
         """Train; gives what records the outcome, or ``None`` when the job was taken away.
@@ -125,23 +155,28 @@ class TrainingRuns:
         command = request.model_copy(update={"resume": resume}).command(
             claim.kind, folder, self._settings.device
         )
+        said_in = folder / (f"log-{claim.job_id[:8]}.txt" if request.helps else "log.txt")
+        heard = self._dealing(claim, queue, request, folder.name) if request.leads else _nothing
         with tempfile.TemporaryDirectory() as scratch:
             progress = Path(scratch) / "progress.json"
-            with (folder / "log.txt").open("ab") as log:
-                standing, status = self._watch(_start(command, log, progress), claim, queue, progress)
+            with said_in.open("ab") as log:
+                child = _start(command, log, progress)
+                standing, status = self._watch(child, claim, queue, progress, heard)
+        if request.leads and standing is not Standing.LOST:
+            _withdraw(queue, folder.name)
         if standing is Standing.CANCELLED:
             kept = "Cancelled; its checkpoint is kept, and trying again goes on from there."
             return lambda: queue.stop(claim, kept)
         if standing is Standing.LOST:
             return None
         if status != 0:
-            said = _last_line(folder / "log.txt")
-            raise StageError(said or f"The run ended with status {status}; see its log.txt.")
+            said = _last_line(said_in)
+            raise StageError(said or f"The run ended with status {status}; see its {said_in.name}.")
         figures = _figures(folder)
         return lambda: queue.finish(claim, folder.name, figures)
 
     def _watch(
-        self, child: subprocess.Popen[bytes], claim: Claim, queue: JobQueue, progress: Path
+        self, child: subprocess.Popen[bytes], claim: Claim, queue: JobQueue, progress: Path, heard: Heard
     ) -> tuple[Standing, int]:
         shown: Any = None
         try:
@@ -149,11 +184,45 @@ class TrainingRuns:
                 ended = _wait(child, LOOK_SECONDS)
                 said = _read_json(progress)
                 standing = _tell(queue, claim, said if said != shown else None)
+                if said is not None and said != shown and standing is Standing.MINE:
+                    heard(said)
                 shown = said
                 if ended or standing is not Standing.MINE:
                     return standing, child.poll() or 0
         finally:
             _end(child)
+
+    def _dealing(self, claim: Claim, queue: JobQueue, request: TrainingRequest, folder: str) -> Heard:
+        """Offers the missing networks once, when the run first says how many there are."""
+        told = False
+
+        def heard(said: Mapping[str, Any]) -> None:
+            nonlocal told
+            if told:
+                return
+            others = int(said["total"]) - int(said["step"]) - 1  # the first worker trains one itself
+            try:
+                dealt = queue.deal(claim, folder, request.for_helper(folder), others)
+            except StorageError as error:  # asked again when the run says something again
+                _log.warning("job %s: no helpers asked for: %s", claim.job_id, error)
+                return
+            told = True
+            for job_id in dealt:
+                self.publish(job_id, QueueName.TRAIN.value)
+
+        return heard
+
+
+def _nothing(_said: Mapping[str, Any]) -> None:
+    """Of a run that nobody helps."""
+
+
+def _withdraw(queue: JobQueue, folder: str) -> None:
+    """Forget helpers that are not needed any more; one that stays finds nothing to do, and ends."""
+    try:
+        queue.withdraw(folder)
+    except StorageError as error:
+        _log.warning("%s: helpers' jobs not removed: %s", folder, error)
 
 
 def _start(command: list[str], log: Any, progress: Path) -> subprocess.Popen[bytes]:

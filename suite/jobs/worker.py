@@ -57,6 +57,7 @@ def run(
     database = Database(settings)
     queue = JobQueue(database, settings, time.time)
     store = open_store(settings)
+    trainer = TrainingRuns(settings) if "train" in settings.queues else None
     runner = JobRunner(
         database,
         queue,
@@ -65,10 +66,12 @@ def run(
         identity,
         analyzer=analyzer or installed_analyzer(settings),
         load=load or load_study,
-        train=TrainingRuns(settings) if "train" in settings.queues else None,
+        train=trainer,
     )
     app = create_celery(settings, runner.run, runner.run_stage)
     runner.tell = partial(_tell, app, settings.reading_queue)
+    if trainer is not None:
+        trainer.publish = publisher(app)
     warm_up(app)
     store.clean()
     if settings.reading_queue in settings.queues:

@@ -118,6 +118,30 @@ def _without_folder(task: Task, setting: str) -> str:
     return f"{key}={Path(value).name}" if key.strip() in files else setting
 
 
+def finished(
+    recipe_name: str, weights: Path, sources: Mapping[str, Path], settings: Sequence[str]
+) -> tuple[Task, nn.Module, ModelCard]:
+    """A weights file in a task that measures it: the task, its network with the weights, and their card.
+
+    The recipe is the card's; ``settings`` may change it.
+
+    Raises:
+        WeightsError: weights and card do not belong together, or are another network's.
+        RecipeError, DatasetError: as for ``prepare``.
+    """
+    card = read_card(weights.with_suffix(".json"))
+    task_type = load_recipe(recipe_name)
+    files = (*task_type.initial_weights, *task_type.companion_weights)
+    stored = {**task_type.older_cards, **card.content["recipe"], **dict.fromkeys(files, "")}
+    kept = [f"{key}={value}" for key, value in stored.items()]
+    given = [setting for setting in settings if setting.partition("=")[0] not in task_type.initial_weights]
+    task = prepare(recipe_name, sources, [*kept, *given])
+    task.build()
+    model = load_into(task.modules["model"], card)
+    task.measured_card = card.content
+    return task, model, card
+
+
 def evaluate(
     recipe_name: str,
     weights: Path,
@@ -139,21 +163,12 @@ def evaluate(
         WeightsError: weights and card do not belong together, or are another network's.
         RecipeError: ``renew`` is asked for, and nothing in the card of this network depends on others.
     """
-    card = read_card(weights.with_suffix(".json"))
-    task_type = load_recipe(recipe_name)
-    files = (*task_type.initial_weights, *task_type.companion_weights)
-    stored = {**card.content["recipe"], **dict.fromkeys(files, "")}
-    kept = [f"{key}={value}" for key, value in stored.items()]
-    given = [setting for setting in settings if setting.partition("=")[0] not in task_type.initial_weights]
-    task = prepare(recipe_name, sources, [*kept, *given])
+    task, model, card = finished(recipe_name, weights, sources, settings)
     if renew and not task.renewable:
         raise RecipeError(
             f"recipe {recipe_name} makes weights whose card depends on no other network; leave --renew-card "
             "out."
         )
-    task.build()
-    model = load_into(task.modules["model"], card)
-    task.measured_card = card.content
     evaluation = task.evaluate(model, "test")
     evaluation.write(out, card.content.get("learned_from", task.learned_from()))
     if renew:

@@ -43,6 +43,9 @@ class Task(ABC):
     measuring: ClassVar[tuple[str, ...]] = ()
     """Recipe keys that say how it is measured: no weight depends on them, a resumed run may change them."""
 
+    older_cards: ClassVar[Mapping[str, Any]] = {}
+    """Values of recipe keys for cards that are older than the keys, whose usual values were not theirs."""
+
     channels: ClassVar[int] = 1
     """Planes of the network's frontal input."""
 
