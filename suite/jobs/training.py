@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from suite.errors import InputError, StageError, StorageError
 from suite.jobs.children import parent_death_signal
+from suite.jobs.contracts import Publish
 from suite.jobs.models import JobKind, QueueName
 from suite.jobs.queue import Claim, JobQueue, Standing
 from suite.settings import Settings
@@ -37,9 +38,6 @@ GRACE_SECONDS = 15.0
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 _OWN_OPTIONS = frozenset({"out", "data", "set", "device", "resume", "submit"})
 """Given by the job itself, or in fields of their own."""
-
-Publish = Callable[[str, str], None]
-"""Hands a job's id to the broker's queue of that name."""
 
 Heard = Callable[[Mapping[str, Any]], None]
 """Told what a run last said of itself."""
@@ -139,7 +137,7 @@ class TrainingRuns:
 
     def __init__(self, settings: Settings, publish: Publish | None = None) -> None:
         self._settings = settings
-        self.publish: Publish = publish or (lambda _job_id, _queue: None)
+        self.publish: Publish = publish or (lambda _job_id, _queue=None: None)
 
     def __call__(self, claim: Claim, queue: JobQueue) -> Callable[[], bool] | None:
         """Train; gives what records the outcome, or ``None`` when the job was taken away.
