@@ -85,13 +85,17 @@ class BoneRecipe(Recipe):
     strength: float = Field(0.5, ge=0, lt=1, description="bones of training films vary by this share")
     tone: float = Field(0.7, ge=0, le=1, description="share of training films with another tone curve")
     start_from: str = Field("", description="weights of this recipe to go on from, beside their card")
+    start_share: float = Field(
+        0.0, ge=0, lt=1, description="share of the weights gone on from in those that are released"
+    )
 
     @classmethod
     def checked(cls, values: object) -> Self:
         """A recipe from a mapping of names to values (strings are converted).
 
         Raises:
-            RecipeError: as for ``from_settings``; also for a size its network cannot take.
+            RecipeError: as for ``from_settings``; also for a size its network cannot take, and a share of
+                weights that are not given.
         """
         recipe = super().checked(values)
         for name, side in (("size", recipe.size), ("patch", recipe.patch)):
@@ -100,6 +104,8 @@ class BoneRecipe(Recipe):
                     f"recipe key {name!r} has the value {side}: network {recipe.network} takes multiples of "
                     f"{recipe.stride}, {recipe.least_size} at least; correct it."
                 )
+        if recipe.start_share and not recipe.start_from:
+            raise RecipeError("recipe key 'start_share' needs weights to go on from; give start_from.")
         return recipe
 
     @property

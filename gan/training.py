@@ -29,6 +29,7 @@ from gan.rivals import RIVALS, beside_rivals, rivals_of
 from gan.variation import Variation, at_scale, blended
 from suite.datasets.manifest import Manifest, SplitName
 from suite.stages.weights import load_into, read_card
+from suite.training.averaging import averaged
 from suite.training.evaluation import Evaluation
 from suite.training.recipe import Recipe
 from suite.training.schedule import learning_rate_factor
@@ -50,7 +51,8 @@ class BoneTask(Task):
     initial_weights = ("start_from",)
     monitor = ("psnr", "max")
     companion_weights = ("lpips_weights", *(f"{name}_weights" for name in RIVALS))
-    measuring = ("validation_films", "test_films", "held_out", "break_films")
+    without_start: ClassVar[Mapping[str, Any]] = {"start_share": 0.0}
+    measuring = ("validation_films", "test_films", "held_out", "break_films", "start_share")
     recipe: BoneRecipe
 
     def __init__(self, recipe: Recipe, data: Mapping[str, Manifest]) -> None:
@@ -74,6 +76,15 @@ class BoneTask(Task):
         self._l1 = BoneL1(recipe.edge_weight)
         self._epoch, self._steps = 0, 0
         self._losses: dict[str, float] = {}
+
+    def released(self, model: nn.Module) -> nn.Module:
+        recipe = self.recipe
+        if not recipe.start_share:
+            return model
+        start = load_into(
+            build_generator(**self.architecture()), read_card(Path(recipe.start_from).with_suffix(".json"))
+        )
+        return averaged(model, start.to(next(model.parameters()).device), recipe.start_share)
 
     def architecture(self) -> dict[str, Any]:
         recipe = self.recipe

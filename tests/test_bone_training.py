@@ -26,6 +26,7 @@ from suite.errors import RecipeError
 from suite.phantom.cohort import CohortSettings, write_cohort
 from suite.stages.weights import save_release
 from suite.training.batch_augment import Geometry
+from suite.training.command import finished
 from suite.training.loop import fit
 from tests import made_datasets
 from tests.made_films import chest_pixels
@@ -251,6 +252,28 @@ def test_a_run_goes_on_from_the_weights_it_is_given(films: Path, tmp_path: Path)
     again = task_of(films, "seed=2", f"start_from={tmp_path / 'bone.safetensors'}")
     for name, value in first.modules["model"].state_dict().items():
         torch.testing.assert_close(again.modules["model"].state_dict()[name], value, atol=1e-3, rtol=1e-3)
+
+
+def test_what_is_released_can_keep_a_share_of_the_weights_gone_on_from(films: Path, tmp_path: Path) -> None:
+    first = task_of(films, "seed=1")
+    content = {"architecture": first.architecture(), "input": {}, "title": "", "metrics": {}}
+    save_release(tmp_path, "bone", first.modules["model"], content)
+    start = f"start_from={tmp_path / 'bone.safetensors'}"
+    again = task_of(films, "seed=2", start, "start_share=0.25")
+    before = {name: value.clone() for name, value in again.modules["model"].state_dict().items()}
+    with torch.no_grad():
+        for value in again.modules["model"].parameters():
+            value.add_(0.4)
+    released = again.released(again.modules["model"])
+    for name, _ in released.named_parameters():
+        torch.testing.assert_close(released.state_dict()[name], before[name] + 0.3, atol=2e-3, rtol=2e-3)
+    assert again.trained_by() == task_of(films, "seed=2", start).trained_by()
+    save_release(tmp_path / "out", "bone", released, {**content, "recipe": again.recipe.model_dump()})
+    _, measured, _ = finished("bone", tmp_path / "out" / "bone.safetensors", {"jsrt": films}, [])
+    for name, value in released.state_dict().items():  # what was released, not mixed again
+        torch.testing.assert_close(measured.state_dict()[name], value, atol=1e-3, rtol=1e-3)
+    with pytest.raises(RecipeError, match="start_share"):
+        task_of(films, "start_share=0.5")
 
 
 def test_fractured_chests_can_be_left_out(films: Path, cohort: Path) -> None:

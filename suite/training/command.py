@@ -62,7 +62,7 @@ def train(
 ) -> ModelCard:
     """Train, measure on the test part, and write ``NAME.safetensors`` with its model card into ``out``."""
     task = prepare(recipe_name, sources, settings)
-    model = as_shipped(fit(task, out, device=device, resume=resume, on_step=on_step))
+    model = as_shipped(task.released(fit(task, out, device=device, resume=resume, on_step=on_step)))
     evaluation = task.evaluate(model, "test")
     evaluation.write(out, task.learned_from())
     return save_release(out, task.name, model, card_content(task, evaluation, settings))
@@ -132,7 +132,8 @@ def finished(
     card = read_card(weights.with_suffix(".json"))
     task_type = load_recipe(recipe_name)
     files = (*task_type.initial_weights, *task_type.companion_weights)
-    stored = {**task_type.older_cards, **card.content["recipe"], **dict.fromkeys(files, "")}
+    kept_recipe = {**task_type.older_cards, **card.content["recipe"]}
+    stored = {**kept_recipe, **dict.fromkeys(files, ""), **task_type.without_start}
     kept = [f"{key}={value}" for key, value in stored.items()]
     given = [setting for setting in settings if setting.partition("=")[0] not in task_type.initial_weights]
     task = prepare(recipe_name, sources, [*kept, *given])

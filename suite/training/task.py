@@ -37,11 +37,15 @@ class Task(ABC):
     initial_weights: ClassVar[tuple[str, ...]] = ()
     """Recipe keys that name files to start from; a trained network is rebuilt without them."""
 
+    without_start: ClassVar[Mapping[str, Any]] = {}
+    """Recipe keys that need a file to start from, with their values for a network rebuilt without one."""
+
     companion_weights: ClassVar[tuple[str, ...]] = ()
     """Recipe keys that name weights of other networks it is measured with."""
 
     measuring: ClassVar[tuple[str, ...]] = ()
-    """Recipe keys that say how it is measured: no weight depends on them, a resumed run may change them."""
+    """Recipe keys that no step of training depends on, but what is measured or released: a resumed run may
+    change them."""
 
     older_cards: ClassVar[Mapping[str, Any]] = {}
     """Values of recipe keys for cards that are older than the keys, whose usual values were not theirs."""
@@ -96,6 +100,10 @@ class Task(ABC):
         """What the weights depend on: the recipe without what they are only measured by."""
         left_out = (*self.companion_weights, *self.measuring)
         return {key: value for key, value in self.recipe.model_dump().items() if key not in left_out}
+
+    def released(self, model: nn.Module) -> nn.Module:
+        """What is measured and shipped of the network that training ended with."""
+        return model
 
     @abstractmethod
     def architecture(self) -> dict[str, Any]:
