@@ -21,7 +21,7 @@ from classifiers.ablation.plan import FULL, VARIANTS, choose
 from classifiers.ablation.predictions import Scored, read_predictions
 from classifiers.ablation.runs import OWN_KEYS, Plan, recorded_recipe
 from classifiers.ablation.statistics import ALL, FREQUENT, summarise
-from classifiers.ablation.tables import markdown, write_all
+from classifiers.ablation.tables import forest_plot, markdown, write_all
 from classifiers.diagnosis.recipe import DiagnosisRecipe
 from suite.cli import main
 from suite.datasets import phantom
@@ -206,6 +206,20 @@ def test_the_tables_hold_the_figures(tmp_path: Path) -> None:
         assert len(list(csv.DictReader(stream))) == 12 + 2
     assert (tmp_path / "forest.png").read_bytes()[:4] == b"\x89PNG"
     assert json.loads((tmp_path / "metrics.json").read_text())[f"mean_auc {FULL}"]["n"] == 12
+
+
+def test_no_legend_of_the_forest_plot_lies_over_an_interval() -> None:
+    figure = forest_plot(
+        summarise({"dual+lungs": [scored(0.5, 1)], FULL: [scored(2.0, 2)]}, ("sex",), draws=50)
+    )
+    figure.canvas.draw()
+    areas, differences = figure.axes
+    legends = [*figure.legends, differences.get_legend()]
+    assert len(legends) == 2
+    for axes in (areas, differences):
+        for legend in legends:
+            assert not axes.bbox.overlaps(legend.get_window_extent())
+        assert not any("_" in label.get_text() for label in axes.get_yticklabels())
 
 
 def test_a_question_is_answered_only_as_far_as_it_was_shown() -> None:

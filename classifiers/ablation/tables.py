@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from classifiers.ablation.areas import Area
 from classifiers.ablation.differences import Difference
@@ -16,6 +16,9 @@ from classifiers.ablation.plan import LEAVE_ONE_OUT, VARIANTS
 from classifiers.ablation.statistics import ALL, FREQUENT, Statistics
 from suite.findings import CODES
 from suite.storage import make_folder, write_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ONE_SEED = (
     "**Where a network has one seed, the luck of its training is in no interval: trained again it would "
@@ -42,7 +45,7 @@ def write_all(out: Path, statistics: Statistics, head: Sequence[str]) -> str:
     write_text(out / "comparisons.csv", _comparisons_csv(statistics.differences))
     means = {f"mean_auc {name}": own[ALL].figure.as_json() for name, own in statistics.areas.items()}
     write_text(out / "metrics.json", json.dumps(means, indent=2) + "\n")
-    forest_plot(statistics, out / "forest.png")
+    forest_plot(statistics).savefig(out / "forest.png", dpi=110)
     return text
 
 
@@ -222,7 +225,7 @@ def _comparisons_csv(differences: Sequence[Difference]) -> str:
     return _csv(("first", "second", "finding", "difference", "low", "high", "p", "p_holm"), rows)
 
 
-def forest_plot(statistics: Statistics, path: Path) -> None:
+def forest_plot(statistics: Statistics) -> Figure:
     """Areas by finding and network; beside them the comparisons, of fracture and of the mean."""
     from matplotlib.figure import Figure
 
@@ -246,7 +249,7 @@ def forest_plot(statistics: Statistics, path: Path) -> None:
             label=name,
         )
     left.axvline(0.5, color="0.7", linewidth=1)
-    left.set_yticks(range(len(shown)), shown)
+    left.set_yticks(range(len(shown)), [row.replace("_", " ") for row in shown])
     left.invert_yaxis()
     left.set(xlabel="area under the ROC curve")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
@@ -261,8 +264,9 @@ def forest_plot(statistics: Statistics, path: Path) -> None:
     right.set_yticks(range(len(pairs)), [f"{first}\n- {second}" for first, second in pairs], fontsize=8)
     right.invert_yaxis()
     right.set(xlabel="difference of areas")
-    right.legend(fontsize=8)
-    figure.savefig(path, dpi=110)
+    # above the axes: an interval may reach into any of their corners
+    right.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    return figure
 
 
 def _reach(figures: Sequence[Any]) -> list[list[float]]:
