@@ -256,7 +256,10 @@ class TestCards:
         page = reader.get(f"/research/models/{card.name}").text
         body = page[page.index("<main") : page.index("</main>")]
         told = re.sub(
-            r"<code.*?</code>|<details.*?</details>|radsuite (?:phantom|train)[^<]*", "", body, flags=re.S
+            r"<code.*?</code>|<summary>Recipe.*?</details>|radsuite (?:phantom|train)[^<]*",
+            "",
+            body,
+            flags=re.S,
         )
         told = re.sub(r"<[^>]*>", " ", told)
         assert (
