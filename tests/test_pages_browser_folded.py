@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.pages_desk import Desk, PagesRoom, desk_of, open_pages_room
+from tests.pages_house import pseudonym
 from tests.viewer_desk import needs_browser
 
 pytestmark = needs_browser
@@ -60,3 +61,87 @@ class TestCard:
         desk.page.emulate_media(media="print")
         assert row.is_visible()
         assert desk.page.evaluate(height) > 3 * on_screen
+
+
+PHONE = {"width": 390, "height": 844}
+PAGES = (
+    "/",
+    "/research",
+    CARD,
+    "/research/models/whole-lungs",
+    "/research/agreement",
+    "/research/ablations/phantoms",
+    "/research/runs",
+    "/people",
+    "/people/audit",
+    "/account",
+)
+
+
+class TestPhone:
+    def test_the_head_is_one_row_that_cuts_nothing_off(self, desk: Desk) -> None:
+        """It took three."""
+        desk.page.set_viewport_size(PHONE)
+        name = pseudonym(desk.house, "one")
+        cut = {}
+        for path in (*PAGES, f"/studies/{name}", f"/studies/{name}/report", f"/studies/{name}/objects"):
+            desk.open(path)
+            told = desk.page.evaluate(
+                "() => { const head = document.querySelector('.masthead');"
+                " const context = head.querySelector('.masthead-context');"
+                " return [head.getBoundingClientRect().height, context.scrollWidth - context.clientWidth]; }"
+            )
+            if told[0] > 50 or told[1] > 0:
+                cut[path] = told
+        assert cut == {}
+
+    def test_the_menu_holds_what_the_head_has_elsewhere(self, desk: Desk) -> None:
+        desk.page.set_viewport_size(PHONE)
+        desk.open("/")
+        head, menu = desk.page.locator(".masthead"), desk.page.locator(".masthead-menu > summary")
+        assert not head.get_by_role("link", name="Research").is_visible()
+        menu.focus()
+        desk.page.keyboard.press("Enter")
+        for link in ("Worklist", "Research", "People", "root"):
+            assert head.get_by_role("link", name=link, exact=True).is_visible()
+        for button in ("Light theme", "Sign out"):
+            assert head.get_by_role("button", name=button).is_visible()
+        sheet = desk.page.locator(".masthead-sheet").bounding_box()
+        assert sheet is not None
+        assert sheet["x"] >= 0
+        assert sheet["x"] + sheet["width"] <= PHONE["width"]
+        head.get_by_role("link", name="Research").click()
+        desk.page.wait_for_url("**/research")
+        desk.page.set_viewport_size({"width": 1280, "height": 720})
+        assert not menu.is_visible()
+        assert head.get_by_role("link", name="Research").is_visible()
+
+    def test_plots_fit_with_letters_that_can_be_read(self, desk: Desk) -> None:
+        desk.page.set_viewport_size(PHONE)
+        seen = 0
+        for path in PAGES:
+            desk.open(path)
+            told = desk.page.evaluate(
+                "() => { for (const one of document.querySelectorAll('details')) one.open = true;"
+                " return [...document.querySelectorAll('.plot.forest')].filter(one => one.checkVisibility())"
+                ".map(one => [one.parentElement.scrollWidth - one.parentElement.clientWidth,"
+                "  12 * one.getBoundingClientRect().width / one.viewBox.baseVal.width,"
+                "  Math.max(...[...one.querySelectorAll('text')].map(text => { const box = text.getBBox();"
+                "   return box.x + box.width; })) - one.viewBox.baseVal.width]); }"
+            )
+            seen += len(told)
+            assert [one for one in told if one[0] > 0 or one[1] < 10 or one[2] > 0] == [], path
+        assert seen >= 8
+
+    def test_a_wide_table_scrolls_in_its_own_box_whose_edge_is_seen(self, desk: Desk) -> None:
+        desk.page.set_viewport_size(PHONE)
+        for path in ("/people/audit", CARD):
+            desk.open(path)
+            page, over, edges = desk.page.evaluate(
+                "() => { const own = document.querySelector('.scroller:has(> table)');"
+                " return [document.documentElement.scrollWidth, own.scrollWidth - own.clientWidth,"
+                "  getComputedStyle(own).backgroundImage.split('linear-gradient').length - 1]; }"
+            )
+            assert page <= PHONE["width"]
+            assert over > 0, path
+            assert edges == 4
