@@ -12,6 +12,7 @@ from tests.pages_house import Person, person
 from tests.web_house import open_house
 from web.research.cards import sections_of
 from web.research.figure_groups import groups_of
+from web.research.headlines import headlines_of
 
 
 @pytest.fixture(scope="module")
@@ -70,5 +71,28 @@ class TestGroups:
             page,
         )
         assert [name for name, is_open, _ in found if is_open] == [found[0][0]]
-        assert found[0][0].startswith("discrimination")
+        assert found[0][0] == "discrimination-nih"
         assert sum(int(count) for _, _, count in found) == len(card_of("diagnosis").content["metrics"])
+
+
+class TestHeadlines:
+    def test_means_are_of_one_set_each_and_patients_come_first(self) -> None:
+        values = {"mean_auc": 0.9, "phantom_auc_edema": 1.0, "nih_auc_edema": 0.6, "nih_auc_fracture": 0.7}
+        metrics = {key: {"value": value} for key, value in values.items()} | {
+            "nih_auc_pneumonia": {"value": None}
+        }
+        assert [(one.words, one.value) for one in headlines_of(metrics)] == [
+            ("AUC, mean of 2 findings, ChestX-ray14", pytest.approx(0.65)),
+            ("AUC, mean of 1 finding, computed films", 1.0),
+        ]
+
+    def test_the_list_tells_diagnosis_by_patients_films_and_not_by_a_mixture(self, reader: Person) -> None:
+        """By hand: the ten measured areas of ChestX-ray14 in the card add up to 7.31201."""
+        told = reader.get("/research").text.split('id="card-diagnosis"')[1].split("</li>")[0]
+        assert re.search(
+            r"<dt>AUC, mean of 10 findings, ChestX-ray14</dt><dd class=\"number\">0\.731</dd>", told
+        )
+        assert told.index("ChestX-ray14") < told.index("computed films")
+        assert "all sets" not in told
+        page = reader.get("/research/models/diagnosis").text
+        assert re.search(r"AUC, mean of 10 findings, ChestX-ray14: <strong[^>]*>0\.731<", page)

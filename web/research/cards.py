@@ -15,19 +15,13 @@ from suite.stages.weights import ModelCard, shipped_cards
 from web.research.card_words import sentence_words, set_words
 from web.research.figure_groups import FigureGroup, groups_of
 from web.research.figure_words import words
+from web.research.headlines import PARTLY_COMPUTED, Headline, headlines_of, set_means
 from web.research.plots import Figure, Forest, forest
 
 blueprint = Blueprint("cards", __name__)
 
-_HEADLINES = 3
 _MANY = 40
 """A card with as many figures shows them in groups that are folded."""
-_FIRST = ("nih_auc",)
-"""Told before all others where a card has it: it holds for patients, where the rest is of computed films."""
-_PARTLY_COMPUTED = frozenset({"inserted-pneumothorax"})
-"""Real films whose disease is computed."""
-_NO_HEADLINE = frozenset({"loss", "dice_all_empty"})
-"""A number in no unit, and what no network at all would score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +34,7 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Figures of a card that its page shows together: ``(key, words, figure)``, and their plots.
+    """Figures of a card that its page shows together: ``(key, words, figure)``, their plots, what leads them.
 
     A section whose ``is_open`` is ``None`` is not folded.
     """
@@ -50,13 +44,14 @@ class Section:
     rows: tuple[tuple[str, str, Mapping[str, Any]], ...]
     plots: tuple[Plot, ...]
     is_open: bool | None = None
+    leads: tuple[Headline, ...] = ()
 
 
 @blueprint.get("/research")
 def index() -> str:
     """All networks with their headline figures, and whether those are of computed films."""
     cards = [
-        (card, _headline(card.content["metrics"]), _learned_from_computed(card.content))
+        (card, headlines_of(card.content["metrics"]), _learned_from_computed(card.content))
         for card in shipped_cards()
     ]
     return render_template("research/cards.html", cards=cards)
@@ -94,7 +89,7 @@ def sections_of(metrics: Mapping[str, Any]) -> list[Section]:
         rows = tuple((key, words(key), figure) for key, figure in metrics.items())
         return [Section("All figures", "all", rows, tuple(plots_of(metrics)))]
     groups = groups_of(metrics)
-    first = next((key for key in _headline_keys(metrics)), "")
+    first = next((key for headline in headlines_of(metrics) for key in headline.keys), "")
     groups.sort(key=lambda group: first not in group.keys)
     return [_section(group, metrics, is_open=number == 0) for number, group in enumerate(groups)]
 
@@ -102,7 +97,8 @@ def sections_of(metrics: Mapping[str, Any]) -> list[Section]:
 def _section(group: FigureGroup, metrics: Mapping[str, Any], *, is_open: bool) -> Section:
     own = {key: metrics[key] for key in group.keys}
     rows = tuple((key, group.label(key), figure) for key, figure in own.items())
-    return Section(group.title, group.slug, rows, tuple(plots_of(own, label=group.label)), is_open)
+    leads = tuple(mean for mean in set_means(metrics) if mean.keys[0] in own)
+    return Section(group.title, group.slug, rows, tuple(plots_of(own, label=group.label)), is_open, leads)
 
 
 def plots_of(metrics: Mapping[str, Any], *, label: Callable[[str], str] = words) -> list[Plot]:
@@ -141,17 +137,7 @@ def _figure(label: str, figure: Mapping[str, Any]) -> Figure:
     return Figure(label, float(figure["value"]), low, high, f"n = {n}" if n else "")
 
 
-def _headline(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    return [(words(key), metrics[key]) for key in _headline_keys(metrics)[:_HEADLINES]]
-
-
-def _headline_keys(metrics: Mapping[str, Any]) -> list[str]:
-    """Names of all figures that have a value, those to be told first in front."""
-    keys = [key for key in metrics if metrics[key].get("value") is not None and key not in _NO_HEADLINE]
-    return sorted(keys, key=lambda key: key not in _FIRST)
-
-
 def _learned_from_computed(content: Mapping[str, Any]) -> bool:
     """Whether figures that name no set are of computed anatomy or disease alone."""
     names = content.get("learned_from") or content.get("data") or ()
-    return bool(names) and all(is_computed(name) or name in _PARTLY_COMPUTED for name in names)
+    return bool(names) and all(is_computed(name) or name in PARTLY_COMPUTED for name in names)
