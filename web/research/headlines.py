@@ -32,7 +32,7 @@ class Headline:
 
 
 def headlines_of(metrics: Mapping[str, Any]) -> list[Headline]:
-    """Means by data set where a card has areas by finding, not those over all sets; else its first figures."""
+    """Means by data set where a card has areas by finding, not over all sets; else its first figures."""
     if means := set_means(metrics):
         return means[:_MOST]
     keys = [key for key in metrics if metrics[key].get("value") is not None and key not in _NONE]
