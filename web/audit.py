@@ -7,6 +7,7 @@ from flask import Blueprint, Flask, Response, g, render_template, request
 from suite.accounts.principal import Scope
 from web import display_ids
 from web.access import needs
+from web.audit_words import action_words
 from web.identity import address
 from web.services import services
 
@@ -48,6 +49,7 @@ def index() -> str:
         "people/audit.html",
         lines=shown,
         names=names,
+        action_words=action_words,
         actor=actor,
         subject=subject,
         older=shown[-1].id if len(lines) > PAGE_SIZE else None,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from suite.cli.options import DEVICE, FOLDER
+from suite.cli.options import DEVICE, DEVICE_HELP, FOLDER
 
 
 @click.command()
@@ -45,7 +45,7 @@ from suite.cli.options import DEVICE, FOLDER
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of folds, resampling and --limit."
 )
-@click.option("--device", type=DEVICE, default="auto", show_default=True)
+@click.option("--device", type=DEVICE, default="auto", show_default=True, help=DEVICE_HELP)
 @click.option("--override-gate", is_flag=True, help="Also use films that the gate refuses.")
 @click.option("--apply", "in_force", is_flag=True, help="Put the new cards in force, in the data folder.")
 @click.option("--withdraw", is_flag=True, help="Only take out of force what --apply put in.")
@@ -68,8 +68,9 @@ def calibrate(
     withdraw: bool,
     service_data: Path | None,
 ) -> None:
-    """Fit probabilities and operating points of triage and diagnosis to a site's own labelled films.
+    """Fit probabilities to a site's own labelled films.
 
+    Of triage and diagnosis, with their operating points.
     Writes OUT/STAGE.json (the recalibrated cards), calibration.md (before and after), diagrams and films.csv.
     The cards hold once they are put in force: with --apply, or with the setting calibration_folder.
 

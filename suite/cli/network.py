@@ -38,9 +38,10 @@ def listen(
     folder_only: bool,
     data: Path | None,
 ) -> None:
-    """Take films by C-STORE or from a folder, hand in complete studies, send results, until Ctrl-C.
+    """Take films by C-STORE or from a folder.
 
-    The films are read by 'radsuite serve' or 'radsuite worker' on the same data folder.
+    Hands in complete studies and sends results, until Ctrl-C. The films are read by 'radsuite serve' or
+    'radsuite worker' on the same data folder.
 
     \b
     Example:
@@ -98,9 +99,10 @@ def send(
     retry_failed: bool,
     data: Path | None,
 ) -> None:
-    """Send DICOM files, or the results of studies by their ids, to a PACS.
+    """Send DICOM files or results to a PACS.
 
-    Results that go to a node pass through the outbox: what a node that is down does not take is sent later.
+    Results are named by the ids of their studies. Those that go to a node pass through the outbox: what a
+    node that is down does not take is sent later.
 
     \b
     Example:
@@ -123,7 +125,7 @@ def send(
 
 @click.group()
 def nodes() -> None:
-    """Systems that results are sent to: a PACS by C-STORE, or a DICOMweb service.
+    """Systems that results are sent to. A PACS by C-STORE, or a DICOMweb service.
 
     \b
     Example:
@@ -148,8 +150,8 @@ def nodes_list(data: Path | None) -> None:
 @nodes.command("add")
 @click.argument("name")
 @click.option("--aet", help="AE title; with --host and --port.")
-@click.option("--host")
-@click.option("--port", type=click.IntRange(1, 65535))
+@click.option("--host", help="Address of the PACS.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of the PACS.")
 @click.option("--tls", is_flag=True, help="Encrypt associations.")
 @click.option("--stow", metavar="URL", help="Address of a DICOMweb service.")
 @click.option(

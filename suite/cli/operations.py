@@ -14,7 +14,7 @@ from suite.cli.options import FILE, FOLDER
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def doctor(ctx: click.Context, data: Path | None, as_json: bool) -> None:
-    """Say what is installed and working, and what to do about what is not.
+    """Say what is working, and what to do about what is not.
 
     \b
     Example:
@@ -54,8 +54,9 @@ def deidentify(
     secret_file: Path | None,
     secret: str | None,
 ) -> None:
-    """Write DICOM files without their patients: basic profile of PS3.15, dates shifted, UIDs consistent.
+    """Write DICOM files without their patients.
 
+    By the basic profile of PS3.15, with dates shifted and UIDs consistent.
     Pseudonyms and shifts come from a secret, so that films of a later day fit to those of today.
 
     \b
@@ -92,7 +93,9 @@ def deidentify(
 @click.option("--specificity", type=float, help="Likewise.")
 @click.option("--cap-minutes", type=float, default=240.0, show_default=True, help="Longest wait before next.")
 @click.option("--hours", type=float, default=24.0 * 365, show_default=True, help="Hours to simulate.")
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Of what is left to chance."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def simulate_queue(
@@ -111,8 +114,9 @@ def simulate_queue(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Simulate a reading list: waiting in order of arrival, by priority, and by priority with a cap.
+    """Simulate how long films wait in a reading list.
 
+    In order of arrival, by priority, and by priority with a cap.
     A mean that falls is bought by those who are not raised; look at the worst wait, too.
 
     \b
@@ -144,7 +148,7 @@ def simulate_queue(
 @click.option("--data", type=FOLDER, help="Data folder of the service.")
 @click.pass_context
 def backup(ctx: click.Context, file: Path, data: Path | None) -> None:
-    """Copy database, films and readings into one file, while the service runs.
+    """Copy database, films and readings into one file. The service may run.
 
     \b
     Example:
@@ -160,7 +164,7 @@ def backup(ctx: click.Context, file: Path, data: Path | None) -> None:
 @click.option("--data", type=FOLDER, help="Empty or new data folder.")
 @click.pass_context
 def restore(ctx: click.Context, file: Path, data: Path | None) -> None:
-    """Bring a backup back into a new data folder, after checking every file in it.
+    """Bring a backup back into a new data folder. Every file in it is checked first.
 
     \b
     Example:

@@ -7,5 +7,6 @@ from pathlib import Path
 import click
 
 DEVICE = click.Choice(["auto", "cpu", "cuda"])
+DEVICE_HELP = "Where networks run; auto: on the GPU where there is one."
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from suite.cli.options import DEVICE, FOLDER
+from suite.cli.options import DEVICE, DEVICE_HELP, FOLDER
 
 
 @click.command()
@@ -14,7 +14,7 @@ from suite.cli.options import DEVICE, FOLDER
 @click.option("--out", required=True, type=FOLDER, help="Folder for the results.")
 @click.option("--lateral", metavar="FILE", help="The lateral film of the one study given.")
 @click.option("--stages", metavar="A,B", help="Only these stages and what they build on.")
-@click.option("--device", type=DEVICE, default="auto", show_default=True)
+@click.option("--device", type=DEVICE, default="auto", show_default=True, help=DEVICE_HELP)
 @click.option("--override-gate", is_flag=True, help="Read films that the gate refuses.")
 @click.option(
     "--override-check",
@@ -50,9 +50,10 @@ def analyze(
     dicom: bool,
     as_json: bool,
 ) -> None:
-    """Read films: DICOM files or folders, PNG, JPEG or TIFF (8 or 16 bit, bone bright).
+    """Read films and write what is found.
 
-    Writes OUT/STUDY/report.json and the pictures it names; an earlier reading there is replaced.
+    Takes DICOM files or folders, PNG, JPEG or TIFF (8 or 16 bit, bone bright). Writes OUT/STUDY/report.json
+    and the pictures it names; an earlier reading there is replaced.
 
     \b
     Example:

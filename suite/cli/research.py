@@ -8,12 +8,12 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from suite.cli.options import DEVICE, FOLDER
+from suite.cli.options import DEVICE, DEVICE_HELP, FOLDER
 
 
 @click.command()
 @click.option("--n", "count", type=int, required=True, help="How many studies.")
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed, the same cohort.")
 @click.option("--size", type=int, default=512, show_default=True, help="Pixels a side.")
 @click.option("--out", required=True, type=FOLDER, help="Folder for the cohort.")
 @click.option(
@@ -44,7 +44,7 @@ def phantom(
     dicom: bool,
     workers: int | None,
 ) -> None:
-    """Compute a cohort of patients with films and the truth about them.
+    """Compute patients with films and the truth about them.
 
     Writes OUT/manifest.csv and one folder a study. A run that was stopped continues when repeated.
 
@@ -78,7 +78,7 @@ def phantom(
 )
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one value of the recipe.")
 @click.option("--out", type=FOLDER, help="Folder for the results.")
-@click.option("--device", type=DEVICE, default="auto", show_default=True)
+@click.option("--device", type=DEVICE, default="auto", show_default=True, help=DEVICE_HELP)
 @click.option("--resume", is_flag=True, help="Continue an interrupted run in OUT.")
 @click.option("--submit", is_flag=True, help="Leave it to a worker (`radsuite worker --queues train`).")
 def train(
@@ -90,7 +90,9 @@ def train(
     resume: bool,
     submit: bool,
 ) -> None:
-    """Train a network by its recipe and write weights, model card and figures.
+    """Train a network by its recipe.
+
+    Writes weights, model card and figures.
 
     \b
     Example:
@@ -146,9 +148,10 @@ def evaluate(
     out: Path,
     renew: bool,
 ) -> None:
-    """Measure weights on the test part of data sets: metrics.json, table.md, films.csv, worst.png.
+    """Measure weights on the test part of data sets.
 
-    With several weights files each has a folder in OUT, beside cross.md and cross.csv.
+    Writes metrics.json, table.md, films.csv and worst.png. With several weights files each has a folder in
+    OUT, beside cross.md and cross.csv.
 
     \b
     Example:
@@ -172,7 +175,7 @@ def evaluate(
 @click.option(
     "--processes", type=int, default=0, help="Networks trained side by side; one a GPU unless given."
 )
-@click.option("--device", type=DEVICE, default="auto", show_default=True)
+@click.option("--device", type=DEVICE, default="auto", show_default=True, help=DEVICE_HELP)
 @click.option("--resume", is_flag=True, help="Go on with the ablation in OUT; finished networks are kept.")
 @click.option("--keep-weights", is_flag=True, help="Keep the checkpoint of each network.")
 @click.option(
@@ -201,7 +204,7 @@ def ablate(
     submit: bool,
     **options: Any,
 ) -> None:
-    """Train the diagnosis network in every configuration and compare: what is each channel worth?
+    """Compare the diagnosis network in every configuration. What is each channel worth?
 
     The paper's four configurations and a placebo; on computed chests also the true bone image and two
     exposures. Writes table.md, table.csv, comparisons.csv, forest.png and runs/NETWORK/predictions.csv.
@@ -260,7 +263,7 @@ def _words(text: str | None) -> tuple[str, ...]:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the whole model cards.")
 def models(as_json: bool) -> None:
-    """List the shipped weights and what they were measured to do.
+    """List the shipped weights with their figures.
 
     \b
     Example:
@@ -274,7 +277,7 @@ def models(as_json: bool) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def datasets(as_json: bool) -> None:
-    """List the data sets that can be read, with licence and expected layout.
+    """List the data sets that can be read. Each with its licence and expected layout.
 
     \b
     Example:

@@ -15,7 +15,7 @@ from suite.cli.options import FOLDER
 @click.option("--data", type=FOLDER, help="Data folder: studies and database.")
 @click.pass_context
 def serve(ctx: click.Context, host: str | None, port: int | None, data: Path | None) -> None:
-    """Serve the reading pages and work on what is uploaded, until Ctrl-C.
+    """Serve the reading pages and read what is uploaded. Until Ctrl-C.
 
     \b
     Example:
@@ -31,7 +31,9 @@ def serve(ctx: click.Context, host: str | None, port: int | None, data: Path | N
 @click.option("--queues", metavar="A,B", help="Take jobs from these of cpu, gpu, train; cpu,gpu unless set.")
 @click.pass_context
 def worker(ctx: click.Context, data: Path | None, queues: str | None) -> None:
-    """Work on queued jobs; any number of workers, on any number of machines, may share a queue.
+    """Work on queued jobs.
+
+    Any number of workers, on any number of machines, may share a queue.
 
     \b
     Example:
@@ -44,9 +46,11 @@ def worker(ctx: click.Context, data: Path | None, queues: str | None) -> None:
 
 
 @click.command()
-@click.option("--data", type=FOLDER, default=Path("demo-data"), show_default=True)
-@click.option("--studies", type=click.IntRange(1, 50), default=5, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--data", type=FOLDER, default=Path("demo-data"), show_default=True, help="Data folder.")
+@click.option("--studies", type=click.IntRange(1, 50), default=5, show_default=True, help="How many.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=1, show_default=True, help="The same seed, the same studies."
+)
 @click.option("--host", help="Address to serve on; 127.0.0.1 unless set.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port; 8080 unless set.")
 @click.option("--serve/--no-serve", default=True, show_default=True, help="Serve the pages afterwards.")
@@ -54,7 +58,7 @@ def worker(ctx: click.Context, data: Path | None, queues: str | None) -> None:
 def demo(
     ctx: click.Context, data: Path, studies: int, seed: int, host: str | None, port: int | None, serve: bool
 ) -> None:
-    """Compute phantom studies, read them, print what is suggested, and serve them.
+    """Compute phantom studies, read them and serve them. Prints what is suggested.
 
     \b
     Example:

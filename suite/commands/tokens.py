@@ -40,7 +40,9 @@ def tokens() -> None:
 @tokens.command("create")
 @click.argument("user")
 @click.option("--name", required=True, help="What the token is for.")
-@click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, required=True)
+@click.option(
+    "--scope", "scopes", type=click.Choice(SCOPES), multiple=True, required=True, help="May be repeated."
+)
 @click.option("--days", type=click.IntRange(1, 3650), default=90, show_default=True, help="Days it is valid.")
 @click.option("--forever", is_flag=True, help="It does not expire.")
 @data_option

@@ -33,7 +33,9 @@ def users() -> None:
 
 @users.command("create")
 @click.argument("name")
-@click.option("--role", type=click.Choice(ROLES), default="reader", show_default=True)
+@click.option(
+    "--role", type=click.Choice(ROLES), default="reader", show_default=True, help="What they may do."
+)
 @click.option("--no-password", is_flag=True, help="For programs: only tokens let them in.")
 @click.option("--password-stdin", is_flag=True, help="Read the password's line from standard input.")
 @data_option
@@ -70,7 +72,7 @@ def list_users(as_json: bool, data: Path | None) -> None:
 
 @users.command("change")
 @click.argument("name")
-@click.option("--role", type=click.Choice(ROLES))
+@click.option("--role", type=click.Choice(ROLES), help="What they may do.")
 @click.option("--password", "new_password", is_flag=True, help="Ask for a new password; ends a lock.")
 @click.option("--disable/--enable", default=None, help="Disabling ends sessions and tokens at once.")
 @data_option
@@ -103,7 +105,7 @@ def change_user(
 @click.argument("name")
 @data_option
 def link_user(name: str, data: Path | None) -> None:
-    """Print a link that lets a user in once, within a day; earlier unused ones are void.
+    """Print a link that lets a user in once, within a day. Earlier unused ones are void.
 
     \b
     Example:
@@ -121,8 +123,9 @@ def link_user(name: str, data: Path | None) -> None:
 @click.option("--subject", help="Whom the provider means, by its `sub`: bind at once, to nobody else.")
 @data_option
 def bind_users(names: Sequence[str], subject: str | None, data: Path | None) -> None:
-    """Let users sign in by the OpenID provider from now on, and by nothing else.
+    """Let users sign in by the OpenID provider.
 
+    From now on, and by nothing else.
     Whoever signs in there under such a name within a week becomes that user; with --subject, only that one
     does, whatever their name. A password and unused links end then.
 
@@ -147,7 +150,9 @@ def bind_users(names: Sequence[str], subject: str | None, data: Path | None) -> 
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @data_option
 def unbind_users(names: Sequence[str], data: Path | None) -> None:
-    """Let users sign in by the OpenID provider no more; their sessions end, their tokens stay.
+    """Let users sign in by the OpenID provider no more.
+
+    Their sessions end, their tokens stay.
 
     \b
     Example:
@@ -164,7 +169,7 @@ def unbind_users(names: Sequence[str], data: Path | None) -> None:
 @click.argument("name")
 @data_option
 def remove_user(name: str, data: Path | None) -> None:
-    """Remove a user and their tokens; reviews and the audit trail keep the name.
+    """Remove a user and their tokens. Reviews and the audit trail keep the name.
 
     Whom the OpenID provider vouches for is made again at the next sign-in: disable them instead.
 

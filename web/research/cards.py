@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,18 +13,15 @@ from suite.datasets.registry import is_computed
 from suite.findings import NAMES
 from suite.stages.weights import ModelCard, shipped_cards
 from web.research.card_words import sentence_words, set_words
+from web.research.figure_groups import FigureGroup, groups_of
 from web.research.figure_words import words
+from web.research.headlines import PARTLY_COMPUTED, Headline, headlines_of, set_means
 from web.research.plots import Figure, Forest, forest
 
 blueprint = Blueprint("cards", __name__)
 
-_HEADLINES = 3
-_FIRST = ("nih_auc",)
-"""Told before all others where a card has it: it holds for patients, where the rest is of computed films."""
-_PARTLY_COMPUTED = frozenset({"inserted-pneumothorax"})
-"""Real films whose disease is computed."""
-_NO_HEADLINE = frozenset({"loss", "dice_all_empty"})
-"""A number in no unit, and what no network at all would score."""
+_MANY = 40
+"""A card with as many figures shows them in groups that are folded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +32,26 @@ class Plot:
     drawing: Forest
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Figures of a card that its page shows together: ``(key, words, figure)``, their plots, what leads them.
+
+    A section whose ``is_open`` is ``None`` is not folded.
+    """
+
+    title: str
+    slug: str
+    rows: tuple[tuple[str, str, Mapping[str, Any]], ...]
+    plots: tuple[Plot, ...]
+    is_open: bool | None = None
+    leads: tuple[Headline, ...] = ()
+
+
 @blueprint.get("/research")
 def index() -> str:
     """All networks with their headline figures, and whether those are of computed films."""
     cards = [
-        (card, _headline(card.content["metrics"]), _learned_from_computed(card.content))
+        (card, headlines_of(card.content["metrics"]), _learned_from_computed(card.content))
         for card in shipped_cards()
     ]
     return render_template("research/cards.html", cards=cards)
@@ -49,13 +61,10 @@ def index() -> str:
 def show(name: str) -> str:
     """One network's card with its figures as plots. 404 when none of that name is installed."""
     card = card_named(name)
-    metrics = card.content["metrics"]
-    rows = [(words(key), figure) for key, figure in metrics.items()]
     return render_template(
         "research/card.html",
         card=card,
-        plots=plots_of(metrics),
-        rows=rows,
+        sections=sections_of(card.content["metrics"]),
         set_words=set_words,
         sentence_words=sentence_words,
     )
@@ -74,7 +83,25 @@ def card_named(name: str) -> ModelCard:
     return found
 
 
-def plots_of(metrics: Mapping[str, Any]) -> list[Plot]:
+def sections_of(metrics: Mapping[str, Any]) -> list[Section]:
+    """All figures at once, or of a card that has many, group by group with the headline's first and open."""
+    if len(metrics) < _MANY:
+        rows = tuple((key, words(key), figure) for key, figure in metrics.items())
+        return [Section("All figures", "all", rows, tuple(plots_of(metrics)))]
+    groups = groups_of(metrics)
+    first = next((key for headline in headlines_of(metrics) for key in headline.keys), "")
+    groups.sort(key=lambda group: first not in group.keys)
+    return [_section(group, metrics, is_open=number == 0) for number, group in enumerate(groups)]
+
+
+def _section(group: FigureGroup, metrics: Mapping[str, Any], *, is_open: bool) -> Section:
+    own = {key: metrics[key] for key in group.keys}
+    rows = tuple((key, group.label(key), figure) for key, figure in own.items())
+    leads = tuple(mean for mean in set_means(metrics) if mean.keys[0] in own)
+    return Section(group.title, group.slug, rows, tuple(plots_of(own, label=group.label)), is_open, leads)
+
+
+def plots_of(metrics: Mapping[str, Any], *, label: Callable[[str], str] = words) -> list[Plot]:
     """Areas under the curve with chance as the line, then all other shares; other units stay in the table."""
     shares = {key: figure for key, figure in metrics.items() if _is_share(figure)}
     areas = [key for key in shares if key == "auc" or _finding_figure(key, "auc")]
@@ -87,7 +114,7 @@ def plots_of(metrics: Mapping[str, Any]) -> list[Plot]:
         ("Errors: smaller is better", errors, 0.0),
     )
     return [
-        Plot(title, forest([_figure(key, shares[key]) for key in keys], reference=reference))
+        Plot(title, forest([_figure(label(key), shares[key]) for key in keys], reference=reference))
         for title, keys, reference in parts
         if keys
     ]
@@ -104,19 +131,13 @@ def _is_share(figure: Mapping[str, Any]) -> bool:
     return isinstance(value, int | float) and 0.0 <= float(value) <= 1.0
 
 
-def _figure(key: str, figure: Mapping[str, Any]) -> Figure:
+def _figure(label: str, figure: Mapping[str, Any]) -> Figure:
     low, high = figure.get("interval") or (None, None)
     n = figure.get("n")
-    return Figure(words(key), float(figure["value"]), low, high, f"n = {n}" if n else "")
-
-
-def _headline(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    keys = [key for key in metrics if metrics[key].get("value") is not None and key not in _NO_HEADLINE]
-    keys.sort(key=lambda key: key not in _FIRST)
-    return [(words(key), metrics[key]) for key in keys[:_HEADLINES]]
+    return Figure(label, float(figure["value"]), low, high, f"n = {n}" if n else "")
 
 
 def _learned_from_computed(content: Mapping[str, Any]) -> bool:
     """Whether figures that name no set are of computed anatomy or disease alone."""
     names = content.get("learned_from") or content.get("data") or ()
-    return bool(names) and all(is_computed(name) or name in _PARTLY_COMPUTED for name in names)
+    return bool(names) and all(is_computed(name) or name in PARTLY_COMPUTED for name in names)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from suite.records.agreement import Share
 from suite.records.reliability import Bin, CurvePoint
+from web.research.stacked_labels import StackedLabel, stacked
 
 ROW_HEIGHT = 24.0
 LABEL_WIDTH = 172.0
@@ -18,6 +19,8 @@ _LETTER_WIDTH, _LABEL_GAP = 6.6, 12.0
 _PAGE_WIDTH = 720.0
 PLOT_WIDTH = 288.0
 NUMBER_WIDTH = 164.0
+NARROW_START, NARROW_LENGTH = 12.0, 164.0
+"""Of the axis on a phone: the drawing is then as wide as it is shown, and letters keep their size."""
 _TICK_COUNT = 6
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
@@ -30,6 +33,8 @@ class Axis:
     high: float
     start: float
     length: float
+    parts: int = _TICK_COUNT
+    """Between about so many ticks."""
 
     def place(self, value: float) -> float:
         """Where a value lies; what is outside lies on the border."""
@@ -39,7 +44,7 @@ class Axis:
     @property
     def ticks(self) -> list[tuple[float, str]]:
         """Places and words of round numbers."""
-        step = _round_step((self.high - self.low) / _TICK_COUNT)
+        step = _round_step((self.high - self.low) / self.parts)
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
         digits = len(f"{step:.10g}".partition(".")[2])
@@ -71,6 +76,8 @@ class Row:
     number: str
     note: str
     group: int
+    lines: tuple[tuple[float, str], ...] = ()
+    """The label in lines with their heights, where it stands above and not beside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,8 @@ class Forest:
     height: float
     start: float
     end: float
+    narrow: Forest | None = None
+    """The same for phones, with each label above its line."""
 
     @property
     def letters(self) -> int:
@@ -104,24 +113,41 @@ def forest(figures: Sequence[Figure], *, reference: float | None = None, digits:
         digits: behind the decimal point, in the words beside each line.
     """
     start = max(LABEL_WIDTH, _label_width(figures))
-    axis = _axis_of(figures, reference, start)
+    beside = [StackedLabel((), 20.0 + index * ROW_HEIGHT) for index in range(len(figures))]
+    height = 20.0 + len(figures) * ROW_HEIGHT + 18.0
+    above, narrow_height = stacked([figure.label for figure in figures])
+    narrow = _axis_of(figures, reference, NARROW_START, NARROW_LENGTH, parts=3)
+    return replace(
+        _drawn(figures, _axis_of(figures, reference, start, PLOT_WIDTH), reference, digits, beside, height),
+        narrow=_drawn(figures, narrow, reference, digits, above, narrow_height),
+    )
+
+
+def _drawn(
+    figures: Sequence[Figure],
+    axis: Axis,
+    reference: float | None,
+    digits: int,
+    labels: Sequence[StackedLabel],
+    height: float,
+) -> Forest:
     rows = tuple(
         Row(
             figure.label,
-            20.0 + index * ROW_HEIGHT,
+            label.y,
             axis.place(figure.value),
             None if figure.low is None else axis.place(figure.low),
             None if figure.high is None else axis.place(figure.high),
             _words(figure, digits),
             figure.note,
             figure.group,
+            label.lines,
         )
-        for index, figure in enumerate(figures)
+        for figure, label in zip(figures, labels, strict=True)
     )
-    height = 20.0 + len(rows) * ROW_HEIGHT + 18.0
+    end = axis.start + axis.length
     line = None if reference is None else axis.place(reference)
-    width = start + PLOT_WIDTH + NUMBER_WIDTH
-    return Forest(rows, tuple(axis.ticks), line, width, height, start, start + PLOT_WIDTH)
+    return Forest(rows, tuple(axis.ticks), line, end + NUMBER_WIDTH, height, axis.start, end)
 
 
 def _label_width(figures: Sequence[Figure]) -> float:
@@ -222,7 +248,13 @@ def timeline(shares: Sequence[tuple[str, Share]]) -> Timeline:
     return Timeline(tuple(marks), line, tuple(labels), ticks, width, 236.0, SQUARE_START)
 
 
-def _axis_of(figures: Sequence[Figure], reference: float | None, start: float) -> Axis:
+def _axis_of(
+    figures: Sequence[Figure],
+    reference: float | None,
+    start: float,
+    length: float,
+    parts: int = _TICK_COUNT,
+) -> Axis:
     ends = [value for own in figures for value in (own.low, own.value, own.high) if value is not None]
     ends += [reference] if reference is not None else []
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
@@ -230,7 +262,7 @@ def _axis_of(figures: Sequence[Figure], reference: float | None, start: float) -
     # A share is never drawn on an axis that goes beyond what a share can be.
     low = max(0.0, low - margin) if low >= 0.0 else low - margin
     high = min(1.0, high + margin) if high <= 1.0 else high + margin
-    return Axis(low, high if high > low else low + 1.0, start, PLOT_WIDTH)
+    return Axis(low, high if high > low else low + 1.0, start, length, parts)
 
 
 def _round_step(rough: float) -> float:
