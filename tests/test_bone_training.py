@@ -269,7 +269,8 @@ def test_what_is_released_can_keep_a_share_of_the_weights_gone_on_from(films: Pa
         torch.testing.assert_close(released.state_dict()[name], before[name] + 0.3, atol=2e-3, rtol=2e-3)
     assert again.trained_by() == task_of(films, "seed=2", start).trained_by()
     save_release(tmp_path / "out", "bone", released, {**content, "recipe": again.recipe.model_dump()})
-    _, measured, _ = finished("bone", tmp_path / "out" / "bone.safetensors", {"jsrt": films}, [])
+    of_the_card = [start, "start_share=0.25"]  # its evaluate_command has them
+    _, measured, _ = finished("bone", tmp_path / "out" / "bone.safetensors", {"jsrt": films}, of_the_card)
     for name, value in released.state_dict().items():  # what was released, not mixed again
         torch.testing.assert_close(measured.state_dict()[name], value, atol=1e-3, rtol=1e-3)
     with pytest.raises(RecipeError, match="start_share"):

@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from pydantic import Field
 from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
 from classifiers.densenet import imagenet_half, load_imagenet, standardise
@@ -23,7 +23,7 @@ from classifiers.diagnosis.parts import is_chest
 from classifiers.diagnosis.predictions import Predictions
 from classifiers.diagnosis.recipe import DiagnosisRecipe
 from classifiers.learned_sets import LearnedSets
-from classifiers.parameters import decay_groups
+from classifiers.parameters import adamw
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.datasets.registry import KINDS
 from suite.errors import DatasetError
@@ -122,10 +122,8 @@ class PlainTask(Task):
         return self._sets.part("train")
 
     def optimizers(self) -> dict[str, Optimizer]:
-        network = self.modules["model"]
-        groups = decay_groups(network, self.recipe.weight_decay)
-        fused = next(network.parameters()).device.type == "cuda"
-        return {"model": AdamW(groups, lr=self.recipe.learning_rate, fused=fused)}
+        recipe = self.recipe
+        return {"model": adamw(self.modules["model"], recipe.learning_rate, recipe.weight_decay)}
 
     def training_set(self) -> Dataset[Batch]:
         sets = self._sets

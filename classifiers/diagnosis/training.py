@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from lightning_fabric import Fabric
 from torch import nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
 from classifiers.densenet import load_imagenet
@@ -29,7 +29,7 @@ from classifiers.diagnosis.recipe import DiagnosisRecipe
 from classifiers.diagnosis.uncertain import UncertainPolicy
 from classifiers.diagnosis.withdrawal import shown_heads
 from classifiers.learned_sets import LearnedSets, doubts
-from classifiers.parameters import decay_groups
+from classifiers.parameters import adamw
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.datasets.registry import KINDS, citations_of, is_computed, terms_of
 from suite.errors import DatasetError, RecipeError
@@ -156,10 +156,8 @@ class DiagnosisTask(Task):
         }
 
     def optimizers(self) -> dict[str, Optimizer]:
-        network = self.modules["model"]
-        groups = decay_groups(network, self.recipe.weight_decay)
-        fused = next(network.parameters()).device.type == "cuda"
-        return {"model": AdamW(groups, lr=self.recipe.learning_rate, fused=fused)}
+        recipe = self.recipe
+        return {"model": adamw(self.modules["model"], recipe.learning_rate, recipe.weight_decay)}
 
     # data
 

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
 from classifiers.gate.benchmark import CHANGED, Picture, accepted, plain_rows, refused
@@ -19,7 +19,7 @@ from classifiers.gate.network import GateNetwork, split
 from classifiers.gate.samples import FilmStore, GateSet, open_small, phantom_films, read_films
 from classifiers.gate.scores import QUESTIONS, GateScores, batch_scores
 from classifiers.learned_sets import FRACTIONS
-from classifiers.parameters import decay_groups
+from classifiers.parameters import adamw
 from suite.datasets.manifest import Record, SplitName
 from suite.datasets.registry import citations_of, terms_of
 from suite.training.evaluation import Evaluation, Figure
@@ -93,8 +93,8 @@ class GateTask(Task):
         }
 
     def optimizers(self) -> dict[str, Optimizer]:
-        groups = decay_groups(self.modules["model"], self.recipe.weight_decay)
-        return {"model": AdamW(groups, lr=self.recipe.learning_rate)}
+        recipe = self.recipe
+        return {"model": adamw(self.modules["model"], recipe.learning_rate, recipe.weight_decay)}
 
     def training_set(self) -> Dataset[Batch]:
         return GateSet(self._store("train"), self.recipe.pictures, self.recipe.size)

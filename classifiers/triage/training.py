@@ -14,14 +14,14 @@ from lightning_fabric import Fabric
 from pydantic import Field
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
 from classifiers.calibration import Calibration
 from classifiers.calibration_methods import HeadFilms, fit_calibration
 from classifiers.densenet import load_imagenet
 from classifiers.learned_sets import LearnedSets, doubts
-from classifiers.parameters import decay_groups
+from classifiers.parameters import adamw
 from classifiers.reliability import BeforeAfter, Judged, plot_reliability, shown_figures
 from classifiers.triage.network import TriageNetwork
 from classifiers.validation_halves import ValidationHalves
@@ -121,10 +121,8 @@ class TriageTask(Task):
         )
 
     def optimizers(self) -> dict[str, Optimizer]:
-        network = self.modules["model"]
-        groups = decay_groups(network, self.recipe.weight_decay)
-        fused = next(network.parameters()).device.type == "cuda"
-        return {"model": AdamW(groups, lr=self.recipe.learning_rate, fused=fused)}
+        recipe = self.recipe
+        return {"model": adamw(self.modules["model"], recipe.learning_rate, recipe.weight_decay)}
 
     def training_set(self) -> Dataset[Batch]:
         sets = self._sets

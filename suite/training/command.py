@@ -135,7 +135,8 @@ def finished(
     kept_recipe = {**task_type.older_cards, **card.content["recipe"]}
     stored = {**kept_recipe, **dict.fromkeys(files, ""), **task_type.without_start}
     kept = [f"{key}={value}" for key, value in stored.items()]
-    given = [setting for setting in settings if setting.partition("=")[0] not in task_type.initial_weights]
+    of_start = {*task_type.initial_weights, *task_type.without_start}  # a card's own command names them
+    given = [setting for setting in settings if setting.partition("=")[0].strip() not in of_start]
     task = prepare(recipe_name, sources, [*kept, *given])
     task.build()
     model = load_into(task.modules["model"], card)
