@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,13 +24,20 @@ from suite.training.evaluation import Figure
 from suite.training.intervals import DRAWS
 from suite.training.patient_draws import patient_weight_blocks
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Picture
+
 Values = npt.NDArray[np.float64]
 BINS = 15
 FIGURES = ("ece_width", "ece_mass", "brier", "slope", "intercept")
 LINE_DRAWS = 200
 """Draws, of each block, that a line is fitted to."""
 
+COLOURS = {"before": "#e69f00", "after": "#0072b2"}
+"""Of the palette by Okabe and Ito."""
+
 _END = 1e-6
+_Z = 1.959964
 
 
 def ece_width(truth: Values, probability: Values, bins: int = BINS) -> float:
@@ -221,30 +228,55 @@ def _drawn_ece_mass(probability: Values, gap: Values, weights: Values) -> Values
 
 
 def plot_reliability(curves: Mapping[str, Mapping[str, Judged]], path: Path, bins: int = 10) -> None:
-    """One diagram a head: what came true against what was said, in bins of equal mass, with their counts.
+    """One diagram a head: what came true against what was said, in bins of equal mass.
+
+    Bars are 95 % intervals of the share of a bin's films (Wilson 1927).
 
     Args:
-        curves: for each head its judgements by name, such as ``before`` and ``after``.
+        curves: for each head its judgements by name, such as ``before`` and ``after``; each name has one
+            colour, also where a head lacks the other.
         path: a PNG.
         bins: of equal mass.
     """
-    from matplotlib.figure import Figure as Picture
+    reliability_figure(curves, bins).savefig(path, dpi=110)
 
+
+def reliability_figure(curves: Mapping[str, Mapping[str, Judged]], bins: int = 10) -> Picture:
+    """The picture of ``plot_reliability``."""
+    from matplotlib.figure import Figure as Picture
+    from matplotlib.lines import Line2D
+
+    names = list(dict.fromkeys(name for judgements in curves.values() for name in judgements))
+    colours = {**{name: f"C{2 + place}" for place, name in enumerate(names)}, **COLOURS}
     columns = min(4, len(curves))
     rows = -(-len(curves) // columns)
-    picture = Picture(figsize=(3.2 * columns, 3.2 * rows), layout="constrained")
+    picture = Picture(figsize=(3.2 * columns, 3.6 * rows), layout="constrained")
     for place, (head, judgements) in enumerate(curves.items(), start=1):
         axes = picture.add_subplot(rows, columns, place)
         axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+        films = max((len(judged.truth) for judged in judgements.values()), default=0)
         for name, judged in judgements.items():
-            order = np.argsort(judged.probability, kind="stable")
-            parts = [part for part in np.array_split(order, bins) if part.size]
-            said = [judged.probability[part].mean() for part in parts]
-            came = [judged.truth[part].mean() for part in parts]
-            axes.plot(
-                said, came, "o-", markersize=4, linewidth=1.2, label=f"{name} (n = {len(judged.truth)})"
-            )
-        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", title=head)
+            said, came, low, high = _binned(judged, bins)
+            axes.errorbar(
+                said, came, yerr=(came - low, high - came), fmt="o-", color=colours[name], markersize=4,
+                linewidth=1.2, elinewidth=0.6, label=name,
+            )  # fmt: skip
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axes.set_title(f"{head.replace('_', ' ')} (n = {films})", fontsize=10)
         axes.set(xlabel="said", ylabel="came true")
-        axes.legend(fontsize=7, loc="upper left")
-    picture.savefig(path, dpi=110)
+    # once, and below: a curve may lie in any corner of its diagram
+    handles = [Line2D([], [], color=colours[name], marker="o", markersize=4) for name in names]
+    picture.legend(handles, names, loc="outside lower center", ncols=len(names), fontsize=8)
+    return picture
+
+
+def _binned(judged: Judged, bins: int) -> tuple[Values, Values, Values, Values]:
+    """Of bins of equal mass (B,): mean probability, share that came true, and that share's interval."""
+    order = np.argsort(judged.probability, kind="stable")
+    parts = [part for part in np.array_split(order, bins) if part.size]
+    count = np.array([part.size for part in parts], dtype=np.float64)
+    said = np.array([judged.probability[part].mean() for part in parts])
+    came = np.array([judged.truth[part].mean() for part in parts])
+    centre = (came + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
+    half = _Z * np.sqrt(came * (1 - came) / count + _Z**2 / (4 * count**2)) / (1 + _Z**2 / count)
+    return said, came, np.minimum(centre - half, came), np.maximum(centre + half, came)

@@ -13,15 +13,18 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from matplotlib.colors import to_hex
 
+from classifiers.ablation import command
 from classifiers.ablation import folder as ablation_folder
 from classifiers.ablation import processes as ablation_processes
 from classifiers.ablation.films import films_key
-from classifiers.ablation.plan import FULL, VARIANTS, choose
+from classifiers.ablation.forest import forest_plot
+from classifiers.ablation.plan import FULL, LEAVE_ONE_OUT, VARIANTS, choose
 from classifiers.ablation.predictions import Scored, read_predictions
-from classifiers.ablation.runs import OWN_KEYS, Plan, recorded_recipe
+from classifiers.ablation.runs import OWN_KEYS, Outcome, Plan, Run, recorded_recipe
 from classifiers.ablation.statistics import ALL, FREQUENT, summarise
-from classifiers.ablation.tables import forest_plot, markdown, write_all
+from classifiers.ablation.tables import markdown, write_all
 from classifiers.diagnosis.recipe import DiagnosisRecipe
 from suite.cli import main
 from suite.datasets import phantom
@@ -169,10 +172,20 @@ def test_subgroups_are_measured_on_their_own_studies() -> None:
     rows = np.arange(COUNT) % 2 == 1
     areas = [
         placements(one.truth[rows, i], one.scores[rows, i]).auc
-        for i in range(1, len(CODES))
-        if one.truth[rows, i].any()
+        for i in range(2, len(CODES))  # of the first nothing is known, of the second two studies are positive
     ]
-    assert found.subgroups["view: AP"] == (60, {"single": pytest.approx(np.mean(areas))})
+    count, means = found.subgroups["view: AP"]
+    assert (count, means["single"].figure.n) == (60, 11)
+    assert means["single"].figure.value == pytest.approx(np.mean(areas))
+    assert means["single"].figure.low < np.mean(areas) < means["single"].figure.high
+
+
+def test_a_group_that_can_tell_of_no_finding_has_no_area() -> None:
+    one = scored(1.0, 1)
+    few = replace(one, attributes={**one.attributes, "view": ("PA",) * (COUNT - 6) + ("AP",) * 6})
+    found = summarise({"single": [few]}, ("view",), draws=10)
+    assert math.isnan(found.subgroups["view: AP"][1]["single"].figure.value)
+    assert "| view: AP | 6 | 0 | - |" in markdown(found, [])
 
 
 def test_a_table_says_that_studies_of_several_sets_are_ranked_together() -> None:
@@ -197,7 +210,9 @@ def test_the_tables_hold_the_figures(tmp_path: Path) -> None:
     assert text == markdown(found, ["Made by hand."])
     area = found.areas[FULL]["fracture"].figure
     assert f"{area.value:.3f} ({area.low:.3f} - {area.high:.3f})" in text
-    assert "| sex: F | 40 |" in text
+    own = found.subgroups["sex: F"][1][FULL].figure
+    assert f"({own.low:.3f} - {own.high:.3f}) |\n| sex: M | 40 |" in text
+    assert "**dual+lungs** (1 seed): and the lung" in text
     with (tmp_path / "table.csv").open() as stream:
         rows = {(row["network"], row["finding"]): row for row in csv.DictReader(stream)}
     assert float(rows[FULL, "fracture"]["auc"]) == pytest.approx(area.value, rel=1e-5)
@@ -220,6 +235,39 @@ def test_no_legend_of_the_forest_plot_lies_over_an_interval() -> None:
         for legend in legends:
             assert not axes.bbox.overlaps(legend.get_window_extent())
         assert not any("_" in label.get_text() for label in axes.get_yticklabels())
+
+
+def test_the_forest_plot_tells_networks_apart_without_colours_and_differences_from_networks() -> None:
+    every = [variant.name for variant in (*VARIANTS, *LEAVE_ONE_OUT)]
+    figure = forest_plot(summarise({name: [scored(1.0, 1)] for name in every}, draws=5))
+    areas, differences = figure.axes
+    markers = [bars.lines[0].get_marker() for bars in areas.containers]
+    assert len(set(markers)) == len(every)
+    colours = [
+        {to_hex(bars.lines[0].get_color()) for bars in axes.containers} for axes in (areas, differences)
+    ]
+    assert len(colours[0]) == len(every)
+    assert not colours[0] & colours[1]
+
+
+def test_a_line_of_progress_leaves_out_what_is_not_known() -> None:
+    run = Run(VARIANTS[0], 0)
+    assert command._line(Outcome(run, 0.625, 5, 35.0, math.nan), 1, 20) == (
+        "[1/20] single, seed 0: mean AUC 0.625, 5 samples in 35 s"
+    )
+    assert command._line(Outcome(run, math.nan, 5, 35.0, 14.0), 2, 20).endswith(
+        "no AUC, 5 samples in 35 s (14 a second while training)"
+    )
+
+
+def test_an_interrupted_ablation_says_how_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command.Ablation, "run", interrupted)
+    result = CliRunner().invoke(main, ["ablate", "--data", f"phantom={tmp_path}", "--out", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "interrupted; the finished networks are kept: repeat the command with --resume" in result.stderr
 
 
 def test_a_question_is_answered_only_as_far_as_it_was_shown() -> None:

@@ -14,7 +14,15 @@ from scipy.special import expit, logit
 from classifiers.calibration import Calibration, fit_line
 from classifiers.calibration_methods import HeadFilms, choose, cross_fitted, fit, fit_curve, log_loss
 from classifiers.operating_points import YOUDEN, OperatingRule
-from classifiers.reliability import Judged, brier, ece_mass, ece_width, plot_reliability, slope_and_intercept
+from classifiers.reliability import (
+    Judged,
+    brier,
+    ece_mass,
+    ece_width,
+    plot_reliability,
+    reliability_figure,
+    slope_and_intercept,
+)
 from classifiers.resampling import fit_lines
 from suite.errors import InputError
 from tests.calibration_house import INTERCEPT, SLOPE, Values, head_films, rng
@@ -176,6 +184,34 @@ def test_certainty_at_the_ends_is_counted_and_drawn(tmp_path: Path) -> None:
     assert figures["sensitivity"].value == figures["specificity"].value == 1.0
     plot_reliability({"edema": {"after": judged}}, tmp_path / "diagram.png")
     assert (tmp_path / "diagram.png").stat().st_size > 2000
+
+
+def test_a_diagrams_names_keep_their_colours_and_no_legend_lies_over_a_curve() -> None:
+    truth, probability = np.array([0.0, 1.0] * 50), np.linspace(0.01, 0.99, 100)
+    judged = Judged(truth, probability, probability > 0.5, [str(n) for n in range(100)])
+    picture = reliability_figure(
+        {"edema": {"before": judged, "after": judged}, "lung_lesion": {"after": judged}}
+    )
+    picture.canvas.draw()
+    edema, lesion = picture.axes
+    assert lesion.get_title() == "lung lesion (n = 100)"
+    (before, after), (alone,) = (
+        [bars.lines[0].get_color() for bars in axes.containers] for axes in (edema, lesion)
+    )
+    assert before != after == alone
+    [legend] = picture.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["before", "after"]
+    assert not any(axes.bbox.overlaps(legend.get_window_extent()) for axes in picture.axes)
+
+
+def test_a_bins_bar_is_the_interval_of_its_share() -> None:
+    """Wilson's interval of 2 of 10 is 0.057 to 0.510 (Newcombe 1998's form, by hand)."""
+    judged = Judged(
+        np.array([1.0] * 2 + [0.0] * 8), np.full(10, 0.3), np.zeros(10, np.bool_), list("abcdefghij")
+    )
+    [bars] = reliability_figure({"edema": {"after": judged}}, bins=1).axes[0].containers
+    [segment] = bars.lines[2][0].get_segments()
+    assert segment[:, 1] == pytest.approx([0.0567, 0.5098], abs=1e-3)
 
 
 @pytest.mark.parametrize("kind", [0.0, 1.0])

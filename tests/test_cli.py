@@ -324,6 +324,16 @@ def test_training_that_cannot_start_is_bad_input_in_one_sentence(
     assert not (tmp_path / "run").exists()
 
 
+def test_an_interrupted_training_says_how_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("suite.training.command.train", interrupted)
+    result = radsuite("train", "lungs", "--data", f"jsrt={tmp_path}", "--out", tmp_path)
+    assert result.exit_code == 1
+    assert "interrupted; repeat the command with --resume" in result.stderr
+
+
 def test_train_and_evaluate_print_the_same_table(tmp_path: Path) -> None:
     folder = made_datasets.jsrt(tmp_path / "jsrt", count=12)
     small = (

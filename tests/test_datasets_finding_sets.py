@@ -89,12 +89,36 @@ def test_a_sites_table(tmp_path: Path) -> None:
         ("edema,fracture", "edema,Inverted", "column 'Inverted' is not known; call it inverted"),
         ("edema,fracture", "edema,lateral_inverted", "line 4 has lateral_inverted and no lateral"),
         ("p1", "", "line 2 has no patient_id"),
+        (
+            "file,patient_id",
+            "File,Patient ID",
+            "column file, patient_id is missing; it has File, Patient ID, ",
+        ),
     ],
 )
 def test_damaged_site_tables(old: str, new: str, message: str, tmp_path: Path) -> None:
     folder = made_finding_sets.site(tmp_path)
     change(folder / "films.csv", old, new)
     assert message in refusal("site", folder)
+
+
+@pytest.mark.parametrize("sign", [";", "\t"])
+def test_a_table_of_a_spreadsheet_with_other_separators_is_told_so(sign: str, tmp_path: Path) -> None:
+    table = made_finding_sets.site(tmp_path) / "films.csv"
+    table.write_text("\ufeff" + table.read_text().replace(",", sign), encoding="utf-8")
+    assert f"its columns are separated by {sign!r}; save it as CSV with commas" in refusal("site", tmp_path)
+
+
+def test_an_empty_table_is_told_what_it_needs(tmp_path: Path) -> None:
+    (tmp_path / "films.csv").touch()
+    assert "films.csv: is empty; fetch or write it again, with columns file, patient_id" in refusal(
+        "site", tmp_path
+    )
+
+
+def test_a_table_of_many_columns_is_not_listed_whole(tmp_path: Path) -> None:
+    (tmp_path / "films.csv").write_text(",".join(f"c{n}" for n in range(20)) + "\n")
+    assert "it has c0, c1, c2, c3, c4, c5, c6, c7 and 12 more. Compare" in refusal("site", tmp_path)
 
 
 def record(name: str, part: object, patient: str | None = None) -> Record:

@@ -150,6 +150,14 @@ def test_chestxray14_in_its_official_layout(tmp_path: Path) -> None:
     assert [record.id for record in split["test"]] == ["00000003_000"]
 
 
+def test_ages_of_chestxray14s_first_release_may_be_months_or_days(tmp_path: Path) -> None:
+    folder = made_finding_sets.nih_official(tmp_path)
+    change(folder / "Data_Entry_2017.csv", "061Y", "011M")
+    change(folder / "Data_Entry_2017.csv", "007Y", "001D")
+    ages = [record.attributes["age"] for record in open_dataset("nih", folder)]
+    assert ages == ["58", "58", "0", "0"]
+
+
 def test_boxes_of_chestxray14_lie_where_they_were_drawn(tmp_path: Path) -> None:
     """256, 512, 512 x 256 of 1024: the film's middle half across, its third quarter down."""
     records = open_dataset("nih", made_finding_sets.nih_official(tmp_path)).records
@@ -182,6 +190,16 @@ def test_damaged_tables_of_chestxray14(table: str, old: str, new: str, message: 
     folder = made_finding_sets.nih_official(tmp_path)
     change(folder / table, old, new)
     assert message in refusal("nih", folder)
+
+
+def test_lists_of_chestxray14_may_begin_with_a_byte_order_mark_and_name_films_of_no_row(
+    tmp_path: Path,
+) -> None:
+    folder = made_finding_sets.nih_official(tmp_path)
+    for name in ("train_val_list.txt", "test_list.txt"):
+        own = (folder / name).read_text()
+        (folder / name).write_text(f"{own}\r\n{name[:2]}999999_000.png\r\n", encoding="utf-8-sig")
+    assert [record.part for record in open_dataset("nih", folder)] == ["train", "train", "train", "test"]
 
 
 def test_a_missing_list_or_no_boxes(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from suite.dicom.reading import read_radiograph
+from classifiers.gate.checks import check_age
+from suite.dicom.attributes import parser_silenced
+from suite.dicom.reading import kept_headers, read_radiograph
 from suite.dicom.spacing import find_spacing
 from suite.dicom.views import find_view
 from suite.errors import NotARadiographError, UnreadableFileError
@@ -107,6 +109,42 @@ def test_headers_are_kept_without_names_and_ids(tmp_path: Path) -> None:
     everything = repr((dict(film.headers), film.preprocessing, film.warnings))
     assert "Nobody" not in everything
     assert "secret-7" not in everything
+
+
+@pytest.mark.parametrize(
+    ("written", "birth", "studied", "age"),
+    [
+        ("", "20150305", "20260101", "010Y"),
+        ("child", "20240601", "20260101", "019M"),
+        ("062Y", "20150305", "20260101", "062Y"),
+        ("", "19000101", "20260101", None),
+        ("", "", "20260101", None),
+        ("", "20150305", "", None),
+    ],
+)
+def test_a_missing_age_is_the_one_between_birth_and_study(
+    written: str, birth: str, studied: str, age: str | None
+) -> None:
+    with parser_silenced():  # which complains of an age that is none
+        dataset = _with(PatientAge=written, PatientBirthDate=birth, StudyDate=studied)
+    headers = kept_headers(dataset)
+
+    assert headers.get("patient_age") == age
+    assert "20150305" not in headers.values()
+
+
+def test_a_film_without_a_study_date_has_the_age_of_the_day_it_was_taken() -> None:
+    dataset = _with(PatientBirthDate="20200101", AcquisitionDate="20250630")
+    assert kept_headers(dataset)["patient_age"] == "005Y"
+
+
+def test_a_child_without_a_written_age_is_refused_by_the_gates_check(tmp_path: Path) -> None:
+    dataset = make_dataset(_FILM, PatientBirthDate="20190101", StudyDate="20260101")
+    dataset.PatientAge = ""
+    found = check_age(read_radiograph(save(dataset, tmp_path / "film.dcm")))
+
+    assert not found.passed
+    assert "The patient is 7 years old" in found.message
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,9 @@ def test_a_group_of_too_few_of_a_kind_has_no_area_and_says_how_many_it_has() -> 
         ("age", "40", "40 to 64"),
         ("age", "65.5", "65 and older"),
         ("age", "", ""),
-        ("age", "062Y", ""),
+        ("age", "062Y", "40 to 64"),
+        ("age", "011M", "under 40"),
+        ("age", "old", ""),
     ],
 )
 def test_a_value_belongs_to_a_group(attribute: str, value: str, group: str) -> None:

@@ -13,7 +13,6 @@ import pytest
 from classifiers.gate.benchmark import CHANGED, EXPORTS, Picture, failed_grey_checks, plain_rows
 from classifiers.gate.checks import (
     PLAIN_CHECKS,
-    age_in_years,
     check_age,
     check_body_part,
     check_contrast,
@@ -172,13 +171,6 @@ class TestPlainChecks:
     @pytest.mark.parametrize("orientation", ["L\\F", "", "LF\\FR"])
     def test_the_usual_orientation_passes(self, orientation: str) -> None:
         assert check_header_sides(headers(patient_orientation=orientation)).passed
-
-    @pytest.mark.parametrize(
-        ("value", "years"),
-        [("034Y", 34), ("018M", 1.5), ("026W", 0.498), ("68", 68), ("", None), ("old", None)],
-    )
-    def test_ages_are_read_as_dicom_writes_them(self, value: str, years: float | None) -> None:
-        assert age_in_years(value) == (None if years is None else pytest.approx(years, abs=0.01))
 
     @pytest.mark.parametrize(
         ("value", "passes"), [("015Y", False), ("016Y", True), ("003M", False), ("", True)]

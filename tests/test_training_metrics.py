@@ -11,6 +11,7 @@ import pytest
 
 from suite.training.evaluation import Evaluation, Figure
 from suite.training.intervals import auc_figure, bootstrap, mean_figure
+from suite.training.plots import roc_figure
 
 NAN = math.nan
 
@@ -124,6 +125,20 @@ def test_unknown_figures_are_null_in_json_and_a_dash_in_the_table() -> None:
         "",
         "One sentence.",
     ]
+
+
+def test_thirteen_roc_curves_are_told_apart_and_lie_under_no_legend() -> None:
+    labels, scores = np.array([0.0, 1.0] * 10), np.arange(20.0)
+    curves = {f"finding_{place}": (labels, scores) for place in range(13)}
+    figure = roc_figure({**curves, "one kind": (np.ones(20), scores)})
+    for _ in range(2):  # as savefig does: the legend finds its place once the axes are square
+        figure.draw_without_rendering()
+    [axes] = figure.axes
+    _, *lines = axes.lines
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == len(lines) == 13
+    [legend] = figure.legends
+    assert legend.get_texts()[0].get_text() == "finding 0 (n = 20)"
+    assert not axes.bbox.overlaps(legend.get_window_extent())
 
 
 def test_figures_tables_and_plots_are_written(tmp_path: Path) -> None:

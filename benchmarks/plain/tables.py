@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from classifiers.ablation.predictions import Scored
-from classifiers.ablation.statistics import summarise
-from classifiers.ablation.tables import ROWS, area_cell, grid, interval_cell, p_cell
+from classifiers.ablation.statistics import ROWS, summarise
+from classifiers.ablation.tables import area_cell, grid, interval_cell, p_cell
 
 GIVEN, PLAIN = "given", "plain"
 

@@ -31,6 +31,7 @@ class Area:
 
 
 def both_kinds(truth: Values) -> bool:
+    """Whether labels (N,) in {0, 1, NaN} are known to be there and not to be there."""
     known = truth[~np.isnan(truth)]
     return bool(known.size and known.min() < known.max())
 
@@ -46,6 +47,7 @@ def points_of(seeds: Sequence[Scored], findings: Sequence[int]) -> Values:
 
 
 def placed(scored: Scored, finding: int) -> Placements:
+    """DeLong's placements of the studies that know the finding, one draw a patient."""
     known, truth, scores = _known(scored, finding)
     return placements(truth, scores, np.asarray(scored.patients)[known].tolist())
 
@@ -68,28 +70,49 @@ def areas_by_finding(
     positives: Sequence[int],
     truth: Values,
 ) -> dict[str, Area]:
+    """Areas of one kind of network: of each finding, then its means; NaN where there is none.
+
+    Args:
+        points: areas (seeds, F) of the ``measurable`` findings.
+        drawn: the same of each draw of the bootstrap, (seeds, F, draws).
+        measurable: indices of the F findings in ``CODES``.
+        means: by name, the indices of the findings that a mean is over.
+        positives: how many studies have each of the 13 findings.
+        truth: labels (N, 13) in {0, 1, NaN}.
+    """
+    known = (~np.isnan(truth)).sum(0)
     areas: dict[str, Area] = {}
     for index, code in enumerate(CODES):
-        if index not in measurable:
-            areas[code] = Area(
-                Figure(math.nan, n=int((~np.isnan(truth[:, index])).sum())), math.nan, positives[index]
-            )
-            continue
-        column = measurable.index(index)
-        known = int((~np.isnan(truth[:, index])).sum())
-        areas[code] = _area(points[:, column], drawn[:, column], known, positives[index])
+        n, present = int(known[index]), positives[index]
+        if index in measurable:
+            column = measurable.index(index)
+            areas[code] = _area(points[:, column], drawn[:, column], n, present)
+        else:
+            areas[code] = Area(Figure(math.nan, n=n), math.nan, present)
     for name, members in means.items():
         columns = [measurable.index(index) for index in members]
-        if columns:
-            areas[name] = _area(
-                points[:, columns].mean(1),
-                mean_of_known(drawn[:, columns], 1),
-                len(columns),
-                sum(positives[i] for i in members),
-            )
-        else:
-            areas[name] = Area(Figure(math.nan), math.nan, 0)
+        areas[name] = _mean(points[:, columns], drawn[:, columns], sum(positives[i] for i in members))
     return areas
+
+
+def mean_area(seeds: Sequence[Scored], findings: Sequence[int], weights: Values) -> Area:
+    """The mean over ``findings`` of one kind of network; NaN where there is none.
+
+    Args:
+        seeds: its networks.
+        findings: indices of those that have studies of both kinds.
+        weights: of the bootstrap over patients (draws, N).
+    """
+    positives = int(np.nansum(seeds[0].truth[:, findings]))
+    return _mean(points_of(seeds, findings), drawn_areas(seeds, findings, weights), positives)
+
+
+def _mean(points: Values, drawn: Values, positives: int) -> Area:
+    """Over the findings of areas (seeds, F) and their draws (seeds, F, draws)."""
+    count = points.shape[1]
+    if not count:
+        return Area(Figure(math.nan, n=0), math.nan, 0)
+    return _area(points.mean(1), mean_of_known(drawn, 1), count, positives)
 
 
 def mean_of_known(values: Values, axis: int) -> Values:

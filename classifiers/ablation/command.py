@@ -8,6 +8,7 @@ interrupted ablation goes on where it stopped, and its tables can be made of wha
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -222,10 +223,11 @@ def _partial(done: int, total: int) -> str:
 
 
 def _line(outcome: Outcome, done: int, total: int) -> str:
+    area = "no AUC" if math.isnan(outcome.mean_auc) else f"mean AUC {outcome.mean_auc:.3f}"
+    pace = "" if math.isnan(outcome.rate) else f" ({outcome.rate:.0f} a second while training)"
     return (
         f"[{done}/{total}] {outcome.run.variant.name}, seed {outcome.run.seed}: "
-        f"mean AUC {outcome.mean_auc:.3f}, {outcome.samples} samples in {outcome.seconds:.0f} s "
-        f"({outcome.rate:.0f} a second while training)"
+        f"{area}, {outcome.samples} samples in {outcome.seconds:.0f} s{pace}"
     )
 
 
@@ -271,8 +273,10 @@ def _head(plan: Plan, recipe: Any, studies: int) -> list[str]:
     files = weights_keys()
     shown = {k: Path(v).name if k in files else v for k, v in sorted(plan.settings.items())}
     settings = " ".join(f"{key}={value}" for key, value in shown.items()) or "the defaults"
+    passes = recipe.epochs * recipe.passes
     return [
         f"Data: {studies} studies of {names}, split by patient. Films of {recipe.size} x {recipe.size}, "
-        f"{recipe.epochs * recipe.passes} passes over the training part in batches of {recipe.batch_size}.",
+        f"{passes} pass{'es' if passes > 1 else ''} over the training part in batches of "
+        f"{recipe.batch_size}.",
         f"Recipe: {settings}.",
     ]

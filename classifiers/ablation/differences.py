@@ -34,6 +34,7 @@ class Difference:
 def finding_differences(
     one: str, other: str, runs: Mapping[str, Sequence[Scored]], measurable: Sequence[int]
 ) -> list[Difference]:
+    """DeLong's paired test of each ``measurable`` finding (indices in ``CODES``), seeds of both averaged."""
     found = []
     for index in measurable:
         result = compare([placed(s, index) for s in runs[one]], [placed(s, index) for s in runs[other]])

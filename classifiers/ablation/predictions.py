@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,19 @@ class Scored:
     scores: Values
     hits: Values
     areas: Values
+
+    def rows(self, chosen: npt.NDArray[np.bool_]) -> Self:
+        """The studies that ``chosen`` (N,) marks."""
+        kept = np.flatnonzero(chosen).tolist()
+        return type(self)(
+            tuple(self.studies[row] for row in kept),
+            tuple(self.patients[row] for row in kept),
+            {name: tuple(values[row] for row in kept) for name, values in self.attributes.items()},
+            self.truth[chosen],
+            self.scores[chosen],
+            self.hits[chosen],
+            self.areas[chosen],
+        )
 
 
 _GROUPS = ("truth", "score", "hit", "area")

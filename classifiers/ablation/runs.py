@@ -70,7 +70,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A finished run in numbers; ``rate`` is samples a second after the first steps."""
+    """A finished run in numbers; ``rate`` is samples a second after the first steps, NaN of a single step."""
 
     run: Run
     mean_auc: float

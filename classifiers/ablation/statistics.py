@@ -23,6 +23,8 @@ MANY = 20
 """Findings with fewer positive test studies are left out of the second mean."""
 
 ALL, FREQUENT = "mean of all", f"mean of those with {MANY} or more"
+ROWS = (*CODES, ALL, FREQUENT)
+"""What tables and plots have a row for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class Statistics:
         areas: by variant, then by finding and the two means.
         differences: of the comparisons both of whose variants were run.
         hits: hit rate of the frontal maps by variant and finding, and by chance under ``chance``.
-        subgroups: mean area by variant, by ``attribute: value`` with the number of studies.
+        subgroups: mean area by variant, by ``attribute: value`` with the number of studies; ``n`` of its
+            figure counts the findings.
         seeds: how many of each variant.
         studies, patients: of the test part.
         sets: names of the data sets that the studies are of.
@@ -42,7 +45,7 @@ class Statistics:
     areas: Mapping[str, Mapping[str, Area]]
     differences: Sequence[Difference]
     hits: Mapping[str, Mapping[str, float]]
-    subgroups: Mapping[str, tuple[int, Mapping[str, float]]]
+    subgroups: Mapping[str, tuple[int, Mapping[str, Area]]]
     seeds: Mapping[str, int]
     studies: int
     patients: int
@@ -96,7 +99,7 @@ def summarise(
         areas,
         with_holm(differences),
         hit_rates(runs),
-        by_subgroup(runs, first, subgroups),
+        by_subgroup(runs, first, subgroups, weights),
         {name: len(seeds) for name, seeds in runs.items()},
         len(first.studies),
         len(set(first.patients)),

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from classifiers.ablation.areas import both_kinds
+from classifiers.ablation.areas import Area, Values, mean_area
 from classifiers.ablation.predictions import Scored
 from suite.findings import CODES
-from suite.training.delong import placements
-from suite.training.subgroups import group_of
+from suite.training.subgroups import LEAST, group_of
 
 
 def hit_rates(runs: Mapping[str, Sequence[Scored]]) -> dict[str, dict[str, float]]:
@@ -30,25 +27,32 @@ def hit_rates(runs: Mapping[str, Sequence[Scored]]) -> dict[str, dict[str, float
 
 
 def by_subgroup(
-    runs: Mapping[str, Sequence[Scored]], first: Scored, attributes: Sequence[str]
-) -> dict[str, tuple[int, dict[str, float]]]:
-    """Mean area over findings with both kinds in the group."""
-    out: dict[str, tuple[int, dict[str, float]]] = {}
+    runs: Mapping[str, Sequence[Scored]], first: Scored, attributes: Sequence[str], weights: Values
+) -> dict[str, tuple[int, dict[str, Area]]]:
+    """Studies of each group, and each network's mean area over the findings that the group can tell of.
+
+    Those are the findings that ``LEAST`` studies of the group have, and as many have not.
+
+    Args:
+        runs: seeds by network.
+        first: one of them, for the truth and the attributes that all share.
+        attributes: of ``ATTRIBUTES`` and ``source``.
+        weights: of the bootstrap over patients (draws, N).
+    """
+    out: dict[str, tuple[int, dict[str, Area]]] = {}
     for attribute in attributes:
         values = [group_of(attribute, value) for value in first.attributes[attribute]]
         for group in sorted(set(values) - {""}):
             rows = np.array([value == group for value in values])
-            means = {name: _group_mean(seeds, rows) for name, seeds in runs.items()}
+            findings = [i for i in range(len(CODES)) if _fewer(first.truth[rows, i]) >= LEAST]
+            means = {
+                name: mean_area([scored.rows(rows) for scored in seeds], findings, weights[:, rows])
+                for name, seeds in runs.items()
+            }
             out[f"{attribute}: {group}"] = int(rows.sum()), means
     return out
 
 
-def _group_mean(seeds: Sequence[Scored], rows: npt.NDArray[np.bool_]) -> float:
-    values = []
-    for scored in seeds:
-        for index in range(len(CODES)):
-            truth, scores = scored.truth[rows, index], scored.scores[rows, index]
-            if both_kinds(truth):
-                known = ~np.isnan(truth)
-                values.append(placements(truth[known], scores[known]).auc)
-    return float(np.mean(values)) if values else math.nan
+def _fewer(truth: Values) -> int:
+    """Of the studies with and those without, how many there are of the fewer."""
+    return int(min((truth == 1.0).sum(), (truth == 0.0).sum()))

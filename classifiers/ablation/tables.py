@@ -1,4 +1,4 @@
-"""The words and pictures of an ablation: ``table.md``, ``table.csv``, ``comparisons.csv``, ``forest.png``."""
+"""The tables of an ablation: ``table.md``, ``table.csv``, ``comparisons.csv``; beside them ``forest.png``."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from classifiers.ablation.areas import Area
 from classifiers.ablation.differences import Difference
+from classifiers.ablation.forest import forest_plot
 from classifiers.ablation.plan import LEAVE_ONE_OUT, VARIANTS
-from classifiers.ablation.statistics import ALL, FREQUENT, Statistics
+from classifiers.ablation.statistics import ALL, ROWS, Statistics
 from suite.findings import CODES
 from suite.storage import make_folder, write_text
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from suite.training.subgroups import LEAST
 
 ONE_SEED = (
     "**Where a network has one seed, the luck of its training is in no interval: trained again it would "
@@ -28,7 +27,6 @@ POOLED = (
     "**Studies of {sets} are ranked together: where the sets differ in how often a finding is there, a "
     "network that tells the sets apart gains area by it. `--subgroups source` gives the areas in each set.**"
 )
-ROWS = (*CODES, ALL, FREQUENT)
 _MEANINGS = {variant.name: variant.meaning for variant in (*VARIANTS, *LEAVE_ONE_OUT)}
 
 
@@ -55,7 +53,7 @@ def markdown(statistics: Statistics, head: Sequence[str]) -> str:
     parts = [
         "\n".join(["# Ablation", "", *head]),
         _bullets(
-            f"**{name}** ({statistics.seeds[name]} seeds): {_MEANINGS.get(name, name)}" for name in names
+            f"**{name}** ({_seeds(statistics.seeds[name])}): {_MEANINGS.get(name, name)}" for name in names
         ),
         "## Area under the ROC curve\n\nMean over seeds, 95 % interval by bootstrap over patients.\n\n"
         + (POOLED.format(sets=" and ".join(statistics.sets)) + "\n\n" if len(statistics.sets) > 1 else "")
@@ -71,6 +69,10 @@ def markdown(statistics: Statistics, head: Sequence[str]) -> str:
     if statistics.subgroups:
         parts.append(_subgroups(statistics))
     return "\n\n".join(parts) + "\n"
+
+
+def _seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"
 
 
 def _comparisons(statistics: Statistics) -> list[str]:
@@ -104,12 +106,14 @@ def _pointing(hits: Mapping[str, Mapping[str, float]]) -> str:
 def _subgroups(statistics: Statistics) -> str:
     names = list(statistics.areas)
     rows = [
-        [group, str(count), *(_number(means[name]) for name in names)]
+        [group, str(count), str(means[names[0]].figure.n), *(area_cell(means[name]) for name in names)]
         for group, (count, means) in statistics.subgroups.items()
     ]
-    return "## Subgroups\n\nMean area over the findings that occur in the group.\n\n" + grid(
-        ["group", "studies", *names], rows
-    )
+    return (
+        f"## Subgroups\n\nMean area over the findings that at least {LEAST} studies of the group have and as "
+        "many have not; 95 % interval by bootstrap over patients. Groups differ in their findings: compare "
+        "networks within a group, not one group with another.\n\n"
+    ) + grid(["group", "studies", "findings", *names], rows)
 
 
 def _bullets(lines: Iterable[str]) -> str:
@@ -223,55 +227,3 @@ def _table_csv(statistics: Statistics) -> str:
 def _comparisons_csv(differences: Sequence[Difference]) -> str:
     rows = [(d.first, d.second, d.finding, d.value, d.low, d.high, d.p, d.p_holm) for d in differences]
     return _csv(("first", "second", "finding", "difference", "low", "high", "p", "p_holm"), rows)
-
-
-def forest_plot(statistics: Statistics) -> Figure:
-    """Areas by finding and network; beside them the comparisons, of fracture and of the mean."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(13, 9), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    names = list(statistics.areas)
-    shown = [
-        row for row in ROWS if any(not math.isnan(own[row].figure.value) for own in statistics.areas.values())
-    ]
-    for place, name in enumerate(names):
-        offset = 0.7 * (place / max(1, len(names) - 1) - 0.5)
-        figures = [statistics.areas[name][row].figure for row in shown]
-        at = [row + offset for row in range(len(shown))]
-        left.errorbar(
-            [own.value for own in figures],
-            at,
-            xerr=_reach(figures),
-            fmt="o",
-            markersize=4,
-            linewidth=1,
-            label=name,
-        )
-    left.axvline(0.5, color="0.7", linewidth=1)
-    left.set_yticks(range(len(shown)), [row.replace("_", " ") for row in shown])
-    left.invert_yaxis()
-    left.set(xlabel="area under the ROC curve")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
-    pairs = list(dict.fromkeys((d.first, d.second) for d in statistics.differences))
-    for place, finding in enumerate((ALL, "fracture")):
-        own = [d for d in statistics.differences if d.finding == finding]
-        at = [pairs.index((d.first, d.second)) + 0.3 * (place - 0.5) for d in own]
-        right.errorbar(
-            [d.value for d in own], at, xerr=_reach(own), fmt="s", markersize=4, linewidth=1, label=finding
-        )
-    right.axvline(0.0, color="0.7", linewidth=1)
-    right.set_yticks(range(len(pairs)), [f"{first}\n- {second}" for first, second in pairs], fontsize=8)
-    right.invert_yaxis()
-    right.set(xlabel="difference of areas")
-    # above the axes: an interval may reach into any of their corners
-    right.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
-    return figure
-
-
-def _reach(figures: Sequence[Any]) -> list[list[float]]:
-    """Distances of the interval's ends, never below zero."""
-    return [
-        [max(0.0, own.value - own.low) for own in figures],
-        [max(0.0, own.high - own.value) for own in figures],
-    ]

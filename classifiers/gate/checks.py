@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from suite.patient_age import age_in_years
 from suite.stages.artifacts import Check
 from suite.study import FloatImage, Projection, Radiograph
 
@@ -44,9 +45,6 @@ _OTHER_WORDS = (
     "ULNA", "WRIST",
 )  # fmt: skip
 """Beginnings or parts of the terms for Body Part Examined (DICOM PS3.16, annex L)."""
-
-_AGE = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*([DWMY]?)", re.IGNORECASE)
-_YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0, "": 1.0}
 
 
 def _sampled(film: Radiograph) -> FloatImage:
@@ -201,12 +199,6 @@ def check_age(film: Radiograph) -> Check:
         "read this film without them, or override this check knowing that."
     )
     return Check("age", False, years, message)
-
-
-def age_in_years(value: str) -> float | None:
-    """A DICOM age ("034Y", "018M", "003W", "010D") or a plain number of years; ``None`` if it is neither."""
-    found = _AGE.fullmatch(value.strip())
-    return float(found[1]) * _YEARS[found[2].upper()] if found else None
 
 
 def _spoken(years: float) -> str:

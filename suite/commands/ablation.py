@@ -26,5 +26,9 @@ def ablate_network(
     data = parse_sources(sources)
     progress_file = ProgressFile.of_environment()
     study = load_study("ablation")()
-    output(study.run(data, settings, out, options, say=error_line, on_run=progress_file))
+    try:
+        output(study.run(data, settings, out, options, say=error_line, on_run=progress_file))
+    except KeyboardInterrupt:
+        error_line(f"{out}: interrupted; the finished networks are kept: repeat the command with --resume.")
+        raise
     output(f"Tables, plots and each network's predictions: {out}")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from suite.commands.console import output, progress_bar
+from suite.commands.console import error_line, output, progress_bar
 from suite.datasets.registry import parse_sources
 from suite.errors import InputError
 
@@ -37,7 +37,11 @@ def train_network(
             words = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
             progress.update(task, completed=step, total=total, description=f"Training {recipe}: {words}")
 
-        card = train(recipe, data, settings, out, device=device, resume=resume, on_step=on_step)
+        try:
+            card = train(recipe, data, settings, out, device=device, resume=resume, on_step=on_step)
+        except KeyboardInterrupt:
+            error_line(f"{out}: interrupted; repeat the command with --resume to go on where it last saved.")
+            raise
     output((out / "table.md").read_text())
     output(f"Weights: {card.weights_path}\nModel card: {card.path}")
 

@@ -21,13 +21,13 @@ from __future__ import annotations
 
 import csv
 import math
-import re
 from pathlib import Path
 
 from suite.datasets.layout import read_table, require_file, require_films, table_rows
 from suite.datasets.manifest import Box, FilmFile, Manifest, Record, SplitName
 from suite.errors import DatasetError
 from suite.findings import CODES
+from suite.patient_age import age_in_years
 
 LICENCE = "open, attribution (Wang et al. 2017)"
 CITATION = "Wang et al. 2017, ChestX-ray8: hospital-scale chest x-ray database and benchmarks (CVPR)"
@@ -151,7 +151,7 @@ def _official_parts(folder: Path) -> dict[str, SplitName]:
     for name, part in LISTS.items():
         path = require_file(folder, name, "nih", LAYOUT)
         try:
-            images = path.read_text(encoding="utf-8").split()
+            images = path.read_text(encoding="utf-8-sig").split()
         except (OSError, UnicodeDecodeError) as error:
             raise DatasetError(f"{path}: is no readable list ({error}); fetch it again.") from None
         both = next((image for image in images if parts.get(image, part) != part), None)
@@ -208,10 +208,10 @@ def _codes_of(name: str, table: Path, line: int) -> list[str]:
 
 
 def _attributes(row: dict[str, str]) -> dict[str, str]:
-    age = re.match(r"0*(\d+)", row.get("Patient Age") or "")
+    years = age_in_years(row.get("Patient Age") or "")  # the first release has "058Y" and "011M"
     known = {
         "view": row["View Position"],
-        "age": age[1] if age else "",
+        "age": "" if years is None else str(int(years)),
         "sex": row.get("Patient Gender") or row.get("Patient Sex") or "",
     }
     return {key: value for key, value in known.items() if value}

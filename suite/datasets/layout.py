@@ -11,6 +11,12 @@ from typing import TextIO, cast
 
 from suite.errors import DatasetError
 
+SEPARATORS = (";", "\t", "|")
+"""What spreadsheets put between columns in place of a comma, in countries where that is the decimal sign."""
+
+_SHOWN = 8
+"""Columns of a table that a message lists."""
+
 
 def require_file(folder: Path, name: str, dataset: str, layout: str) -> Path:
     """``folder/name``, or the error that says what the layout should be.
@@ -58,11 +64,22 @@ def require_columns(path: Path, columns: Sequence[str] | None, needed: Sequence[
     Raises:
         DatasetError: a column is missing.
     """
-    missing = [name for name in needed if name not in (columns or ())]
-    if missing:
+    there = list(columns or ())
+    if not there:
+        raise DatasetError(f"{path}: is empty; fetch or write it again, with columns {', '.join(needed)}.")
+    missing = [name for name in needed if name not in there]
+    if not missing:
+        return
+    other = next((sign for sign in SEPARATORS if len(there) == 1 and sign in there[0]), None)
+    if other is not None:
         raise DatasetError(
-            f"{path}: column {', '.join(missing)} is missing; compare the table with the set's own."
+            f"{path}: its columns are separated by {other!r}; save it as CSV with commas between."
         )
+    shown = ", ".join(there[:_SHOWN]) + (f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else "")
+    raise DatasetError(
+        f"{path}: column {', '.join(missing)} is missing; it has {shown}. "
+        "Compare it with the layout that `radsuite datasets` names."
+    )
 
 
 def read_table(path: Path, needed: Sequence[str], present: Sequence[str] = ()) -> list[dict[str, str]]:
@@ -92,7 +109,7 @@ def table_rows(
                 if empty:
                     raise DatasetError(
                         f"{path}: line {table.line_num} has no {', '.join(empty)}; "
-                        "compare the table with the set's own."
+                        "complete the row, or leave it out."
                     )
                 yield table.line_num, row
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:

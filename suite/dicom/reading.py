@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
+from suite.dicom.age import find_age
 from suite.dicom.attributes import MALFORMED, parser_silenced, text, to_uid
 from suite.dicom.kinds import CAPTURE_CLASSES, PROJECTION_CLASSES, check_is_radiograph, describe_kind
 from suite.dicom.pixel_layout import PixelLayout, read_layout
@@ -41,7 +42,7 @@ KEPT_HEADERS = {
     "SOPInstanceUID": "sop_instance_uid",
     "SOPClassUID": "sop_class_uid",
 }
-"""Attributes a radiograph carries along; never a name, a patient id or an accession number."""
+"""Attributes a radiograph carries along; never a name, a patient id, a birth date or an accession number."""
 
 MAX_FILE_BYTES = 8 * MAX_PIXELS
 """Largest file read: the largest film in 32 bits, and as much again for everything else in it."""
@@ -126,8 +127,9 @@ def read_header(path: str | Path, *, source: str | None = None) -> Dataset:
 
 def kept_headers(dataset: Dataset) -> dict[str, str]:
     """The attributes in ``KEPT_HEADERS`` that the data set has, by keyword in snake case."""
-    found = ((name, text(dataset, keyword)) for keyword, name in KEPT_HEADERS.items())
-    return {name: value for name, value in found if value is not None}
+    found = {name: text(dataset, keyword) for keyword, name in KEPT_HEADERS.items()}
+    found["patient_age"] = find_age(dataset)
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def read_dataset(path: str | Path, source: str, *, pixels: bool = True) -> Dataset:

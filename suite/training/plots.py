@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLOURS, LINES = 10, ("-", "--", ":")
+"""Curves that colour alone tells apart, and the lines that tell further ones."""
 
 Curve = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 """Labels (1, 0, NaN) and scores of the same films."""
@@ -15,21 +21,30 @@ Curve = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 def plot_roc(curves: Mapping[str, Curve], path: Path) -> None:
     """ROC curves of all entries that have both kinds of films."""
+    roc_figure(curves).savefig(path, dpi=110)
+
+
+def roc_figure(curves: Mapping[str, Curve]) -> Figure:
+    """The picture of ``plot_roc``; past ten curves colours come again, with another line."""
     from matplotlib.figure import Figure
     from sklearn.metrics import roc_curve
 
-    figure = Figure(figsize=(6, 6), layout="constrained")
+    figure = Figure(figsize=(8, 6), layout="constrained")
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+    place = 0
     for name, (labels, scores) in curves.items():
         known = ~np.isnan(labels)
         if len(np.unique(labels[known])) < 2:
             continue
         false_alarms, hits, _ = roc_curve(labels[known], scores[known])
-        axes.plot(false_alarms, hits, label=f"{name} (n = {int(known.sum())})", linewidth=1.5)
+        label = f"{name.replace('_', ' ')} (n = {int(known.sum())})"
+        line = LINES[place // COLOURS % len(LINES)]
+        axes.plot(false_alarms, hits, line, color=f"C{place % COLOURS}", label=label, linewidth=1.5)
+        place += 1
     axes.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    axes.legend(fontsize=7, loc="lower right")
-    figure.savefig(path, dpi=110)
+    figure.legend(loc="outside right upper", fontsize=8)  # a curve may lie in any corner of the axes
+    return figure
 
 
 def plot_spread(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], path: Path) -> None:

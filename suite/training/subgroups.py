@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from suite.datasets.manifest import Record
+from suite.patient_age import age_in_years
 from suite.training.evaluation import Figure
 from suite.training.intervals import auc_figure
 
@@ -24,12 +25,14 @@ LEAST = 5
 
 
 def group_of(attribute: str, value: str) -> str:
-    """The group a record's value belongs to: of ages one of ``AGE_GROUPS``; empty where it is not known."""
+    """The group a record's value belongs to: of ages one of ``AGE_GROUPS``; empty where it is not known.
+
+    Ages are years, or written as DICOM does ("034Y", "011M").
+    """
     if attribute != "age":
         return value
-    try:
-        years = float(value)
-    except ValueError:
+    years = age_in_years(value)
+    if years is None:
         return ""
     return next((name for low, high, name in AGE_GROUPS if low <= years < high), "")
 
