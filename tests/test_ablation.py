@@ -227,7 +227,7 @@ def test_no_legend_of_the_forest_plot_lies_over_an_interval() -> None:
     figure = forest_plot(
         summarise({"dual+lungs": [scored(0.5, 1)], FULL: [scored(2.0, 2)]}, ("sex",), draws=50)
     )
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     areas, differences = figure.axes
     legends = [*figure.legends, differences.get_legend()]
     assert len(legends) == 2

@@ -192,7 +192,7 @@ def test_a_diagrams_names_keep_their_colours_and_no_legend_lies_over_a_curve() -
     picture = reliability_figure(
         {"edema": {"before": judged, "after": judged}, "lung_lesion": {"after": judged}}
     )
-    picture.canvas.draw()
+    picture.draw_without_rendering()
     edema, lesion = picture.axes
     assert lesion.get_title() == "lung lesion (n = 100)"
     (before, after), (alone,) = (
