@@ -67,7 +67,7 @@ def _title(words: str, columns: int) -> FloatImage:
     """White letters on a black strip (``TITLE_ROWS``, columns)."""
     strip = np.zeros((TITLE_ROWS, columns), np.uint8)
     cv2.putText(strip, words, (4, TITLE_ROWS - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.45, 255, 1, cv2.LINE_AA)
-    return strip.astype(np.float32) / 255
+    return np.asarray(strip / 255, dtype=np.float32)
 
 
 def draw_contact_sheet(films: Sequence[ContactFilm], path: Path) -> None:
