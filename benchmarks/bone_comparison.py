@@ -23,14 +23,17 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where 
 import numpy as np
 import torch
 
+from gan.recipe import BoneRecipe
 from suite.storage import make_folder, write_text
 from suite.training.command import prepare, train
 from suite.training.evaluation import Figure
 from suite.training.intervals import mean_figure
 from suite.training.loop import fit
 
-COMMON = ("learn_from=both", "coarse_share=0", "batch_size=16", "validate_every=1000", "break_films=0")
-"""What all runs share; single settings of a run come after it and win."""
+COMMON = ("learn_from=both", "coarse_share=0", "batch_size=16", "validate_every=1000", "break_films=0",
+          "depth=6")  # fmt: skip
+"""What all runs share; single settings of a run come after it and win. With six halvings films of half the
+default size can be learned from, which the run of growing scale begins with."""
 
 L1_ALONE = ("pretraining_share=1",)
 PIX2PIX = ("network=pix2pix", "adversarial=logistic", "pretraining_share=0", "learning_rate=2e-4",
@@ -48,8 +51,8 @@ RUNS: dict[str, tuple[str, ...]] = {
     "without-gradients": ("gradients=false",),
     "without-fractured-chests": ("fractured=false",),
     "drawn-breaks": ("drawn_breaks=10", "drawn_tissue=8"),
-    "growing-scale": ("coarse_share=0.4", "first_size=128", "depth=6"),
-    "group-norm": ("norm=group",),
+    "growing-scale": ("coarse_share=0.4", "first_size=64"),
+    "instance-norm": ("norm=instance",),
     "jsrt-alone": ("learn_from=jsrt",),
     "width-16": ("base=16",),
     "width-64": ("base=64",),
@@ -150,6 +153,11 @@ def main() -> None:
     names = options.runs.split(",")
     sources = {"jsrt": options.jsrt, "phantom": options.phantom}
     settings = [*COMMON, f"size={options.size}", f"test_films={options.test_films}", *options.settings]
+    if "growing-scale" in names and not _grows(settings):
+        parser.error(
+            f"growing-scale has nothing to grow from: half of {options.size} pixels are too few to be halved "
+            "as often; give --set depth=5, a larger --size, or leave the run out."
+        )
     stored = options.out / "samples.txt"
     if options.samples:
         write_text(stored, f"{options.samples}\n")
@@ -167,6 +175,12 @@ def main() -> None:
             print(f"{name}: {samples} films, {time.perf_counter() - start:.0f} s", flush=True)
             write_text(options.out / "table.md", tables(options.out, names))
     print(tables(options.out, names), end="")
+
+
+def _grows(settings: list[str]) -> bool:
+    """Whether the run of growing scale has a smaller scale than the full one."""
+    recipe = BoneRecipe.from_settings(_last_wins([*settings, *RUNS["growing-scale"]]))
+    return bool(recipe.progression.coarse_sizes)
 
 
 def tables(out: Path, names: list[str]) -> str:

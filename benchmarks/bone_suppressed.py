@@ -19,7 +19,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where 
 
 import numpy as np
 
-from gan.evaluation import without_bone
 from gan.pairs import pair_of
 from gan.stage import BoneStage
 from suite.datasets.registry import open_dataset
@@ -84,7 +83,7 @@ def _images(name: str, folder: Path, most: int) -> Iterator[Images]:
     records = manifest.split(0)["test"] if name == "jsrt" else manifest.records
     for record in records[:most]:
         pair = pair_of(record)
-        yield pair.film, without_bone(pair)
+        yield pair.film, pair.without_bone
 
 
 def _read(pixels: FloatImage, lungs: object, bone: BoneStage) -> Outputs:

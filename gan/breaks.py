@@ -211,9 +211,14 @@ def _clutter(image: FloatImage, pattern: Pattern, place: Place, spacing: float) 
     return float(np.std(responses)) if len(responses) > 1 else float("nan")
 
 
+def healed(contrast: float) -> float:
+    """1 where less than ``HEALED`` of a break's contrast is left, else 0; NaN where it is not known."""
+    return float("nan") if np.isnan(contrast) else float(contrast < HEALED)
+
+
 def healed_by_kind(breaks: Breaks, contrast: float) -> dict[str, float]:
-    """``healed`` and ``healed_KIND``: 1 where the break is gone from the layer, 0 where it is there."""
-    if np.isnan(contrast):
+    """``healed`` and ``healed_KIND``, and the contrast by kind; nothing where the contrast is not known."""
+    gone = healed(contrast)
+    if np.isnan(gone):
         return {}
-    gone = float(contrast < HEALED)
     return {"healed": gone, f"healed_{breaks.kind}": gone, f"break_contrast_{breaks.kind}": contrast}

@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from suite.grid import Grid
 from suite.study import FloatImage
 from suite.training.gallery import shortened, shrunk
 
-LAYER_GAIN = 4.0
-"""Layers are drawn brighter than they are; what is left of them twice as bright again, around grey."""
+LAYER_GAIN, REST_GAIN = 4, 8
+"""How much brighter than they are layers are drawn, and what is left of them, around grey; titles say it."""
+
+TITLE_ROWS = 20
+"""Pixels of the strip above a sample grid."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,33 +25,49 @@ class ContactFilm:
     """A film with the layer that was taken from it, all (H, W) in film units.
 
     Attributes:
-        bone: the true layer; ``None`` where nobody knows it.
+        bone: the layer that was wanted; ``None`` where nobody knows it.
+        wanted: what kind of layer that is, as titles have it; BSE-JSRT's is an algorithm's, and not true.
     """
 
     caption: str
     film: FloatImage
     bone: FloatImage | None
     predicted: FloatImage
+    wanted: str = "true"
 
 
 def panels(film: ContactFilm) -> list[tuple[str, FloatImage]]:
-    """The pictures of one film, with their titles, in [0, 1]."""
+    """The pictures of one film, with their titles, (h, w) in [0, 1].
+
+    What is left of bone is bright where bone stayed in the soft tissue, dark where too much was taken.
+    """
     shown = [("film", film.film)]
     if film.bone is not None:
-        shown.append(("true soft tissue", film.film - film.bone))
+        shown.append((f"{film.wanted} soft tissue", film.film - film.bone))
     shown.append(("soft tissue", film.film - film.predicted))
     if film.bone is not None:
-        shown.append(("true bone", LAYER_GAIN * film.bone))
-    shown.append(("bone", LAYER_GAIN * film.predicted))
+        shown.append((f"{film.wanted} bone, {LAYER_GAIN} x", LAYER_GAIN * film.bone))
+    shown.append((f"bone, {LAYER_GAIN} x", LAYER_GAIN * film.predicted))
     if film.bone is not None:
-        shown.append(("left of bone", 0.5 + 2 * LAYER_GAIN * (film.bone - film.predicted)))
+        shown.append((f"left of bone, {REST_GAIN} x", 0.5 + REST_GAIN * (film.bone - film.predicted)))
     return [(title, np.clip(shrunk(plane), 0.0, 1.0)) for title, plane in shown]
 
 
 def sample_grid(films: Sequence[ContactFilm], side: int = 256) -> FloatImage:
-    """The panels of films that all have a true layer, one row a film, each panel ``side`` pixels square."""
+    """The panels of films whose layers are all known as one picture in [0, 1], their titles above them.
+
+    One row a film, each panel ``side`` pixels square.
+    """
     rows = [np.hstack([Grid.of(p.shape).square().resize(side).apply(p) for _, p in panels(f)]) for f in films]
-    return np.asarray(np.vstack(rows), np.float32)
+    titles = np.hstack([_title(title, side) for title, _ in panels(films[0])])
+    return np.asarray(np.vstack([titles, *rows]), np.float32)
+
+
+def _title(words: str, columns: int) -> FloatImage:
+    """White letters on a black strip (``TITLE_ROWS``, columns)."""
+    strip = np.zeros((TITLE_ROWS, columns), np.uint8)
+    cv2.putText(strip, words, (4, TITLE_ROWS - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.45, 255, 1, cv2.LINE_AA)
+    return np.asarray(strip / 255, dtype=np.float32)
 
 
 def draw_contact_sheet(films: Sequence[ContactFilm], path: Path) -> None:

@@ -15,6 +15,9 @@ CLIPPED_SHARE = 0.02
 VIEW_CHECKS = frozenset({"chest", "view", "whole_chest", "projection", "body_part"})
 """The gate's tests that say what a film shows."""
 
+SHOWN_CHECKS = frozenset({"polarity", "rotation", "header_orientation"})
+"""Those that say how it is shown. A mirrored film is read as well as any: half of the training films were."""
+
 OVER = 1.25
 """How far beyond the validation films' own range something has to lie: they are few."""
 
@@ -29,11 +32,16 @@ def doubts_about(
         gate: the gate's result, where a gate ran.
     """
     doubts = []
+    failed = {check.name for check in gate.checks if not check.passed} if gate is not None else set()
     if film.projection.is_lateral:
         doubts.append("The headers call this a lateral film; bone was learned from frontal chests only.")
-    elif gate is not None and any(c.name in VIEW_CHECKS and not c.passed for c in gate.checks):
+    elif failed & VIEW_CHECKS:
         doubts.append(
             "This does not look like a whole frontal chest; bone was learned from frontal chests only."
+        )
+    elif failed & SHOWN_CHECKS:
+        doubts.append(
+            "This film looks turned or negative; bone was learned from upright films with bright bone only."
         )
     doubtful_view = bool(doubts)
     if not (lungs > 0).any():

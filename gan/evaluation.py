@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from gan.breaks import Breaks, break_scores, breaks_of, healed_by_kind, unbroken_pair
+from gan.breaks import break_scores, breaks_of, healed, healed_by_kind, unbroken_pair
 from gan.contact import ContactFilm, sample_grid
 from gan.hardware import hardware_scores
 from gan.pairs import AS_TRUE, CONVENTIONS, BonePair, is_fractured, kept_pair
+from gan.parts import STUDIES
 from gan.perceptual import Distance
 from gan.pictures import Measured, draw_spread, draw_worst
 from gan.prediction import predicted_layer
@@ -30,6 +31,7 @@ from suite.datasets import phantom
 from suite.datasets.manifest import Record
 from suite.study import FloatImage, Mask
 from suite.training.evaluation import Evaluation, Figure
+from suite.training.films import read_mask
 from suite.training.intervals import mean_figure
 
 LOGGER = logging.getLogger(__name__)
@@ -41,6 +43,16 @@ Row = dict[str, Any]
 
 MAIN = "jsrt"
 """The set whose figures have no prefix; another's, where it is the only one, have none either."""
+
+DEFINITIONS = (
+    "Bone-suppressed image against the true one, peak 1, inside the lungs unless the name says whole; "
+    "identity: the film itself. edge_residual: what is left of bone edges, 1 in the film itself."
+)
+SPREAD = {"psnr": "soft tissue\nPSNR in dB, lungs", "identity_psnr": "film itself\nPSNR in dB, lungs"}
+LUNGS_UNKNOWN = (
+    "Nobody outlined the lungs of dual-energy studies: all of their figures are of the whole film, and they "
+    "set no limit beyond which the stage warns."
+)
 
 WORDS = ("film", "patient", "dataset")
 SAMPLES = 3
@@ -56,7 +68,8 @@ def measured_on_validation(model: nn.Module, parts: Parts, recipe: BoneRecipe) -
             inside = pair.lungs > 0
             layer = predicted_layer(model, pair, recipe)
             if len(films.setdefault(dataset, [])) < SAMPLES:
-                films[dataset].append(ContactFilm(record.id, pair.film, pair.bone, layer))
+                wanted = CONVENTIONS[pair.convention]
+                films[dataset].append(ContactFilm(record.id, pair.film, pair.bone, layer, wanted))
             own = psnr((pair.bone - layer)[inside])
             rows.append({"dataset": dataset, "psnr": own, "psnr_gain": own - psnr(pair.bone[inside])})
     figures = {}
@@ -84,50 +97,66 @@ def measured_on_test(
         validation: gives the limits of the residual that the stage warns beyond.
         lpips: measured too where it is given.
     """
-    rng = np.random.default_rng(recipe.seed)
     missing = not_measured(parts)
     limits = limits_of(model, validation, recipe)
-    figures: dict[str, Figure] = {}
-    rows: list[Row] = []
-    by_dataset: dict[str, Mapping[str, Figure]] = {}
-    pictures: dict[str, Callable[[Path], None]] = {}
-    measured: list[Measured] = []
-    for dataset, records in parts.items():
-        if not records:
-            continue
-        shown = records[: recipe.test_films or None]
-        own = list(rows_of(model, shown, dataset, recipe, lpips))
-        _add_suppressed(model, shown, own, limits, recipe)
-        if dataset == "phantom":
-            _add_breaks(model, shown, own, recipe)
-        by_dataset[dataset] = figures_of(own, rng)
-        figures |= {prefix_of(dataset, parts) + name: figure for name, figure in by_dataset[dataset].items()}
-        films = list(zip(shown, own, strict=True))
-        pictures[f"films_{dataset}.png"] = partial(draw_spread, model, films, recipe)
-        rows += own
-        measured += films
-    if measured:
-        pictures["worst.png"] = partial(draw_worst, model, measured, recipe)
-    notes = (
-        "Bone-suppressed image against the true one, peak 1, inside the lungs unless the name says whole; "
-        "identity: the film itself. edge_residual: what is left of bone edges, 1 in the film itself.",
-        *((NOTE,) if MAIN in parts else ()),
-        *missing,
-    )
+    films = {
+        dataset: measured_films(model, records[: recipe.test_films or None], dataset, limits, recipe, lpips)
+        for dataset, records in parts.items()
+        if records
+    }
+    rng = np.random.default_rng(recipe.seed)
+    by_dataset = {dataset: figures_of([row for _, row in own], rng) for dataset, own in films.items()}
+    rows = [row for own in films.values() for _, row in own]
     return Evaluation(
-        figures,
+        {
+            prefix_of(dataset, parts) + name: figure
+            for dataset, own in by_dataset.items()
+            for name, figure in own.items()
+        },
         rows,
-        notes,
+        notes=(
+            DEFINITIONS,
+            *((NOTE,) if MAIN in parts else ()),
+            *((LUNGS_UNKNOWN,) if parts.get(STUDIES) else ()),
+            *missing,
+        ),
         extras={
             "residual": limits.as_json(),
             "conventions": [CONVENTIONS[kind] for kind in recipe.conventions],
             **({"published": PUBLISHED} if MAIN in parts else {}),
             **({"not_measured": missing} if missing else {}),
         },
-        spread=("psnr", "identity_psnr") if rows else (),
-        pictures=pictures,
+        spread=SPREAD if rows else (),
+        pictures=_pictures(model, films, recipe),
         by_dataset=by_dataset,
     )
+
+
+def measured_films(
+    model: nn.Module,
+    records: Sequence[Record],
+    dataset: str,
+    limits: Limits,
+    recipe: BoneRecipe,
+    lpips: Distance | None,
+) -> list[Measured]:
+    """Films of one set, each with its row of all scores."""
+    rows = list(rows_of(model, records, dataset, recipe, lpips))
+    _add_suppressed(model, records, rows, limits, recipe)
+    if dataset == "phantom":
+        _add_breaks(model, records, rows, recipe)
+    return list(zip(records, rows, strict=True))
+
+
+def _pictures(
+    model: nn.Module, films: Mapping[str, Sequence[Measured]], recipe: BoneRecipe
+) -> dict[str, Callable[[Path], None]]:
+    """What draws the pictures of a measurement, by their files' names."""
+    drawn: dict[str, Callable[[Path], None]] = {
+        f"films_{dataset}.png": partial(draw_spread, model, own, recipe) for dataset, own in films.items()
+    }
+    every = [film for own in films.values() for film in own]
+    return {**drawn, "worst.png": partial(draw_worst, model, every, recipe)} if every else drawn
 
 
 def not_measured(parts: Parts) -> list[str]:
@@ -149,22 +178,18 @@ def as_stage_measures(model: nn.Module, film: FloatImage, lungs: Mask, recipe: B
     return residual_energy(bone_layer(model, film, recipe.size, device, lungs)[0], film, lungs)
 
 
-def without_bone(pair: BonePair) -> FloatImage:
-    """The true bone-suppressed image (H, W) of a pair."""
-    return np.clip(pair.film - pair.bone, 0.0, 1.0)
-
-
 def limits_of(model: nn.Module, validation: Parts, recipe: BoneRecipe) -> Limits:
     """What the stage warns beyond, by films of the validation part.
 
     Structure has its limit from the films of the convention that the stage asks for; a film that is
-    bone-suppressed already is told by all of them and by their true bone-suppressed images.
+    bone-suppressed already is told by all of them and by their true bone-suppressed images. Films whose lungs
+    nobody outlined set no limit: the stage measures inside the lungs.
     """
     kept = [record for records in validation.values() for record in records[: recipe.validation_films]]
     usual, films, suppressed = [], [], []
-    for pair in map(kept_pair, kept):
+    for pair in (pair for pair in map(kept_pair, kept) if pair.lungs_known):
         films.append(as_stage_measures(model, pair.film, pair.lungs, recipe))
-        suppressed.append(as_stage_measures(model, without_bone(pair), pair.lungs, recipe))
+        suppressed.append(as_stage_measures(model, pair.without_bone, pair.lungs, recipe))
         if pair.convention == recipe.conventions[0]:
             usual.append(films[-1])
     return Limits.of(usual, films, suppressed)
@@ -176,7 +201,7 @@ def _add_suppressed(
     """Complete the rows: is the film, is its true bone-suppressed image taken for suppressed already?"""
     for record, row in zip(records, rows, strict=True):
         pair = kept_pair(record)
-        for name, film in (("suppressed_false_alarm", pair.film), ("suppressed_found", without_bone(pair))):
+        for name, film in (("suppressed_false_alarm", pair.film), ("suppressed_found", pair.without_bone)):
             share = as_stage_measures(model, film, pair.lungs, recipe).explained
             if np.isfinite(share) and np.isfinite(limits.least_explained):
                 row[name] = float(share < limits.least_explained)
@@ -213,7 +238,7 @@ def row_of(
     record: Record, dataset: str, pair: BonePair, layer: FloatImage, lpips: Distance | None = None
 ) -> Row:
     """All scores of one film, those of doing nothing beside them, and LPIPS where it is given."""
-    truth = without_bone(pair)
+    truth = pair.without_bone
     row: Row = {"film": record.id, "patient": record.patient_id, "dataset": dataset}
     for prefix, soft in (("", pair.film - layer), ("identity_", pair.film)):
         scores = suppression_scores(pair.film, truth, soft, pair.lungs)
@@ -231,7 +256,8 @@ def _computed_scores(record: Record, pair: BonePair, layer: FloatImage) -> Row:
     """What only a computed chest can tell: lesions, and what hardware would have made of it."""
     row: Row = {}
     if "finding_lung_lesion" in record.targets:
-        row |= lesion_scores(pair.film, pair.bone, layer, phantom.finding_mask(record, "lung_lesion"))
+        lesion, bony = phantom.finding_mask(record, "lung_lesion"), read_mask(record.targets["bone_mask"])
+        row |= lesion_scores(pair.film, pair.bone, layer, lesion, bony)
     if "low" in record.targets and "high" in record.targets:
         row |= hardware_scores(record, pair, layer)
     return row
@@ -260,8 +286,7 @@ def _shown(
     pairs = [replace(pair, convention=recipe.conventions[0]) for pair in (broken, whole)]
     layers = [predicted_layer(model, pair, recipe) for pair in pairs]
     scores = break_scores(broken, layers[0], whole, layers[1], spacing)
-    gone = healed_by_kind(Breaks(0.0, callus=False), scores["break_contrast"]).get("healed", float("nan"))
-    return {"shown_healed": gone} | {
+    return {"shown_healed": healed(scores["break_contrast"])} | {
         f"shown_{name}": scores[name] for name in ("break_contrast", "break_clarity", "break_over_film")
     }
 

@@ -7,7 +7,6 @@ displayed as the standard film was, so that it can be compared with the true sof
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -19,7 +18,7 @@ from suite.datasets import phantom
 from suite.datasets.manifest import Record
 from suite.phantom import display
 from suite.phantom.encoding import WHITE, exposure_signal, read_png
-from suite.phantom.study import dual_energy
+from suite.phantom.study import subtract_exposures
 from suite.study import FloatImage, Mask
 
 SHADOW = 0.3
@@ -38,8 +37,8 @@ def subtracted(record: Record) -> tuple[FloatImage, FloatImage]:
     Raises:
         DatasetError: an exposure cannot be read.
     """
-    exposures = {name: exposure_signal(read_png(record.targets[name])) for name in ("low", "high")}
-    images = dual_energy(SimpleNamespace(**exposures))  # type: ignore[arg-type]
+    low, high = (exposure_signal(read_png(record.targets[name])) for name in ("low", "high"))
+    images = subtract_exposures(low, high)
     return images["soft"], images["bone"]
 
 
@@ -95,7 +94,7 @@ def _suppression(record: Record, pair: BonePair, soft: FloatImage) -> dict[str, 
     free = (pair.lungs > 0) & (read_png(record.targets["bone_mask"]) == 0)
     if free.sum() >= LEAST_FREE:
         soft = fitted(soft, pair.film, free)
-    truth = np.clip(pair.film - pair.bone, 0.0, 1.0)
+    truth = pair.without_bone
     scores = suppression_scores(pair.film, truth, soft, pair.lungs)
     taken = pair.film - soft
     found = {

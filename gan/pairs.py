@@ -44,6 +44,7 @@ class BonePair:
     Attributes:
         convention: ``AS_BSE`` or ``AS_TRUE``; a true layer may be believed outside the lungs too.
         breaks: 1 around broken bone, empty where there is none.
+        lungs_known: whether anybody outlined the lungs; otherwise ``lungs`` is the whole film.
     """
 
     film: FloatImage
@@ -51,6 +52,12 @@ class BonePair:
     lungs: Mask
     convention: int = AS_BSE
     breaks: Mask = field(default_factory=lambda: np.zeros((0, 0), np.uint8))
+    lungs_known: bool = True
+
+    @property
+    def without_bone(self) -> FloatImage:
+        """The true bone-suppressed image (H, W) in [0, 1]."""
+        return np.clip(self.film - self.bone, 0.0, 1.0)
 
 
 def jsrt_pair(record: Record) -> BonePair:
@@ -130,7 +137,8 @@ def dual_energy_pair(record: Record) -> BonePair:
     bony = bony_part(triple.bone)
     soft = fitted(triple.soft, triple.standard, ~bony)
     layer = triple.standard - soft
-    return BonePair(triple.standard, layer - haze(layer, bony), np.ones(layer.shape, np.uint8), AS_TRUE)
+    everywhere = np.ones(layer.shape, np.uint8)
+    return BonePair(triple.standard, layer - haze(layer, bony), everywhere, AS_TRUE, lungs_known=False)
 
 
 def bony_part(bone: FloatImage) -> NDArray[np.bool_]:

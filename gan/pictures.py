@@ -11,7 +11,7 @@ import numpy as np
 from torch import nn
 
 from gan.contact import ContactFilm, draw_contact_sheet
-from gan.pairs import kept_pair
+from gan.pairs import CONVENTIONS, kept_pair
 from gan.prediction import predicted_layer
 from gan.recipe import BoneRecipe
 from gan.suppression import bone_layer
@@ -83,6 +83,8 @@ def _draw(model: nn.Module, measured: Sequence[Measured], recipe: BoneRecipe, pa
     films = []
     for record, row in measured:
         pair = kept_pair(record)
-        caption = f"{row['dataset']} {row['film']}: {row['psnr_gain']:+.1f} dB"
-        films.append(ContactFilm(caption, pair.film, pair.bone, predicted_layer(model, pair, recipe)))
+        name = row["film"] if row["film"].startswith(row["dataset"]) else f"{row['dataset']} {row['film']}"
+        caption = f"{name}: {row['psnr_gain']:+.1f} dB"
+        layer = predicted_layer(model, pair, recipe)
+        films.append(ContactFilm(caption, pair.film, pair.bone, layer, CONVENTIONS[pair.convention]))
     draw_contact_sheet(films, path)

@@ -18,6 +18,10 @@ DISCRIMINATED: tuple[NetworkName, ...] = ("mca", "pix2pix")
 """Networks that have a discriminator; the others learn by L1 alone."""
 
 
+_SETS = r"(jsrt|phantom|dual-energy)(,(jsrt|phantom|dual-energy))*"
+"""One or more of the sets with a bone layer, comma between them."""
+
+
 class BoneRecipe(Recipe):
     """Defaults are the recipe of the shipped weights but for what they learned from and for how long.
 
@@ -42,7 +46,12 @@ class BoneRecipe(Recipe):
     validate_every: int = Field(5, ge=1)
     validation_films: int = Field(24, ge=1, description="most films of a set to validate on")
     test_films: int = Field(0, ge=0, description="most films of a set to test on; 0: all")
-    held_out: str = Field("", description="names of sets to measure on whole: nothing was learned from them")
+    held_out: str = Field(
+        "",
+        pattern=rf"^({_SETS})?$",
+        description="names of sets (jsrt, phantom, dual-energy), comma between them, to measure on whole: "
+        "nothing was learned from them",
+    )
     break_films: int = Field(16, ge=0, description="fractured chests to measure breaks on; 0: none")
     lpips_weights: str = Field(
         "", description="torchvision's alexnet or vgg16 as a safetensors file, to measure LPIPS with"
@@ -51,8 +60,8 @@ class BoneRecipe(Recipe):
     pix2pix_weights: str = Field("", description="trained pix2pix to compare with on the test films")
     learn_from: str = Field(
         "jsrt",
-        pattern=r"^(both|(jsrt|phantom|dual-energy)(,(jsrt|phantom|dual-energy))*)$",
-        description="names of sets, comma between them; both: jsrt,phantom",
+        pattern=rf"^(both|{_SETS})$",
+        description="names of sets (jsrt, phantom, dual-energy), comma between them; both: jsrt,phantom",
     )
     phantom_share: float = Field(0.45, ge=0, le=1, description="share of pairs with a true layer, if mixed")
     fractured: bool = Field(True, description="learn from computed chests with fractures too")
@@ -94,8 +103,8 @@ class BoneRecipe(Recipe):
         """A recipe from a mapping of names to values (strings are converted).
 
         Raises:
-            RecipeError: as for ``from_settings``; also for a size its network cannot take, and a share of
-                weights that are not given.
+            RecipeError: as for ``from_settings``; also for a size its network cannot take, a share of weights
+                that are not given, and JSRT both learned from and held out.
         """
         recipe = super().checked(values)
         for name, side in (("size", recipe.size), ("patch", recipe.patch)):
@@ -106,6 +115,11 @@ class BoneRecipe(Recipe):
                 )
         if recipe.start_share and not recipe.start_from:
             raise RecipeError("recipe key 'start_share' needs weights to go on from; give start_from.")
+        if "jsrt" in recipe.sources and "jsrt" in recipe.held_out.split(","):
+            raise RecipeError(
+                "recipe key 'held_out' has the value 'jsrt': there is one such set, and it is learned from; "
+                "leave it out, and its test part is measured on."
+            )
         return recipe
 
     @property

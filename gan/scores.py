@@ -23,6 +23,9 @@ EDGE_SHARE = 0.1
 LEAST_CONTRAST = 0.01
 """Lesions fainter than this in the true soft-tissue image are not measured."""
 
+BEHIND_BONE = 0.5
+"""Lesions of which bones cover at least this share are behind bone."""
+
 
 def psnr(error: NDArray[Any]) -> float:
     """Peak signal-to-noise ratio in dB of errors of any shape, peak 1."""
@@ -147,20 +150,29 @@ def contrast(image: FloatImage, place: Mask) -> float:
 
 
 def lesion_scores(
-    film: FloatImage, bone: FloatImage, predicted: FloatImage, lesion: Mask
+    film: FloatImage, bone: FloatImage, predicted: FloatImage, lesion: Mask, bony: Mask | None = None
 ) -> dict[str, float]:
     """Contrast of a lesion (H, W) in the predicted soft-tissue image as a share of the true one's.
 
-    ``lesion_contrast`` is 1 where nothing was taken from it; ``film_lesion_contrast`` is the film's own.
-    NaN where the true contrast is below ``LEAST_CONTRAST``.
+    Args:
+        film, bone, predicted: film, its true and its predicted layer, all (H, W) in film units.
+        bony: above zero where bones cover the film (H, W); lesions behind them are told apart with it.
+
+    Returns:
+        ``lesion_contrast``: 1 where nothing was taken from it; ``film_lesion_contrast``: the film's own. Both
+        again as ``..._behind_bone`` for a lesion of which bones cover ``BEHIND_BONE`` or more. NaN where the
+        true contrast is below ``LEAST_CONTRAST``.
     """
     true = contrast(film - bone, lesion)
-    if not true >= LEAST_CONTRAST:
-        return {"lesion_contrast": float("nan"), "film_lesion_contrast": float("nan")}
-    return {
-        "lesion_contrast": contrast(film - predicted, lesion) / true,
-        "film_lesion_contrast": contrast(film, lesion) / true,
+    divisor = true if true >= LEAST_CONTRAST else float("nan")
+    scores = {
+        "lesion_contrast": contrast(film - predicted, lesion) / divisor,
+        "film_lesion_contrast": contrast(film, lesion) / divisor,
     }
+    inside = lesion > 0
+    if bony is not None and inside.any() and (bony[inside] > 0).mean() >= BEHIND_BONE:
+        scores |= {f"{name}_behind_bone": value for name, value in scores.items()}
+    return scores
 
 
 def border_error(truth: FloatImage, predicted: FloatImage, band: Mask, width: float) -> float:

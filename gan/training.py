@@ -63,7 +63,7 @@ class BoneTask(Task):
         recipe = self.recipe
         self.modules["model"] = build_generator(**self.architecture())
         if recipe.start_from:
-            load_into(self.modules["model"], read_card(Path(recipe.start_from).with_suffix(".json")))
+            self._gone_on_from(self.modules["model"])
         if recipe.has_discriminator and recipe.network == "pix2pix":
             self.modules["discriminator"] = PatchDiscriminator(recipe.discriminator_base)
         elif recipe.has_discriminator:
@@ -81,10 +81,12 @@ class BoneTask(Task):
         recipe = self.recipe
         if not recipe.start_share:
             return model
-        start = load_into(
-            build_generator(**self.architecture()), read_card(Path(recipe.start_from).with_suffix(".json"))
-        )
+        start = self._gone_on_from(build_generator(**self.architecture()))
         return averaged(model, start.to(next(model.parameters()).device), recipe.start_share)
+
+    def _gone_on_from(self, model: nn.Module) -> nn.Module:
+        """``model`` with the weights that the run goes on from."""
+        return load_into(model, read_card(Path(self.recipe.start_from).with_suffix(".json")))
 
     def architecture(self) -> dict[str, Any]:
         recipe = self.recipe

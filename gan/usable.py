@@ -31,8 +31,11 @@ def fault_of_study(record: Record) -> Fault:
         triple = read_triple(record)
     except InputError as error:
         return str(error).removesuffix(".")
+    seen = record.attributes.get("moved")
+    if seen:
+        return "moved between its exposures, as index.csv says" if seen == "yes" else None
     moved = motion_of(triple.soft, triple.bone)
-    return None if moved <= LIMIT else f"moved between its exposures, {moved:.3f}"
+    return None if moved <= LIMIT else f"moved between its exposures, {moved:.4f} of at most {LIMIT}"
 
 
 def fault_of_film(record: Record) -> Fault:

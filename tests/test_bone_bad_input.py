@@ -23,6 +23,7 @@ from tests.made_films import write_16_bit, write_png
 
 VIEW = "This does not look like a whole frontal chest; bone was learned from frontal chests only."
 WHITE = "Parts of the chest are plain white: what was clipped there is missing from both bone images."
+NEGATIVE = "This film looks turned or negative; bone was learned from upright films with bright bone only."
 SUPPRESSED = "Hardly any bone was found inside the lungs: the film may be bone-suppressed already."
 
 Read = Callable[[Path], Reading]
@@ -82,6 +83,45 @@ def test_an_extremity_is_read_and_doubted(read: Read, tmp_path: Path) -> None:
     assert VIEW in reading.report["warnings"]
     assert SUPPRESSED not in reading.report["warnings"], "that is not what is wrong with it"
     assert "bone_suppressed" in reading.images
+
+
+def test_a_negative_is_read_and_doubted(read: Read, patient: PhantomStudy, tmp_path: Path) -> None:
+    reading = read(sixteen_bit(tmp_path, "negative", 1.0 - patient.frontal))
+    assert NEGATIVE in reading.report["warnings"]
+    assert SUPPRESSED not in reading.report["warnings"], "that is not what is wrong with it"
+    assert "bone_suppressed" in reading.images
+
+
+def bordered(pixels: FloatImage, level: float) -> FloatImage:
+    return np.pad(pixels, ((60, 40), (30, 70)), constant_values=level)
+
+
+@pytest.mark.parametrize(
+    ("framed", "white"),
+    [
+        (lambda film: film, 4095),
+        (lambda film: bordered(film, 0.0), 65535),
+        (lambda film: bordered(film, 1.0), 65535),
+        (lambda film: np.pad(film, ((120, 120), (0, 0))), 65535),
+    ],
+    ids=["twelve bits", "black collimator", "white collimator", "twice as high as wide"],
+)
+def test_films_as_hospitals_have_them_lose_their_bone_and_add_up(
+    framed: Callable[[FloatImage], FloatImage],
+    white: int,
+    read: Read,
+    patient: PhantomStudy,
+    tmp_path: Path,
+) -> None:
+    """A border of black or white, 12 bits in a 16-bit file and a tall film change what is taken by little."""
+    plain = read(sixteen_bit(tmp_path, "plain", patient.frontal))
+    stored = np.rint(framed(patient.frontal) * white).astype(np.uint16)
+    reading = read(write_png(tmp_path / "film.png", stored))
+    added = reading.images["bone_suppressed"].astype(int) + reading.images["bone_subtracted"]
+    np.testing.assert_array_equal(added, stored)
+    shares = [one.report["measurements"]["bone_share_inside_lungs"] for one in (reading, plain)]
+    assert shares[0] == pytest.approx(shares[1], rel=0.3)
+    assert not {SUPPRESSED, WHITE, VIEW} & set(reading.report["warnings"])
 
 
 def test_eight_bits_with_clipped_whites_are_read_and_doubted(

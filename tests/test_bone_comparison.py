@@ -49,8 +49,34 @@ def test_there_are_no_differences_without_the_gan(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [128, 256])
 def test_every_run_is_a_recipe(size: int) -> None:
-    for name, own in comparison.RUNS.items():
+    for own in comparison.RUNS.values():
         common = [*comparison.COMMON, f"size={size}", *(["depth=5"] if size == 128 else []), *own]
-        if size == 128 and name == "growing-scale":
-            continue  # it begins at 128 pixels
         BoneRecipe.from_settings(comparison._last_wins(common))
+
+
+def recipe_of(name: str) -> BoneRecipe:
+    return BoneRecipe.from_settings(
+        comparison._last_wins(["size=256", *comparison.COMMON, *comparison.RUNS[name]])
+    )
+
+
+def test_every_run_differs_from_the_full_gan() -> None:
+    full = recipe_of("gan")
+    assert [name for name in comparison.RUNS if name != "gan" and recipe_of(name) == full] == []
+
+
+def test_growing_scale_grows_and_is_the_same_network_otherwise() -> None:
+    full, growing = recipe_of("gan"), recipe_of("growing-scale")
+    assert full.progression.coarse_sizes == ()
+    assert growing.progression.coarse_sizes == (128,)
+    assert growing.depth == full.depth
+
+
+def test_growing_scale_with_nothing_to_grow_from_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--jsrt", "J", "--phantom", "P", "--out", str(tmp_path), "--size", "128", "--samples", "8"]
+    monkeypatch.setattr("sys.argv", ["bone_comparison.py", *words, "--runs", "gan,growing-scale"])
+    with pytest.raises(SystemExit):
+        comparison.main()
+    assert "nothing to grow from" in capsys.readouterr().err

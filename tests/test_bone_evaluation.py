@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from matplotlib.figure import Figure
 from safetensors.torch import save_file
 from skimage.metrics import structural_similarity
 from torch import Tensor, nn
@@ -21,8 +22,8 @@ from torchmetrics.functional.image.lpips import _LPIPS
 
 from gan import hardware, pictures
 from gan.breaks import Breaks, break_scores, breaks_of, healed_by_kind, unbroken_pair
-from gan.contact import ContactFilm, draw_contact_sheet, panels
-from gan.evaluation import measured_on_test, measured_on_validation, without_bone
+from gan.contact import TITLE_ROWS, ContactFilm, draw_contact_sheet, panels
+from gan.evaluation import SPREAD, measured_on_test, measured_on_validation
 from gan.hardware import hardware_scores, hardware_soft, heart_border, subtracted
 from gan.motion import LIMIT, motion_of
 from gan.pairs import AS_TRUE, BonePair, jsrt_pair, phantom_pair
@@ -38,6 +39,7 @@ from suite.datasets.registry import open_dataset
 from suite.errors import DatasetError, WeightsError
 from suite.phantom.cohort import CohortSettings, write_cohort
 from suite.study import FloatImage
+from suite.training.plots import plot_spread
 from tests import made_datasets
 from tests.made_films import chest_pixels
 from web.research.figure_words import known_words, words
@@ -117,6 +119,19 @@ def test_a_lesion_that_lost_a_third_of_its_contrast() -> None:
     }
     faint = lesion_scores(0.4 + 0.1 * (film - 0.4), np.zeros_like(film), taken, lesion)
     assert np.isnan(faint["lesion_contrast"])
+
+
+@pytest.mark.parametrize(("row", "behind"), [(0, True), (32, True), (60, False)])
+def test_a_lesion_behind_bone_is_told_apart(row: int, behind: bool) -> None:
+    """Bone from ``row`` down: over all of the disc in the middle of 64 rows, half of it, and next to none."""
+    lesion, bony = disc(), np.zeros((64, 64), np.uint8)
+    bony[row:] = 255
+    film = np.asarray(0.4 + 0.06 * lesion, np.float32)
+    scores = lesion_scores(film, np.zeros_like(film), np.asarray(0.02 * lesion, np.float32), lesion, bony)
+    apart = {name for name in scores if name.endswith("_behind_bone")}
+    assert apart == ({"lesion_contrast_behind_bone", "film_lesion_contrast_behind_bone"} if behind else set())
+    if behind:
+        assert scores["lesion_contrast_behind_bone"] == scores["lesion_contrast"]
 
 
 def test_tones_and_grain_are_no_border_error_and_a_moved_border_is() -> None:
@@ -369,10 +384,19 @@ def test_a_network_that_knows_the_truth_scores_so(still: list[Record], tmp_path:
     assert [name for name in measured.figures if len(words(f"phantom_{name}")) > MOST_LETTERS] == []
 
 
+def test_the_spread_of_films_says_what_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    plot_spread([{"psnr": 30.0, "identity_psnr": 29.0}], SPREAD, tmp_path / "spread.png")
+    (axes,) = drawn[0].axes
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == list(SPREAD.values())
+    assert "median" in axes.get_title()
+
+
 def test_images_that_are_suppressed_already_are_counted(still: list[Record]) -> None:
     recipe = BoneRecipe.from_settings(["learn_from=phantom", "size=256", "depth=5", "break_films=0"])
     pairs = [phantom_pair(record) for record in still]
-    softs = [replace(pair, film=without_bone(pair), bone=np.zeros_like(pair.bone)) for pair in pairs]
+    softs = [replace(pair, film=pair.without_bone, bone=np.zeros_like(pair.bone)) for pair in pairs]
     parts = {"phantom": still}
     telling = measured_on_test(Oracle([*pairs, *softs], 1.0, 256), parts, parts, recipe)
     assert telling.extras["residual"]["least_explained"] > 0.01
@@ -391,7 +415,9 @@ def test_validation_is_a_part_of_the_same_figures(still: list[Record]) -> None:
     assert scalars["psnr_gain"] > 5.0
     # film, true and own soft tissue, both layers, what is left; a row a film
     samples = measured_on_validation(knowing, {"phantom": still}, recipe).samples
-    assert samples["phantom"].shape == (2 * 256, 6 * 256)
+    assert samples["phantom"].shape == (TITLE_ROWS + 2 * 256, 6 * 256)
+    titles = np.hsplit(samples["phantom"][:TITLE_ROWS], 6)
+    assert all(title.max() > 0.9 for title in titles), "each column says what it shows"
     assert len(measured_on_validation(knowing, {"phantom": still}, recipe).rows) == 2
 
 
@@ -448,7 +474,7 @@ def test_the_worst_films_of_all_sets_are_drawn_the_least_gain_first(
     ]
     draw_worst(idle, measured * 5, recipe, tmp_path / "worst.png")
     assert len(drawn) == 12
-    assert drawn[0] == f"phantom {still[1].id}: -1.0 dB"
+    assert drawn[0] == f"{still[1].id}: -1.0 dB", "its set is in its name"
     assert [caption.split(": ")[1] for caption in drawn] == ["-1.0 dB"] * 5 + ["+2.0 dB"] * 5 + [
         "+3.0 dB"
     ] * 2
@@ -458,10 +484,13 @@ def test_a_contact_sheet_shows_what_is_known(tmp_path: Path) -> None:
     film = chest_pixels(60, 50)
     known = ContactFilm("a film", film, 0.1 * film, 0.05 * film)
     assert [title for title, _ in panels(known)] == [
-        "film", "true soft tissue", "soft tissue", "true bone", "bone", "left of bone",
+        "film", "true soft tissue", "soft tissue", "true bone, 4 x", "bone, 4 x", "left of bone, 8 x",
     ]  # fmt: skip
+    algorithmic = [title for title, _ in panels(replace(known, wanted="BSE-JSRT"))]
+    assert algorithmic[1] == "BSE-JSRT soft tissue"
+    assert algorithmic[3] == "BSE-JSRT bone, 4 x"
     unknown = replace(known, bone=None)
-    assert [title for title, _ in panels(unknown)] == ["film", "soft tissue", "bone"]
+    assert [title for title, _ in panels(unknown)] == ["film", "soft tissue", "bone, 4 x"]
     draw_contact_sheet([known, unknown], tmp_path / "sheet.png")
     assert cv2.imread(str(tmp_path / "sheet.png")) is not None
     draw_contact_sheet([], tmp_path / "empty.png")

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from gan import usable
+from gan.evaluation import limits_of
+from gan.networks import build_generator
 from gan.recipe import BoneRecipe
 from gan.training import BoneTask
 from suite.datasets.manifest import FilmFile, Manifest, Record, SplitName
@@ -70,7 +72,7 @@ def test_bad_studies_are_left_out_of_every_part_and_a_run_goes_on(
     (said,) = [record.getMessage() for record in caplog.records if record.name == "gan.usable"]
     assert said.startswith("left out 9 of 15 dual-energy studies: ")
     for moved, askew, cut, *rest in numbers.values():
-        assert f"study{moved} (moved between its exposures, 0.500)" in said
+        assert f"study{moved} (moved between its exposures, 0.5000 of at most 0.0105)" in said
         assert f"study{askew} (" in said
         assert f"study{cut} (" in said
         assert not any(f"study{number} (" in said for number in rest)
@@ -140,3 +142,13 @@ def test_a_mixture_without_jsrt_has_the_figure_that_picks_the_best_epoch(
         "bone", sources, [*TINY, "learn_from=phantom,dual-energy"], tmp_path / "out", device="cpu"
     ).content
     assert {"phantom_psnr", "dual-energy_psnr"} <= set(card["metrics"])
+    assert any("Nobody outlined the lungs of dual-energy studies" in note for note in card["notes"])
+
+
+def test_studies_whose_lungs_are_unknown_set_no_limit_for_the_stage(tmp_path: Path) -> None:
+    """The stage measures inside the lungs; a limit from whole films would have it warn of every film."""
+    recipe = BoneRecipe.from_settings([*TINY, "learn_from=dual-energy"])
+    made_datasets.triple(tmp_path)
+    records = open_dataset("dual-energy", tmp_path).records
+    limits = limits_of(build_generator(base=4, depth=5), {"dual-energy": records}, recipe)
+    assert limits.as_json() == {"most_structure": None, "least_explained": None}

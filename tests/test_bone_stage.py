@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from gan import usable
 from gan.doubts import clipped_share, doubts_about, measured
 from gan.pairs import AS_TRUE, bony_part, dual_energy_pair, fitted, pair_of
 from gan.residual import Limits, ResidualEnergy
@@ -23,8 +25,9 @@ from suite.errors import DatasetError
 from suite.stages.artifacts import Check, GateResult
 from suite.stages.weights import shipped_card
 from suite.study import Projection
+from tests.dicom_zoo import make_dataset, save
 from tests.made_datasets import triple
-from tests.made_films import chest, chest_pixels, write_16_bit
+from tests.made_films import chest, chest_pixels, write_16_bit, write_png
 
 LIMITS = Limits(most_structure=0.5, least_explained=0.1)
 USUAL = ResidualEnergy(energy=0.03, structure=0.3, explained=0.2)
@@ -67,7 +70,14 @@ def test_a_lateral_by_its_headers_is_said_to_be_one() -> None:
 def test_a_film_that_the_gate_takes_for_something_else_is_doubted(name: str) -> None:
     (sentence,) = doubts(gate=GateResult((Check(name, False, 0.99, "no"),)))
     assert "frontal chest" in sentence
-    assert doubts(gate=GateResult((Check("rotation", False, 0.99, "turned"),))) == ()
+
+
+@pytest.mark.parametrize("name", ["polarity", "rotation", "header_orientation"])
+def test_a_turned_or_negative_film_is_doubted_and_not_called_suppressed(name: str) -> None:
+    little = ResidualEnergy(energy=0.01, structure=0.1, explained=0.02)
+    (sentence,) = doubts(taken=little, gate=GateResult((Check(name, False, 0.99, "no"),)))
+    assert "turned or negative" in sentence
+    assert doubts(gate=GateResult((Check("mirrored", False, 0.99, "mirrored"),))) == ()
 
 
 def test_plain_white_in_the_chest_is_lost_and_that_is_said() -> None:
@@ -173,6 +183,25 @@ def test_a_fit_brings_another_window_back() -> None:
     np.testing.assert_allclose(fitted(values, wanted, np.ones((64, 64), bool)), wanted, atol=1e-4)
 
 
+@pytest.mark.parametrize("names", ["STANDARD.DCM Soft.Dcm BONE.DCM", "standard soft bone"])
+def test_pictures_as_a_hospital_exports_them_are_found_and_read(names: str, tmp_path: Path) -> None:
+    """DICOM under names in capitals or without a suffix, MONOCHROME1 or 2, beside the viewer's own files."""
+    home = triple(tmp_path)
+    expected = pair_of(open_dataset("dual-energy", tmp_path).records[0])
+    for name, kind in zip(names.split(), ("MONOCHROME1", "MONOCHROME2", "MONOCHROME1"), strict=True):
+        picture = home / f"{Path(name).stem.lower()}.png"
+        stored = cv2.imread(str(picture), cv2.IMREAD_UNCHANGED) // 16
+        if kind == "MONOCHROME1":
+            stored = 4095 - stored
+        whole = {"WindowCenter": 2048, "WindowWidth": 4096}  # of 12 bits: nothing is stretched
+        save(make_dataset(stored, PhotometricInterpretation=kind, **whole), home / name)
+        picture.unlink()
+    (home / "DICOMDIR").write_bytes(b"no film")
+    (home / "bone.txt").write_text("no film")
+    pair = pair_of(open_dataset("dual-energy", tmp_path).records[0])
+    np.testing.assert_allclose(pair.bone, expected.bone, atol=4e-3)
+
+
 @pytest.mark.parametrize("missing", ["soft", "bone"])
 def test_an_incomplete_study_is_named(tmp_path: Path, missing: str) -> None:
     (triple(tmp_path) / f"{missing}.png").unlink()
@@ -193,6 +222,48 @@ def test_pictures_that_do_not_lie_on_each_other_are_refused(tmp_path: Path) -> N
     with pytest.raises(DatasetError, match="beside the standard film"):
         read_triple(record)
     assert UsableStudies().of([record]) == ()
+
+
+def test_pictures_that_are_turned_by_a_degree_are_refused(tmp_path: Path) -> None:
+    """On the whole they lie where the film does: only their quarters tell."""
+    home = triple(tmp_path, shape=(384, 320))
+    turn = cv2.getRotationMatrix2D((160, 192), 1.5, 1.0)
+    for name in ("soft", "bone"):
+        picture = cv2.imread(str(home / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+        write_png(
+            home / f"{name}.png",
+            cv2.warpAffine(picture, turn, (320, 384), borderMode=cv2.BORDER_REPLICATE),
+        )
+    (record,) = open_dataset("dual-energy", tmp_path).records
+    with pytest.raises(DatasetError, match="beside the standard film; register"):
+        read_triple(record)
+
+
+def test_a_bone_image_with_dark_bone_is_refused(tmp_path: Path) -> None:
+    home = triple(tmp_path)
+    bone = cv2.imread(str(home / "bone.png"), cv2.IMREAD_UNCHANGED)
+    write_png(home / "bone.png", 65535 - bone)
+    (record,) = open_dataset("dual-energy", tmp_path).records
+    with pytest.raises(DatasetError, match=r"bone\.png: bone is dark in it"):
+        read_triple(record)
+
+
+@pytest.mark.parametrize(("moved", "kept"), [("no", True), ("Yes", False), ("", False)])
+def test_what_somebody_saw_of_motion_counts_more_than_the_filter(
+    moved: str, kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usable, "motion_of", lambda soft, bone: 0.5)
+    triple(tmp_path)
+    (tmp_path / "index.csv").write_text(f"study,patient_id,moved\nstudy0,A,{moved}\n")
+    records = open_dataset("dual-energy", tmp_path).records
+    assert bool(UsableStudies().of(records)) == kept
+
+
+def test_a_word_that_says_nothing_of_motion_is_named(tmp_path: Path) -> None:
+    triple(tmp_path)
+    (tmp_path / "index.csv").write_text("study,patient_id,moved\nstudy0,A,perhaps\n")
+    with pytest.raises(DatasetError, match="study0 has 'perhaps' under moved; write yes or no"):
+        open_dataset("dual-energy", tmp_path)
 
 
 def test_pictures_of_other_matrices_are_refused(tmp_path: Path) -> None:

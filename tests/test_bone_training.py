@@ -355,9 +355,28 @@ def test_the_u_net_has_a_level_less_for_films_that_do_not_halve_eight_times() ->
         BoneRecipe.from_settings(["network=unet", "size=192"])
 
 
-@pytest.mark.parametrize("setting", ["size=96", "size=128", "patch=100", "learn_from=nih", "network=gan"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "size=96",
+        "size=128",
+        "patch=100",
+        "learn_from=nih",
+        "network=gan",
+        "held_out=phantoms",
+        "held_out=jsrt",
+    ],
+)
 def test_a_recipe_that_cannot_work_is_refused_in_a_sentence(setting: str) -> None:
     with pytest.raises(RecipeError, match=setting.split("=")[0]):
+        BoneRecipe.from_settings([setting])
+
+
+@pytest.mark.parametrize("setting", ["learn_from=nih", "held_out=phantoms"])
+def test_a_name_that_is_no_set_is_answered_with_the_sets(setting: str) -> None:
+    with pytest.raises(
+        RecipeError, match=r"wanted: names of sets \(jsrt, phantom, dual-energy\), comma between"
+    ):
         BoneRecipe.from_settings([setting])
 
 

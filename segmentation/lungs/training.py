@@ -71,7 +71,8 @@ class LungsRecipe(Recipe):
     learn_from: str = Field(
         "",
         pattern=rf"^(({_SETS})(,({_SETS}))*)?$",
-        description="sets whose films are learned from, others are measured on; empty: all that can be",
+        description=f"sets ({_SETS.replace('|', ', ')}), comma between them, whose films are learned from, "
+        "others are measured on; empty: all that can be",
     )
     computed_share: float = Field(
         0.5, ge=0, le=1, description="share of computed films in what is learned from, where there are others"

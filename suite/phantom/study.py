@@ -185,10 +185,20 @@ def _boxes(views: dict[str, dict[str, Mask]]) -> dict[tuple[str, str], Box]:
 def dual_energy(
     study: PhantomStudy, bone_weight: float = 0.812, soft_weight: float = 0.583
 ) -> dict[str, Any]:
+    """``subtract_exposures`` of a study's own two."""
+    return subtract_exposures(study.low, study.high, bone_weight, soft_weight)
+
+
+def subtract_exposures(
+    low: Image, high: Image, bone_weight: float = 0.812, soft_weight: float = 0.583
+) -> dict[str, Image]:
     """Bone and soft-tissue images as dual-energy hardware subtracts them, -ln scale, with its artefacts.
 
     Weights are the ratios of attenuation at 120 and 60 kVp behind 10 g/cm2: soft tissue cancels in
     ``bone = w_b L - H``, bone in ``soft = H - w_s L``.
+
+    Args:
+        low, high: what the detector received at 60 and 120 kVp, (H, W), as a share of the open beam's.
     """
-    low, high = display.log_film(study.low), display.log_film(study.high)
+    low, high = display.log_film(low), display.log_film(high)
     return {"bone": bone_weight * low - high, "soft": high - soft_weight * low}

@@ -68,8 +68,8 @@ class Evaluation:
     """Further results that belong into the model card, such as a calibration, or a comparison."""
     curves: Mapping[str, Curve] = field(default_factory=dict)
     """Labels and scores by name, to be drawn as ROC curves."""
-    spread: Sequence[str] = ()
-    """Columns of ``rows`` whose spread over films is drawn."""
+    spread: Sequence[str] | Mapping[str, str] = ()
+    """Columns of ``rows`` whose spread over films is drawn, perhaps with words for each."""
     pictures: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
     """Further pictures and tables by file name, each made by a function of the path it is written to."""
     gallery: Sequence[GalleryFilm] = ()

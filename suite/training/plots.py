@@ -47,8 +47,14 @@ def roc_figure(curves: Mapping[str, Curve]) -> Figure:
     return figure
 
 
-def plot_spread(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], path: Path) -> None:
-    """One strip a column: every film a dot, the median a line."""
+def plot_spread(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | Mapping[str, str], path: Path
+) -> None:
+    """One strip a column: every film a dot, the median a line.
+
+    Args:
+        columns: of ``rows``; with the words below each strip where they are not its own name.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(1.6 + 1.3 * len(columns), 4), layout="constrained")
@@ -59,5 +65,7 @@ def plot_spread(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], path:
         axes.plot(place + spread, values, ".", color="tab:blue", alpha=0.6, markersize=5)
         if not np.isnan(values).all():
             axes.plot([place - 0.25, place + 0.25], [np.nanmedian(values)] * 2, color="black")
-    axes.set_xticks(range(len(columns)), columns)
+    labels = columns.values() if isinstance(columns, Mapping) else columns
+    axes.set_xticks(range(len(columns)), list(labels))
+    axes.set_title("a dot is a film, a line the median", fontsize=8)
     figure.savefig(path, dpi=110)

@@ -79,5 +79,8 @@ def _sentence(recipe: type[Recipe], error: ValidationError) -> str:
     key = ".".join(str(part) for part in first["loc"]) or "recipe"
     if first["type"] == "extra_forbidden":
         return f"recipe key {key!r} is unknown; use one of {', '.join(sorted(recipe.model_fields))}."
+    wanted = getattr(recipe.model_fields.get(key), "description", None)
+    if first["type"] == "string_pattern_mismatch" and wanted:
+        return f"recipe key {key!r} has the value {first['input']!r}; wanted: {wanted}."
     reason = f"{first['msg'][0].lower()}{first['msg'][1:]}"
     return f"recipe key {key!r} has the value {first['input']!r}: {reason}; correct it."

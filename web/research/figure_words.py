@@ -109,6 +109,8 @@ _FIGURES = {
     "suppressed_false_alarm": "Films taken for suppressed images",
     "lesion_contrast": "Lesion contrast kept",
     "film_lesion_contrast": "Lesion contrast, the film itself",
+    "lesion_contrast_behind_bone": "Lesion contrast kept, behind bone",
+    "film_lesion_contrast_behind_bone": "Lesion contrast behind bone, the film itself",
     "heart_border_error": "Error along the heart's border",
     "break_step_mm": "Step of breaks in mm",
     "break_contrast": "Contrast of breaks kept",
