@@ -161,6 +161,15 @@ def test_every_damage_is_one_sentence_before_anything_is_trained(tmp_path: Path)
     assert "images is missing" in refusal(folder)
 
 
+def test_what_a_system_leaves_in_a_folder_is_no_film_and_endings_may_be_large(tmp_path: Path) -> None:
+    folder = painted(tmp_path, count=2)
+    (folder / "index.csv").unlink()
+    for name in ("Thumbs.db", "desktop.ini", "._film0.png"):
+        (folder / "images" / name).write_bytes(b"left over")
+    (folder / "masks" / "film1.png").rename(folder / "masks" / "film1.PNG")
+    assert [record.id for record in open_dataset("painted-masks", folder)] == ["film0.png", "film1.png"]
+
+
 def test_transparent_and_deep_masks_are_refused(tmp_path: Path) -> None:
     path = painted(tmp_path, count=1) / "masks" / "film0.png"
     mask = cv2.imread(str(path))
