@@ -1,4 +1,4 @@
-"""Weights of other networks that a network is measured with, checked before a run starts."""
+"""Weights that a network begins from or is measured with, checked before a run starts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from suite.errors import RecipeError
 from suite.stages.weights import ModelCard, read_card
 
 
-def companion(key: str, file: str, name: str, **settings: str) -> ModelCard:
+def companion(key: str, file: str, *names: str, **settings: str) -> ModelCard:
     """The card of a weights file that a recipe key names.
 
     Args:
         key: the recipe's key, for the message.
         file: path of the weights, beside their card.
-        name: of the recipe that makes such weights.
-        settings: what that recipe must have been set to.
+        names: of the recipes that make such weights.
+        settings: what the recipe must have been set to.
 
     Raises:
         RecipeError: there is no such file, or another recipe or other settings made it.
@@ -25,8 +25,10 @@ def companion(key: str, file: str, name: str, **settings: str) -> ModelCard:
         raise RecipeError(f"{key}: there is no file {file}; train that network first.")
     card = read_card(Path(file).with_suffix(".json"))
     recipe = card.content.get("recipe", {})
-    if card.name != name or any(recipe.get(setting) != value for setting, value in settings.items()):
+    if card.name not in names or any(recipe.get(setting) != value for setting, value in settings.items()):
         made = " ".join([card.name, *(f"{setting}={recipe.get(setting)}" for setting in settings)])
-        wanted = " ".join([name, *(f"{setting}={value}" for setting, value in settings.items())])
+        wanted = " ".join(
+            [" or ".join(names), *(f"{setting}={value}" for setting, value in settings.items())]
+        )
         raise RecipeError(f"{key}: {file} holds weights of {made}; give those of {wanted}.")
     return card

@@ -9,8 +9,10 @@ import pytest
 from torch import nn
 
 from segmentation.companions import companion
+from segmentation.lungs.training import LungsRecipe
 from segmentation.terms import FREE, licence
 from suite.errors import RecipeError, WeightsError
+from suite.stages.weights import shipped_card
 from suite.training import command
 from tests import made_datasets, untrained_weights
 from tests.made_siim import siim
@@ -50,6 +52,37 @@ def test_a_baseline_is_a_network_that_saw_every_film(tmp_path: Path) -> None:
     gate = weights(tmp_path, "pneumothorax-gate")
     with pytest.raises(RecipeError, match=r"mask_weights: .* holds weights of pneumothorax-gate"):
         command.prepare("pneumothorax-gate", films, (f"mask_weights={gate}",))
+
+
+@pytest.mark.parametrize(("recipe", "wanted"), [("lungs", "lungs or whole-lungs"), ("organs", "organs")])
+def test_a_run_begins_from_its_own_networks_weights(recipe: str, wanted: str, tmp_path: Path) -> None:
+    films = {"jsrt": made_datasets.jsrt(tmp_path / "jsrt")}
+    other = weights(tmp_path, "tissues")
+    with pytest.raises(RecipeError, match=f"start_from: .* holds weights of tissues; give those of {wanted}"):
+        command.prepare(recipe, films, (f"start_from={other}",))
+    with pytest.raises(RecipeError, match="start_from: there is no file none; train that network first"):
+        command.prepare(recipe, films, ("start_from=none",))
+
+
+def test_weights_are_measured_by_a_recipe_of_their_kind(tmp_path: Path) -> None:
+    films = {"jsrt": made_datasets.jsrt(tmp_path / "jsrt")}
+    shipped = shipped_card("segmentation", "lungs").weights_path
+    with pytest.raises(
+        RecipeError, match="holds weights of lungs, which recipe organs does not measure; use"
+    ):
+        command.evaluate("organs", shipped, films, (), tmp_path / "out")
+    whole = shipped_card("segmentation", "whole-lungs").weights_path
+    task, _, card = command.finished("lungs", whole, films, ())
+    assert (task.name, card.name) == ("lungs", "whole-lungs")
+
+
+def test_a_value_of_another_form_is_told_the_form_and_no_expression() -> None:
+    with pytest.raises(RecipeError) as caught:
+        LungsRecipe.from_settings(["learn_from=jrst"])
+    assert "which is not of its form; it is those of jsrt,scr,montgomery,phantom,shenzhen" in str(
+        caught.value
+    )
+    assert "^" not in str(caught.value)
 
 
 def test_a_rival_is_the_network_it_is_called(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from torch import nn
 from torch.optim import AdamW, Optimizer
 from torch.utils.data import Dataset
 
+from segmentation.companions import companion
 from segmentation.dealing import Dealt
 from segmentation.films import check_measured, filled
 from segmentation.lungs.agreement import agreement_loss, ramp, told
@@ -72,7 +73,8 @@ class LungsRecipe(Recipe):
     learn_from: str = Field(
         "",
         pattern=rf"^(({_SETS})(,({_SETS}))*)?$",
-        description="sets whose films are learned from, others are measured on; empty: all that can be",
+        description=f"those of {','.join(LEARNED)} whose films are learned from, with commas between; others "
+        "are measured on; empty: all that are given",
     )
     computed_share: float = Field(
         0.5, ge=0, le=1, description="share of computed films in what is learned from, where there are others"
@@ -108,6 +110,8 @@ class LungsTask(Task):
             raise RecipeError(
                 f"data sets jsrt and scr hold the same films, so give recipe {self.name} one of them."
             )
+        if self.recipe.start_from:
+            companion("start_from", self.recipe.start_from, "lungs", "whole-lungs")
         self._banks: dict[SplitName, Bank] = {}
         self._dealt: Dealt | None = None
         self._unlabelled: Bank | None = None

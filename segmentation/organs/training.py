@@ -16,6 +16,7 @@ from torch import nn
 from torch.optim import Adadelta, AdamW, Optimizer
 from torch.utils.data import Dataset
 
+from segmentation.companions import companion
 from segmentation.dealing import Dealt
 from segmentation.films import check_measured, filled, framed_planes, over_films
 from segmentation.organs.augmentation import AUGMENTATIONS, Strength
@@ -120,6 +121,8 @@ class OrgansTask(Task):
             raise RecipeError(
                 "data sets jsrt and scr hold the same films, so give recipe organs one of them."
             )
+        if self.recipe.start_from:
+            companion("start_from", self.recipe.start_from, self.name)
         self._banks: dict[SplitName, Bank] = {}
         self._dealt: Dealt | None = None
 

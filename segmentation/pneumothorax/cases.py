@@ -128,7 +128,8 @@ def check_parts(data: Mapping[str, Manifest], recipe: PneumothoraxRecipe) -> Non
         DatasetError, InputError: as for ``check_measured``.
     """
     parts: tuple[SplitName, ...] = ("validation", "test")
-    check_measured({name: measured(data, recipe, name) for name in parts}, OUTLINED, outline)
+    films = {name: measured(data, recipe, name) for name in parts}
+    check_measured(films, OUTLINED, outline, may_be_empty=True)
 
 
 def _split(manifest: Manifest, recipe: PneumothoraxRecipe) -> Split:

@@ -107,6 +107,9 @@ def _mask_of(folder: Path, image: Path) -> Path:
             path = folder / "masks" / f"{image.stem}{spelled}"
             if path.is_file():
                 return path
+    lossy = [each for each in (folder / "masks").glob("*.jp*g") if each.stem == image.stem]
+    if lossy:
+        raise DatasetError(f"{lossy[0]}: JPEG changes the colours of a mask; export it anew as PNG.")
     raise DatasetError(f"{image}: has no mask masks/{image.stem}.png; paint one or take the film away.")
 
 

@@ -79,5 +79,8 @@ def _sentence(recipe: type[Recipe], error: ValidationError) -> str:
     key = ".".join(str(part) for part in first["loc"]) or "recipe"
     if first["type"] == "extra_forbidden":
         return f"recipe key {key!r} is unknown; use one of {', '.join(sorted(recipe.model_fields))}."
+    if first["type"] == "string_pattern_mismatch":
+        form = recipe.model_fields[key].description
+        return f"recipe key {key!r} has the value {first['input']!r}, which is not of its form; it is {form}."
     reason = f"{first['msg'][0].lower()}{first['msg'][1:]}"
     return f"recipe key {key!r} has the value {first['input']!r}: {reason}; correct it."
