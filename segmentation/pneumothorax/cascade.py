@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from segmentation.postprocessing import without_holes, without_islands
-from segmentation.test_time import AS_IT_IS, Variant, mirrored
+from segmentation.test_time import AS_IT_IS, averaged, mirrored
 from suite.framing import Framed, frame
 from suite.study import FloatImage, Mask
 
@@ -30,36 +29,26 @@ def gate_probability(network: nn.Module, framed: FloatImage, *, tta: bool = Fals
         framed: (size, size) in [0, 1].
         tta: mean of the film and its mirror image.
     """
-    return float(_looks(network, framed, _WAYS[tta]).mean())
-
-
-def gate_probabilities(network: nn.Module, framed: FloatImage) -> tuple[float, float]:
-    """``gate_probability`` of one framed film both ways: as it is, and the mean with its mirror image."""
-    told = _looks(network, framed, _WAYS[True])
-    return float(told[0]), float(told.mean())
+    with torch.inference_mode():
+        film = _batch(framed, network)
+        told = [network(way.forward(film)).sigmoid() for way in _WAYS[tta]]
+        return float(torch.stack(told).mean())
 
 
 def mask_probability(network: nn.Module, framed: FloatImage, *, tta: bool = False) -> FloatImage:
     """The probability of gas at each pixel of a framed film (size, size); as for ``gate_probability``."""
-    return _looks(network, framed, _WAYS[tta])[:, 0].mean(0).numpy()
-
-
-def mask_probabilities(network: nn.Module, framed: FloatImage) -> tuple[FloatImage, FloatImage]:
-    """``mask_probability`` of one framed film both ways: as it is, and the mean with its mirror image."""
-    shares = _looks(network, framed, _WAYS[True])[:, 0]
-    return shares[0].numpy(), shares.mean(0).numpy()
-
-
-def _looks(network: nn.Module, framed: FloatImage, ways: Sequence[Variant]) -> Tensor:
-    """What a network says of a framed film in each way: (W,) of a gate, (W, 1, size, size) of masks."""
     with torch.inference_mode():
         film = _batch(framed, network)
-        told = [network(way.forward(film)).sigmoid() for way in ways]
-        # a gate answers without a grid, so that nothing has to be brought back to it
-        back = [
-            way.back(each) if each.ndim == film.ndim else each for way, each in zip(ways, told, strict=True)
-        ]
-        return torch.cat(back).float().cpu()
+        probability = averaged(lambda films: network(films).sigmoid(), film, _WAYS[tta])
+        return probability[0, 0].float().cpu().numpy()
+
+
+def gate_probabilities(network: nn.Module, framed: FloatImage) -> tuple[float, float]:
+    """The gate's output for one framed film: as it is, and the mean with its mirror image."""
+    with torch.inference_mode():
+        film = _batch(framed, network)
+        told = network(torch.cat((film, film.flip(-1)))).sigmoid()
+        return float(told[0]), float(told.mean())
 
 
 def gate_places(network: nn.Module, pixels: FloatImage, size: int) -> Mask:
@@ -77,6 +66,14 @@ def gate_places(network: nn.Module, pixels: FloatImage, size: int) -> Mask:
         _, places = network(_batch(framed.pixels, network), places=True)  # (1, 1, size / 16, size / 16)
         shares = interpolate(places.sigmoid(), size=(size, size), mode="bilinear", align_corners=False)
     return (framed.grid.invert(shares[0, 0].float().cpu().numpy()) > 0.5).astype(np.uint8)
+
+
+def mask_probabilities(network: nn.Module, framed: FloatImage) -> tuple[FloatImage, FloatImage]:
+    """Gas at each pixel of a framed film (size, size): as it is, and the mean with its mirror image."""
+    with torch.inference_mode():
+        film = _batch(framed, network)
+        plain, other = network(torch.cat((film, film.flip(-1)))).sigmoid()[:, 0].float()
+        return plain.cpu().numpy(), ((plain + other.flip(-1)) / 2).cpu().numpy()
 
 
 def _batch(framed: FloatImage, network: nn.Module) -> Tensor:
