@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from typing import TypeVar
 
 import numpy as np
@@ -42,21 +41,35 @@ def film_and_planes(record: Record, masks: Masks) -> tuple[FloatImage, Mask]:
     return pixels, planes_on_film(masks(record), pixels.shape, record)
 
 
-def check_measured(parts: Mapping[SplitName, tuple[Record, ...]], sets: Iterable[str], masks: Masks) -> None:
-    """Say before a run starts what would end it: a part to measure on is empty, or cannot be read.
+def check_measured(
+    parts: Mapping[SplitName, tuple[Record, ...]],
+    sets: Collection[str],
+    masks: Masks,
+    *,
+    may_be_empty: bool = False,
+) -> None:
+    """Say before a run starts what would end it or make it worthless: a part that cannot be measured on.
 
     Args:
         parts: the films that are measured, by part; each is read once.
         sets: names of the data sets they come from, for the message.
         masks: reads their outlines.
+        may_be_empty: films on which nothing is to be outlined are part of the matter, and may be all.
 
     Raises:
-        DatasetError: a part has no film, or outlines and film are not of one picture.
+        DatasetError: a part has no film, none of its outlines has a pixel inside, or outlines and film are
+            not of one picture.
         InputError: a film cannot be read.
     """
     for name, records in parts.items():
         filled(records, name, sets)
-    over_films(lambda record: film_and_planes(record, masks)[0].shape, [*chain(*parts.values())])
+    for name, records in parts.items():
+        drawn = over_films(lambda record: bool(film_and_planes(record, masks)[1].any()), records)
+        if not may_be_empty and not any(drawn):
+            raise DatasetError(
+                f"the outlines of the {name} part of {', '.join(sets)} are all empty, first of "
+                f"{records[0].id}; export the masks again."
+            )
 
 
 def filled(records: tuple[Record, ...], part: SplitName, sets: Iterable[str]) -> tuple[Record, ...]:

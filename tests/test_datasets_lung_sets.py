@@ -168,6 +168,12 @@ def test_a_palette_does_not_change_what_is_inside(tmp_path: Path) -> None:
     np.testing.assert_array_equal(outlines.read_outline(tmp_path / "a.gif"), shown > 0)
 
 
+def test_white_of_any_depth_is_inside(tmp_path: Path) -> None:
+    deep = np.array([[0, 1, 256, 32768, 65535]], np.uint16)
+    write_png(tmp_path / "a.png", deep)
+    assert outlines.read_outline(tmp_path / "a.png").tolist() == [[0, 1, 1, 1, 1]]
+
+
 # montgomery
 
 

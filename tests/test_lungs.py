@@ -20,7 +20,7 @@ from segmentation.lungs.truth import lung_bank, lung_planes
 from segmentation.lungs.whole_stage import WholeLungsStage, measured
 from suite.datasets.manifest import Record
 from suite.datasets.registry import open_dataset
-from suite.errors import RecipeError, WeightsError
+from suite.errors import DatasetError, RecipeError, WeightsError
 from suite.findings import CODES
 from suite.phantom.cohort import CohortSettings, write_cohort
 from suite.training import command
@@ -435,6 +435,20 @@ def test_real_and_computed_films_are_learned_from_together(jsrt: Path, cohort: P
     weights = tmp_path / "out" / "whole-lungs.safetensors"
     again = command.evaluate("whole-lungs", weights, sources, (), tmp_path / "again")
     assert again.as_json() == card["metrics"]
+    assert len(again.notes) == 3
+    alone = command.evaluate("whole-lungs", weights, {"jsrt": jsrt}, (), tmp_path / "alone")
+    assert not any("covid" in note or "computed films" in note for note in alone.notes)
+    with pytest.raises(DatasetError, match="the test part of nih has no film; give more patients"):
+        command.evaluate("whole-lungs", weights, {"nih": nih}, (), tmp_path / "none")
+
+
+def test_a_film_that_nobody_outlined_a_lung_on_is_parted_in_the_middle(tmp_path: Path) -> None:
+    write_png(tmp_path / "lungs.png", np.zeros((SIDE, SIDE), np.uint8))
+    write_16_bit(tmp_path / "film.png", np.linspace(0, 1, SIDE * SIDE, dtype=np.float32).reshape(SIDE, SIDE))
+    record = Record("p", "p", tmp_path / "film.png", targets={"lungs": tmp_path / "lungs.png"})
+    nothing = Told(np.zeros((2, SIDE, SIDE)))
+    [row] = measured_on(nothing, SIDE, {"covid-lungs": (record,)}, 0).rows
+    assert (row["dice"], row["right"], row["left"]) == (1.0, 1.0, 1.0)
 
 
 def test_visible_fields_alone_are_a_network_of_two_planes_and_a_start_for_four(
@@ -475,6 +489,7 @@ def test_outlines_of_both_lungs_are_learned_from_beside_those_of_each(jsrt: Path
     assert "shenzhen_dice" in card["metrics"]
     assert not [key for key in card["metrics"] if key.startswith("shenzhen_") and key != "shenzhen_dice"]
     assert "of few children" in card["limits"]
+    assert [source.split(":")[0] for source in card["sources"][1:]] == ["jsrt", "shenzhen"]
     assert any("Stirenko" in source for source in card["sources"])
     with pytest.raises(RecipeError, match="do not tell right from left; learn from a set that does, too"):
         command.prepare("lungs", {"shenzhen": shenzhen}, TINY).training_set()
@@ -491,6 +506,9 @@ def test_no_weight_depends_on_how_it_is_measured(recipe: str, jsrt: Path) -> Non
 def test_what_is_learned_from_must_be_given_once(jsrt: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="learns from phantom, which is not given; add --data phantom=DIR"):
         command.train("lungs", {"jsrt": jsrt}, (*TINY, "learn_from=phantom"), tmp_path, device="cpu")
+    covid = made_datasets.covid_lungs(tmp_path / "covid")
+    with pytest.raises(RecipeError, match=r"recipe lungs learns from jsrt, scr, .* with one of them"):
+        command.prepare("lungs", {"covid-lungs": covid}, TINY).training_set()
     with pytest.raises(RecipeError, match="recipe key 'learn_from' has the value 'covid-lungs'"):
         command.prepare("lungs", {"jsrt": jsrt}, (*TINY, "learn_from=covid-lungs"))
     with pytest.raises(RecipeError, match="recipe whole-lungs outlines whole lungs; leave out whole"):

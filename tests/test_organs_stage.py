@@ -373,5 +373,7 @@ def test_what_cannot_be_learned_from_is_refused(scr: Path, tmp_path: Path) -> No
         command.prepare("organs", {"covid-lungs": covid}, SMALL)
     with pytest.raises(RecipeError, match="learns from phantom, which is not given; add --data phantom=DIR"):
         command.train("organs", {"jsrt": jsrt}, (*SMALL, "learn_from=phantom"), tmp_path, device="cpu")
+    with pytest.raises(RecipeError, match=r"learns from jsrt, .* --data jsrt=DIR or --set learn_from=scr"):
+        command.train("organs", {"scr": scr}, SMALL, tmp_path, device="cpu")
     with pytest.raises(RecipeError, match="recipe key 'network' has the value 'vnet'"):
         command.prepare("organs", {"jsrt": jsrt}, ("network=vnet",))

@@ -79,6 +79,16 @@ def test_a_mask_of_another_size_than_its_film(name: str, tmp_path: Path) -> None
     assert "its mask of (40, 90) pixels has another aspect ratio than the film of (64, 56)" in said
 
 
+@pytest.mark.parametrize("name", [name for name in ("lungs", "organs") if name in NETWORKS])
+def test_outlines_that_are_all_empty(name: str, tmp_path: Path) -> None:
+    folder = made_datasets.jsrt(tmp_path / "jsrt", count=12)
+    for outline in (folder / "organs").iterdir():
+        write_png(outline, np.zeros((64, 56), np.uint8))
+    settings = [word for setting in (*SMALL, "learn_from=jsrt") for word in ("--set", setting)]
+    said = refusal(tmp_path / "out", name, "--data", f"jsrt={folder}", *settings)
+    assert said.startswith("the outlines of the validation part of jsrt are all empty, first of JPCLN")
+
+
 # cohorts that a run would end on
 
 

@@ -144,6 +144,8 @@ def test_every_damage_is_one_sentence_before_anything_is_trained(tmp_path: Path)
     folder = fresh("no mask")
     (folder / "masks" / "film1.png").unlink()
     assert "film1.png: has no mask masks/film1.png" in refusal(folder)
+    (folder / "masks" / "film1.jpg").write_bytes(b"lossy")
+    assert "film1.jpg: JPEG changes the colours of a mask; export it anew as PNG" in refusal(folder)
     folder = fresh("no film")
     (folder / "images" / "film1.png").unlink()
     assert "film1.png: is named in index.csv but missing" in refusal(folder)
@@ -159,6 +161,15 @@ def test_every_damage_is_one_sentence_before_anything_is_trained(tmp_path: Path)
     assert "images: holds no film" in refusal(folder)
     (folder / "images").rmdir()
     assert "images is missing" in refusal(folder)
+
+
+def test_what_a_system_leaves_in_a_folder_is_no_film_and_endings_may_be_large(tmp_path: Path) -> None:
+    folder = painted(tmp_path, count=2)
+    (folder / "index.csv").unlink()
+    for name in ("Thumbs.db", "desktop.ini", "._film0.png"):
+        (folder / "images" / name).write_bytes(b"left over")
+    (folder / "masks" / "film1.png").rename(folder / "masks" / "film1.PNG")
+    assert [record.id for record in open_dataset("painted-masks", folder)] == ["film0.png", "film1.png"]
 
 
 def test_transparent_and_deep_masks_are_refused(tmp_path: Path) -> None:

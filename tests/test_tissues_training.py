@@ -23,7 +23,7 @@ from segmentation.tissues.parts import at_most, part_of, split_by_part
 from segmentation.tissues.training import TissuesTask
 from suite.datasets import phantom
 from suite.datasets.manifest import Manifest, Record
-from suite.errors import RecipeError, SuiteError, WeightsError
+from suite.errors import RecipeError, SuiteError
 from suite.training import command
 from suite.training.batch_augment import Geometry, warp
 from tests.made_datasets import painted
@@ -273,7 +273,7 @@ def test_recipes_that_cannot_be_are_refused(folder: Path, settings: list[str], w
 
 
 def test_a_rival_that_is_not_there_is_noticed_before_training(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="is no readable model card"):
+    with pytest.raises(RecipeError, match="segnet_weights: there is no file"):
         command.prepare(
             "tissues", {"painted-masks": folder}, [f"segnet_weights={tmp_path / 'x.safetensors'}"]
         )

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from suite.datasets.manifest import SplitName
-from suite.errors import DatasetError, StorageError, WeightsError
+from suite.errors import DatasetError, InputError, StorageError, WeightsError
 from suite.training.evaluation import Evaluation
 from suite.training.loop import EpochSampler, SeededDataset, derived_seed, fit
 from suite.training.recipe import Recipe
@@ -210,9 +210,20 @@ def test_an_output_folder_that_cannot_be_is_refused_before_training(tmp_path: Pa
         fit(small_task(), tmp_path / "file" / "run", device="cpu")
 
 
+def test_a_device_that_is_not_there_is_refused_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="device cuda is not available here; use --device cpu"):
+        fit(small_task(), tmp_path / "run", device="cuda")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path) -> None:
     fit(small_task(epochs=1), tmp_path, device="cpu")
-    with pytest.raises(WeightsError, match="was made with another recipe; resume with the same --set"):
+    with pytest.raises(
+        WeightsError, match=r"was made with another recipe; resume with .* options \(epochs=1\)"
+    ):
         fit(small_task(epochs=2), tmp_path, device="cpu", resume=True)
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
 from segmentation.films import answers, over_films, plane_dice
+from segmentation.lungs.parting import midline, missed_medially, share_of
 from segmentation.lungs.stage import SIDES, Lungs, read_lungs
 from segmentation.lungs.truth import knows_whole, lung_planes
 from segmentation.scores import dice, outline_distances
@@ -46,17 +46,21 @@ OPAQUE = ("pleural_effusion", "consolidation", "atelectasis")
 JSRT_MILLIMETRES = 2048 * 0.175
 """Side of a JSRT film: 2048 pixels of 0.175 mm."""
 
-NOTES = (
+NOTE_OF_ALL = (
     "Dice per film at the outlines' own resolution, hd95 the 95th-percentile Hausdorff distance in mm at "
-    "the detector; intervals by bootstrap over patients.",
-    "covid_lungs: sides are parted at the midline between the lungs; its left outlines include the lung "
-    "behind the heart, so that right lungs are compared; right_whole, left_whole: whole lungs against the "
-    "same outlines; right_missed_medially: share of what is missed of right lungs that lies between outline "
-    "and midline.",
-    "found_*: share of the visible field under a finding that the visible outline has, whole_*: of the whole "
-    "lung under it that the whole outline has; found_hidden: share of the lung behind heart and diaphragm "
-    "that the whole outline has. All on computed films.",
+    "the detector; intervals by bootstrap over patients."
 )
+
+NOTES_OF_SETS = {
+    "covid-lungs": "covid_lungs: sides are parted at the midline between the lungs; its left outlines "
+    "include the lung behind the heart, so that right lungs are compared; right_whole, left_whole: whole "
+    "lungs against the same outlines; right_missed_medially: share of what is missed of right lungs that "
+    "lies between outline and midline.",
+    "phantom": "found_*: share of the visible field under a finding that the visible outline has, whole_*: "
+    "of the whole lung under it that the whole outline has; found_hidden: share of the lung behind heart "
+    "and diaphragm that the whole outline has. All on computed films.",
+}
+"""What the figures of a data set are, where it is measured on."""
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -138,10 +142,11 @@ def measured_on(
             for record, each in zip(records, rows, strict=True)
         ]
         every += rows
+    notes = [NOTE_OF_ALL, *(note for name, note in NOTES_OF_SETS.items() if name in films)]
     return Evaluation(
         figures,
         every,
-        (*NOTES, NOTE) if tta else NOTES,
+        (*notes, NOTE) if tta else tuple(notes),
         spread=SCORES,
         gallery=gallery,
         by_dataset=figures_by_dataset(every, SCORES, rng),
@@ -204,18 +209,13 @@ def _hidden(record: Record, truth: Mask, visible: Mask, whole: Mask | None) -> d
     for code in OPAQUE:
         if record.labels[CODES.index(code)] == 1.0:
             under = finding_mask(record, code) > 0
-            found[f"found_{code}"] = _share(visible > 0, field & under)
+            found[f"found_{code}"] = share_of(visible > 0, field & under)
             if every is not None:
-                found[f"whole_{code}"] = _share(every, lung & under)
+                found[f"whole_{code}"] = share_of(every, lung & under)
     if every is not None:
         found["whole"] = dice(every.astype(np.uint8), lung.astype(np.uint8))
-        found["found_hidden"] = _share(every, lung & ~field)
+        found["found_hidden"] = share_of(every, lung & ~field)
     return found
-
-
-def _share(found: npt.NDArray[np.bool_], there: npt.NDArray[np.bool_]) -> float:
-    total = np.count_nonzero(there)
-    return np.count_nonzero(found & there) / total if total else math.nan
 
 
 def _row(reader: Reader, record: Record) -> dict[str, Any]:
@@ -235,14 +235,14 @@ def _parted_row(reader: Reader, record: Record) -> dict[str, Any]:
     lungs = reader.lungs(record, truth)
     shape = (truth.shape[0], truth.shape[1])
     visible = (at_shape(lungs.visible, shape) > 0).astype(np.uint8)
-    middle = _midline(truth)
+    middle = midline(truth)
     row = {
         "film": record.id,
         "patient": record.patient_id,
         "dice": dice(visible, truth),
         "right": dice(visible[:, :middle], truth[:, :middle]),
         "left": dice(visible[:, middle:], truth[:, middle:]),
-        "right_missed_medially": _missed_medially(visible[:, :middle], truth[:, :middle]),
+        "right_missed_medially": missed_medially(visible[:, :middle], truth[:, :middle]),
         "right_whole": math.nan,
         "left_whole": math.nan,
     }
@@ -253,28 +253,8 @@ def _parted_row(reader: Reader, record: Record) -> dict[str, Any]:
     return row
 
 
-def _missed_medially(found: Mask, drawn: Mask) -> float:
-    """Share of a missed right lung (H, W up to the midline) that lies between the outline and the midline.
-
-    Rows in which nothing was found do not count as such; NaN where nothing is missed.
-    """
-    missed = (drawn > 0) & (found == 0)
-    beyond = np.cumsum(found[:, ::-1], axis=1)[:, ::-1] == 0
-    return _share(found.any(axis=1, keepdims=True) & beyond, missed)
-
-
 def _union(record: Record) -> Mask:
     return (lung_union(record) > 0).astype(np.uint8)
-
-
-def _midline(truth: Mask) -> int:
-    """Column with the fewest lung pixels in the middle third of the lungs' width."""
-    columns = np.flatnonzero(truth.any(axis=0))
-    first, last = int(columns[0]), int(columns[-1])
-    third = (last - first) // 3
-    counts = truth[:, first + third : last - third].sum(axis=0)
-    lowest = np.flatnonzero(counts == counts.min())
-    return first + third + int(lowest[len(lowest) // 2])
 
 
 def _spacing(record: Record, rows: int, columns: int) -> tuple[float, float] | None:

@@ -14,16 +14,19 @@ from torch import nn
 from torch.optim import AdamW, Optimizer
 from torch.utils.data import Dataset
 
+from segmentation.companions import companion
 from segmentation.dealing import Dealt
-from segmentation.films import check_measured
+from segmentation.films import check_measured, filled
 from segmentation.lungs.agreement import agreement_loss, ramp, told
 from segmentation.lungs.appearance import placed, published
 from segmentation.lungs.evaluation import measured_on, validated
 from segmentation.lungs.loss import lung_loss
 from segmentation.lungs.network import PLANES, VISIBLE, VGG16UNet, load_imagenet_encoder, load_trained
 from segmentation.lungs.truth import film_bank, lung_bank
+from segmentation.terms import licence
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.datasets.outlines import has_lungs, lung_union, with_lungs, with_sides
+from suite.datasets.registry import citations_of
 from suite.errors import RecipeError
 from suite.stages.weights import read_card
 from suite.training.bank import Bank
@@ -40,8 +43,7 @@ LEARNED = ("jsrt", "scr", "montgomery", "phantom", *TOGETHER)
 
 ERECT_ADULTS = "Real films that were learned from are erect PA films of adults"
 
-CITED = {"shenzhen": "Jaeger et al. 2014, outlines Stirenko et al. 2018"}
-"""Sources that are named where they were learned from."""
+NO_PATIENTS = "Learned from computed films, no patient's among them"
 
 SOME_CHILDREN = "Real films that were learned from are of adults, PA, and of few children, some AP"
 """With Shenzhen's films among them."""
@@ -71,8 +73,8 @@ class LungsRecipe(Recipe):
     learn_from: str = Field(
         "",
         pattern=rf"^(({_SETS})(,({_SETS}))*)?$",
-        description=f"sets ({_SETS.replace('|', ', ')}), comma between them, whose films are learned from, "
-        "others are measured on; empty: all that can be",
+        description=f"those of {','.join(LEARNED)} whose films are learned from, with commas between; others "
+        "are measured on; empty: all that are given",
     )
     computed_share: float = Field(
         0.5, ge=0, le=1, description="share of computed films in what is learned from, where there are others"
@@ -108,6 +110,8 @@ class LungsTask(Task):
             raise RecipeError(
                 f"data sets jsrt and scr hold the same films, so give recipe {self.name} one of them."
             )
+        if self.recipe.start_from:
+            companion("start_from", self.recipe.start_from, "lungs", "whole-lungs")
         self._banks: dict[SplitName, Bank] = {}
         self._dealt: Dealt | None = None
         self._unlabelled: Bank | None = None
@@ -126,27 +130,24 @@ class LungsTask(Task):
         return {"planes": planes, "width": self.recipe.width}
 
     def describe(self) -> dict[str, Any]:
-        computed = self.learned_from() == ("phantom",)
         return {
             "title": "Lung fields on frontal chest radiographs",
             "intended_use": "Right and left visible lung field of PA and AP films, for research.",
             "limits": self.films_learned_from() + "; lungs hidden by opacity may be cut short.",
-            "licence": "free to use: learned from computed films"
-            if computed
-            else "research use only: learned from films and outlines with such terms",
-            "sources": [
-                "Frid-Adar et al. 2018 (network)",
-                "JSRT: Shiraishi et al. 2000",
-                "SCR: van Ginneken et al. 2006",
-                "computed chests (radsuite phantom)",
-                *(f"{name}: {words}" for name, words in CITED.items() if name in self.learned_from()),
-                *(["ChestX-ray14, without outlines: Wang et al. 2017"] if UNLABELLED in self.data else []),
-            ],
+            "licence": licence(self._shown(), self.recipe.start_from),
+            "sources": ["Frid-Adar et al. 2018 (network)", *citations_of(self._shown())],
         }
 
     def films_learned_from(self) -> str:
         """The beginning of the card's limits: of whom the real films are."""
+        if set(self.learned_from()) <= {"phantom"} and not self.recipe.start_from:
+            return NO_PATIENTS
         return SOME_CHILDREN if "shenzhen" in self.learned_from() else ERECT_ADULTS
+
+    def _shown(self) -> tuple[str, ...]:
+        """The sets whose films the network saw in training, with outlines or without."""
+        unlabelled = (UNLABELLED,) if self.recipe.agreement and UNLABELLED in self.data else ()
+        return (*self.learned_from(), *unlabelled)
 
     def optimizers(self) -> dict[str, Optimizer]:
         parameters = self.modules["model"].parameters()
@@ -155,7 +156,11 @@ class LungsTask(Task):
         }
 
     def training_set(self) -> Dataset[Batch]:
-        if self.learned_from() and set(self.learned_from()) <= set(TOGETHER):
+        if not self.learned_from():
+            raise RecipeError(
+                f"recipe {self.name} learns from {', '.join(LEARNED)}; add --data NAME=DIR with one of them."
+            )
+        if set(self.learned_from()) <= set(TOGETHER):
             names = ", ".join(self.learned_from())
             raise RecipeError(
                 f"outlines of {names} do not tell right from left; learn from a set that does, too."
@@ -202,7 +207,8 @@ class LungsTask(Task):
     def _part_of(self, dataset: str, name: SplitName) -> tuple[Record, ...]:
         if dataset not in self.data:
             raise RecipeError(
-                f"recipe {self.name} learns from {dataset}, which is not given; add --data {dataset}=DIR."
+                f"recipe {self.name} learns from {dataset}, which is not given; add --data {dataset}=DIR or "
+                "name what is given in --set learn_from."
             )
         outlined = with_lungs if dataset in TOGETHER else with_sides
         return outlined(self.data[dataset]).split(self.recipe.split_seed)[name]
@@ -243,8 +249,9 @@ class LungsTask(Task):
         """Validation: Dice on the network's own grid. Test: every set at its films' own resolution."""
         if split != "test":
             return validated(model, self._bank(split))
-        recipe = self.recipe
-        return measured_on(model, recipe.size, self._test_films(), recipe.seed, tta=recipe.tta)
+        recipe, films = self.recipe, self._test_films()
+        filled(tuple(chain(*films.values())), "test", self.data)
+        return measured_on(model, recipe.size, films, recipe.seed, tta=recipe.tta)
 
     def _test_films(self) -> dict[str, tuple[Record, ...]]:
         """The test parts of sets that can be learned from; of the others every outlined film."""

@@ -16,8 +16,9 @@ from torch import nn
 from torch.optim import Adadelta, AdamW, Optimizer
 from torch.utils.data import Dataset
 
+from segmentation.companions import companion
 from segmentation.dealing import Dealt
-from segmentation.films import check_measured, framed_planes, over_films
+from segmentation.films import check_measured, filled, framed_planes, over_films
 from segmentation.organs.augmentation import AUGMENTATIONS, Strength
 from segmentation.organs.evaluation import (
     NOTES,
@@ -33,9 +34,11 @@ from segmentation.organs.loss import organ_loss
 from segmentation.organs.network import NetworkName, OrganNetwork
 from segmentation.organs.outlines import PLANES, Outputs
 from segmentation.organs.stage import outline
+from segmentation.terms import licence
 from segmentation.test_time import AS_IT_IS, NOTE, UNMIRRORED, Variant
 from suite.datasets.manifest import Manifest, Record, SplitName
 from suite.datasets.outlines import organ_planes, with_organs
+from suite.datasets.registry import citations_of
 from suite.errors import RecipeError
 from suite.stages.weights import load_into, read_card
 from suite.study import FloatImage, Mask
@@ -49,6 +52,11 @@ from suite.training.recipe import Recipe
 from suite.training.task import Batch, Task
 
 SETS = ("jsrt", "scr", "phantom")
+PUBLISHED_IN: dict[NetworkName, str] = {
+    "report": "Aubret, Sharma and Cabrera Gil 2019 (network)",
+    "novikov": "Novikov et al. 2018 (network)",
+    "unet": "Ronneberger et al. 2015 (network)",
+}
 _RATES = {"adadelta": 1.0, "adamw": 3e-3}
 
 
@@ -113,6 +121,8 @@ class OrgansTask(Task):
             raise RecipeError(
                 "data sets jsrt and scr hold the same films, so give recipe organs one of them."
             )
+        if self.recipe.start_from:
+            companion("start_from", self.recipe.start_from, self.name)
         self._banks: dict[SplitName, Bank] = {}
         self._dealt: Dealt | None = None
 
@@ -134,19 +144,17 @@ class OrgansTask(Task):
         return {
             "title": "Lungs, heart and clavicles on frontal chest radiographs",
             "intended_use": "Outlines and the cardiothoracic ratio of PA films, for research.",
-            "limits": "Learned from erect PA films of adults. Clavicles are outlined where they lie over or "
-            "beside the lungs. The ratio holds for straight PA films in deep inspiration.",
-            "licence": "research use only: learned from JSRT films and SCR outlines"
-            if self.recipe.learn_from != "phantom"
-            else "free to use: learned from computed films",
-            "sources": [
-                "Ronneberger et al. 2015 (network)"
-                if self.recipe.network == "unet"
-                else "Novikov et al. 2018 (network)",
-                "JSRT: Shiraishi et al. 2000",
-                "SCR: van Ginneken et al. 2006",
-            ],
+            "limits": f"{self._films_learned_from()} Clavicles are outlined where they lie over or beside "
+            "the lungs. The ratio holds for straight PA films in deep inspiration.",
+            "licence": licence(self.learned_from(), self.recipe.start_from),
+            "sources": [PUBLISHED_IN[self.recipe.network], *citations_of(self.learned_from())],
         }
+
+    def _films_learned_from(self) -> str:
+        """The beginning of the card's limits."""
+        if self.learned_from() == ("phantom",) and not self.recipe.start_from:
+            return "Learned from computed films, no patient's among them."
+        return "Learned from erect PA films of adults."
 
     def optimizers(self) -> dict[str, Optimizer]:
         recipe = self.recipe
@@ -187,8 +195,10 @@ class OrgansTask(Task):
 
     def _part_of(self, dataset: str, name: SplitName) -> tuple[Record, ...]:
         if dataset not in self.data:
+            given = next(name for name in SETS if name in self.data)
             raise RecipeError(
-                f"recipe organs learns from {dataset}, which is not given; add --data {dataset}=DIR."
+                f"recipe organs learns from {dataset}, which is not given; add --data {dataset}=DIR or "
+                f"--set learn_from={given}."
             )
         return with_organs(self.data[dataset]).split(self.recipe.split_seed)[name]
 
@@ -210,11 +220,13 @@ class OrgansTask(Task):
         """Validation: Jaccard on the network's own grid. Test: on the outlines' matrix, and the ratio."""
         if split != "test":
             return validated(model, self._bank(split), self.recipe.outputs)
+        films = self._test_films()
+        filled(tuple(chain(*films.values())), "test", films)
         rng = np.random.default_rng(self.recipe.seed)
         figures: dict[str, Figure] = {}
         every: list[dict[str, Any]] = []
         gallery: list[GalleryFilm] = []
-        for dataset, records in self._test_films().items():
+        for dataset, records in films.items():
             measured = over_films(partial(self._row, model), records)
             rows = [{**each, "dataset": dataset} for each in measured]
             prefix = f"{dataset}_" if every else ""

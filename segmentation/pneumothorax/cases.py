@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from pydantic import Field
 
 from segmentation.films import check_measured, filled, framed_planes
 from segmentation.pneumothorax.augmentation import Appearance
+from segmentation.terms import licence
 from suite.datasets import inserted_pneumothorax, phantom, siim
 from suite.datasets.manifest import Manifest, Record, Split, SplitName
 from suite.errors import RecipeError
@@ -56,18 +58,20 @@ def outline(record: Record) -> Mask:
     return siim.pneumothorax_mask(record)
 
 
-def provenance(data: Mapping[str, Manifest]) -> dict[str, str]:
+def provenance(data: Mapping[str, Manifest], recipe: PneumothoraxRecipe) -> dict[str, str]:
     """What a model card says of the films learned from: their ``limits`` and ``licence``."""
     films = {
         "phantom": "computed films",
         "siim": "SIIM-ACR films",
         inserted_pneumothorax.NAME: "real films with computed gas",
     }
-    names = " and ".join(films[name] for name in OUTLINED if name in data)
-    real = any(name in data for name in REAL_GAS)
-    limits = f"Learned from {names}" + ("." if real else ", no patient's pneumothorax among them.")
-    free = [name for name in OUTLINED if name in data] == ["phantom"]
-    return {"limits": limits, "licence": "Apache-2.0" if free else f"research use only: learned from {names}"}
+    names = [name for name in OUTLINED if name in data]
+    limits = f"Learned from {' and '.join(films[name] for name in names)}"
+    limits += "." if set(names) & set(REAL_GAS) else ", no patient's pneumothorax among them."
+    # ImageNet's have no card: its terms are not those of films
+    begun = recipe.encoder_weights
+    carded = begun if begun and Path(begun).with_suffix(".json").is_file() else ""
+    return {"limits": limits, "licence": licence(names, carded)}
 
 
 def cases(records: Sequence[Record], size: int) -> Bank:
@@ -124,7 +128,8 @@ def check_parts(data: Mapping[str, Manifest], recipe: PneumothoraxRecipe) -> Non
         DatasetError, InputError: as for ``check_measured``.
     """
     parts: tuple[SplitName, ...] = ("validation", "test")
-    check_measured({name: measured(data, recipe, name) for name in parts}, OUTLINED, outline)
+    films = {name: measured(data, recipe, name) for name in parts}
+    check_measured(films, OUTLINED, outline, may_be_empty=True)
 
 
 def _split(manifest: Manifest, recipe: PneumothoraxRecipe) -> Split:

@@ -16,6 +16,7 @@ from torch.nn.functional import adaptive_max_pool2d, binary_cross_entropy_with_l
 from torch.optim import Optimizer, RAdam
 from torch.utils.data import Dataset
 
+from segmentation.companions import companion
 from segmentation.dealing import Dealt
 from segmentation.films import over_films
 from segmentation.losses.bce import bce_loss
@@ -110,10 +111,8 @@ class GateTask(Task):
                 f"width {recipe.width} leaves resnext50_32x4d no channel in some of its groups; "
                 f"use {SMALLEST_RESNEXT} or more."
             )
-        if recipe.mask_weights and not Path(recipe.mask_weights).is_file():
-            raise RecipeError(
-                f"mask_weights: there is no file {recipe.mask_weights}; train that network first."
-            )
+        if recipe.mask_weights:
+            companion("mask_weights", recipe.mask_weights, "pneumothorax-mask")
         self._banks: dict[SplitName, Bank] = {}
         self._dealt: Dealt | None = None
         self._late = False
@@ -132,7 +131,7 @@ class GateTask(Task):
         return {"backbone": recipe.backbone, "width": recipe.width, "localised": recipe.localised}
 
     def describe(self) -> dict[str, Any]:
-        films = provenance(self.data)
+        films = provenance(self.data, self.recipe)
         return {
             "title": "Gate of the pneumothorax cascade: is there gas in the pleural space",
             "intended_use": "To empty the masks of films without pneumothorax, for research.",

@@ -18,6 +18,7 @@ from torch import nn
 from torch.optim import Adam, Optimizer
 from torch.utils.data import Dataset
 
+from segmentation.companions import companion
 from segmentation.dealing import Dealt
 from segmentation.films import answers, plane_dice
 from segmentation.losses.bce import bce_loss
@@ -110,10 +111,10 @@ class MaskTask(Task):
         self._dealt: Dealt | None = None
         if not self._part("train"):
             raise RecipeError("the data has no film with a pneumothorax to learn from; give other data.")
-        for key in self.companion_weights:
-            file = getattr(recipe, key)
-            if file and not Path(file).is_file():
-                raise RecipeError(f"{key}: there is no file {file}; train that network first.")
+        if recipe.gate_weights:
+            companion("gate_weights", recipe.gate_weights, "pneumothorax-gate")
+        if recipe.baseline_weights:
+            companion("baseline_weights", recipe.baseline_weights, self.name, learn_from="all")
 
     def _part(self, name: SplitName) -> tuple[Record, ...]:
         """The films of a part that are of a kind that is learned from."""
@@ -138,7 +139,7 @@ class MaskTask(Task):
         }
 
     def describe(self) -> dict[str, Any]:
-        baseline, films = self.recipe.learn_from == "all", provenance(self.data)
+        baseline, films = self.recipe.learn_from == "all", provenance(self.data, self.recipe)
         shown = "With and without gas." if baseline else "With gas: without its gate it sees gas everywhere."
         return {
             "title": "Outline of a pneumothorax" + (", baseline without a gate" if baseline else ""),
@@ -224,9 +225,11 @@ class MaskTask(Task):
         scores = dices(rows, f"{name}_tta")
         gallery = [
             GalleryFilm(
-                record.id, float(score), partial(_overlay, system, record, chosen[name]["tta_threshold"])
+                f"{row['dataset']} {record.id}",
+                float(score),
+                partial(_overlay, system, record, chosen[name]["tta_threshold"]),
             )
-            for record, score in zip(test, scores, strict=True)
+            for record, row, score in zip(test, rows, scores, strict=True)
         ]
         return Evaluation(
             found,

@@ -89,8 +89,3 @@ def _threshold(total: PixelCounts, precision: float) -> float:
     enough = np.flatnonzero(reached >= precision)
     step = kept[enough[0]] if enough.size else kept[int(np.argmax(reached))]
     return 0.0 if step == kept[0] else float(step / BINS)
-
-
-def table(thresholds: Mapping[str, float]) -> dict[str, float]:
-    """Thresholds as a model card holds them."""
-    return {part: round(value, 4) for part, value in thresholds.items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -16,8 +15,10 @@ from torch.nn.functional import cross_entropy
 from torch.optim import Adam, Optimizer
 from torch.utils.data import Dataset
 
+from segmentation.companions import companion
 from segmentation.dealing import Dealt
 from segmentation.films import check_measured, framed_planes
+from segmentation.terms import licence
 from segmentation.tissues import calibration, plots
 from segmentation.tissues.augmentation import placed, processed
 from segmentation.tissues.evaluation import (
@@ -37,14 +38,21 @@ from segmentation.tissues.parts import at_most, part_of, split_by_part
 from segmentation.tissues.thresholds import soft_thresholds
 from segmentation.tissues.truth import TARGETS, tissue_classes
 from suite.datasets.manifest import Manifest, Record, SplitName
+from suite.datasets.registry import citations_of
 from suite.errors import RecipeError
-from suite.stages.weights import read_card, rebuild
+from suite.stages.weights import rebuild
 from suite.training.bank import Bank
 from suite.training.batch_augment import warp
 from suite.training.evaluation import Evaluation, Figure
 from suite.training.recipe import Recipe
 from suite.training.schedule import learning_rate_factor
 from suite.training.task import Batch, Task
+
+PUBLISHED_IN: dict[NetworkName, str] = {
+    "xnet": "Bullock et al. 2019 (network and training)",
+    "segnet": "Badrinarayanan et al. 2015 (network, as Bullock et al. 2019 have it)",
+    "unet": "Ronneberger et al. 2015 (network)",
+}
 
 
 class TissuesRecipe(Recipe):
@@ -107,9 +115,9 @@ class TissuesTask(Task):
         self._banks: dict[SplitName, Bank] = {}
         self._dealt: Dealt | None = None
         self._rivals = {
-            key.removesuffix("_weights"): read_card(Path(getattr(recipe, key)).with_suffix(".json"))
-            for key in self.companion_weights
-            if getattr(recipe, key)
+            network: companion(f"{network}_weights", file, self.name, network=network)
+            for network in ("segnet", "unet")
+            if (file := getattr(recipe, f"{network}_weights"))
         }
 
     def build(self) -> None:
@@ -122,18 +130,19 @@ class TissuesTask(Task):
         return {"network": network, "filters": filters or scaled, "kernel": self.recipe.kernel}
 
     def describe(self) -> dict[str, Any]:
-        sources = {
-            "phantom": "computed chests and limbs (radsuite phantom)",
-            "painted-masks": "films with painted masks",
-        }
+        films = (
+            "computed films, no patient's among them"
+            if tuple(self.data) == ("phantom",)
+            else " and ".join(self.learned_from()) + " films"
+        )
         return {
             "title": "Open beam, soft tissue and bone on radiographs of any body part",
             "intended_use": "Tissue maps for image processing (scatter, contrast) and for research.",
-            "limits": "Learned from computed films unless painted ones are named, and measured on the same "
-            "kind; thin overlapping bones such as ribs are coarse at 200 x 200, and white shutters of real "
-            "films are taken for bone.",
-            "licence": "Apache-2.0 where learned from computed films only",
-            "sources": ["Bullock et al. 2019 (network and training)", *(sources[name] for name in self.data)],
+            "limits": f"Learned from {films}, and measured on the same kind; thin overlapping bones such as "
+            f"ribs are coarse at {self.recipe.size} x {self.recipe.size}, and white shutters of real films "
+            "are taken for bone.",
+            "licence": licence(self.learned_from()),
+            "sources": [PUBLISHED_IN[self.recipe.network], *citations_of(self.learned_from())],
         }
 
     def optimizers(self) -> dict[str, Optimizer]:

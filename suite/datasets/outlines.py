@@ -156,7 +156,9 @@ def _values(path: Path) -> Mask:
         with Image.open(path) as picture:
             # a palette is a way to store greys: what counts is the grey shown, not its number
             shown = picture if picture.mode in ("1", "L", "I;16", "I") else picture.convert("L")
-            return np.asarray(shown).astype(np.uint8) if shown.mode != "1" else np.asarray(shown.convert("L"))
+            stored = np.asarray(shown.convert("L") if shown.mode == "1" else shown)
+            # of a deeper picture only what is inside counts: its white must not become 0 in eight bits
+            return np.minimum(stored, 255).astype(np.uint8)
     except (OSError, ValueError, SyntaxError) as error:
         raise DatasetError(f"{path}: is missing or no picture; fetch the data set again.") from error
 

@@ -57,8 +57,7 @@ def read(folder: Path) -> Manifest:
 
     Raises:
         DatasetError: the folder does not have the layout, a film has no mask or one of another size, or a
-        mask has
-            a colour the legend does not.
+            mask has a colour the legend does not.
     """
     legend = require_file(folder, "legend.csv", NAME, LAYOUT)
     read_legend(legend)
@@ -93,15 +92,24 @@ def _rows(folder: Path) -> list[dict[str, str]]:
     images = folder / "images"
     if not images.is_dir():
         raise DatasetError(f"{folder}: images is missing; data set {NAME} needs {LAYOUT}.")
-    names = sorted(path.name for path in images.iterdir() if path.is_file() and not path.name.startswith("."))
+    names = sorted(path.name for path in images.iterdir() if path.is_file() and not _is_left_over(path.name))
     return [{"image": name} for name in names]
+
+
+def _is_left_over(name: str) -> bool:
+    """Whether a file is one that a system leaves in folders of pictures, and no film."""
+    return name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini")
 
 
 def _mask_of(folder: Path, image: Path) -> Path:
     for ending in _MASK_ENDINGS:
-        path = folder / "masks" / f"{image.stem}{ending}"
-        if path.is_file():
-            return path
+        for spelled in (ending, ending.upper()):
+            path = folder / "masks" / f"{image.stem}{spelled}"
+            if path.is_file():
+                return path
+    lossy = [each for each in (folder / "masks").glob("*.jp*g") if each.stem == image.stem]
+    if lossy:
+        raise DatasetError(f"{lossy[0]}: JPEG changes the colours of a mask; export it anew as PNG.")
     raise DatasetError(f"{image}: has no mask masks/{image.stem}.png; paint one or take the film away.")
 
 
@@ -122,7 +130,7 @@ def read_legend(path: Path) -> dict[Colour, int]:
 
     Raises:
         DatasetError: a colour is not of the form #rrggbb or comes twice, a tissue is unknown, or one is
-        missing.
+            missing.
     """
     legend: dict[Colour, int] = {}
     for row in read_table(path, ("colour", "tissue")):
@@ -149,7 +157,7 @@ def tissue_classes(record: Record) -> Mask:
 
     Raises:
         DatasetError: the file is no 8-bit picture, not painted everywhere, or has a colour the legend does
-        not.
+            not.
     """
     path = record.targets[TARGET]
     return classes_of(_read_colours(path), read_legend(record.targets["legend"]), path)

@@ -88,8 +88,13 @@ def load_checkpoint(
         raise WeightsError(f"{path}: is not a checkpoint of this version ({FORMAT}); start without --resume.")
     if metadata.get("sha256", "") != _digest(tensors):
         raise WeightsError(f"{path}: is damaged, its sha256 differs; start without --resume.")
-    if json.loads(metadata["recipe"]) != json.loads(json.dumps(dict(recipe))):
-        raise WeightsError(f"{path}: was made with another recipe; resume with the same --set options.")
+    theirs, ours = json.loads(metadata["recipe"]), json.loads(json.dumps(dict(recipe)))
+    if theirs != ours:
+        keys = sorted(key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key))
+        options = ", ".join(f"{key}={theirs.get(key)}" for key in keys)
+        raise WeightsError(
+            f"{path}: was made with another recipe; resume with the same --set options ({options})."
+        )
     try:
         for name, module in modules.items():
             module.load_state_dict(_under(tensors, f"module/{name}/"))

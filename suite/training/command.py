@@ -134,6 +134,8 @@ def finished(
     files = (*task_type.initial_weights, *task_type.companion_weights)
     kept_recipe = {**task_type.older_cards, **card.content["recipe"]}
     stored = {**kept_recipe, **dict.fromkeys(files, ""), **task_type.without_start}
+    if card.name != recipe_name:
+        _check_kin(recipe_name, weights, card, stored)
     kept = [f"{key}={value}" for key, value in stored.items()]
     of_start = {*task_type.initial_weights, *task_type.without_start}  # a card's own command names them
     given = [setting for setting in settings if setting.partition("=")[0].strip() not in of_start]
@@ -142,6 +144,21 @@ def finished(
     model = load_into(task.modules["model"], card)
     task.measured_card = card.content
     return task, model, card
+
+
+def _check_kin(recipe_name: str, weights: Path, card: ModelCard, stored: Mapping[str, Any]) -> None:
+    """Weights of another recipe may be measured where that is of one kind with this one.
+
+    Raises:
+        RecipeError: it is not.
+    """
+    try:
+        load_recipe(recipe_name).recipe_type.checked(dict(stored))
+    except RecipeError:
+        raise RecipeError(
+            f"{weights}: holds weights of {card.name}, which recipe {recipe_name} does not measure; "
+            f"use radsuite evaluate {card.name}."
+        ) from None
 
 
 def evaluate(

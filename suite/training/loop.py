@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from torch.utils.data.distributed import DistributedSampler
 from torch.utils.tensorboard import SummaryWriter
 
+from suite.devices import resolve_device
 from suite.errors import DatasetError
 from suite.storage import make_folder
 from suite.training.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -114,7 +115,9 @@ def fit(
         WeightsError: ``resume`` finds a checkpoint of another recipe.
         DatasetError: the training part has no films.
         StorageError: ``out`` cannot be written to.
+        InputError: CUDA was asked for and is not there.
     """
+    resolve_device(device)
     make_folder(out)
     run = _prepare(task, device)
     loader, dataset, sampler = _loader(task, run.fabric)
