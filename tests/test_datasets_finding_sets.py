@@ -89,6 +89,12 @@ def test_a_sites_table(tmp_path: Path) -> None:
         ("edema,fracture", "edema,Inverted", "column 'Inverted' is not known; call it inverted"),
         ("edema,fracture", "edema,lateral_inverted", "line 4 has lateral_inverted and no lateral"),
         ("p1", "", "line 2 has no patient_id"),
+        ("file,", "Filename,", "column file is missing; it has Filename, patient_id, "),
+        (
+            "file,patient_id,abnormal,edema,fracture",
+            "file;patient_id;abnormal",
+            "its columns are divided by semicolons; save it as CSV with commas",
+        ),
     ],
 )
 def test_damaged_site_tables(old: str, new: str, message: str, tmp_path: Path) -> None:

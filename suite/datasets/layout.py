@@ -60,9 +60,18 @@ def require_columns(path: Path, columns: Sequence[str] | None, needed: Sequence[
     """
     missing = [name for name in needed if name not in (columns or ())]
     if missing:
-        raise DatasetError(
-            f"{path}: column {', '.join(missing)} is missing; compare the table with the set's own."
-        )
+        raise DatasetError(f"{path}: {_without(missing, columns or ())}")
+
+
+def _without(missing: Sequence[str], columns: Sequence[str]) -> str:
+    """What is wrong with a header, and what it has: whoever wrote the table sees what to rename."""
+    one = columns[0] if len(columns) == 1 else ""
+    for sign, words in ((";", "semicolons"), ("\t", "tabs")):
+        if sign in one:
+            return f"its columns are divided by {words}; save it as CSV with commas."
+    name, verb = ("column", "is") if len(missing) == 1 else ("columns", "are")
+    found = ", ".join(columns) or "none"
+    return f"{name} {', '.join(missing)} {verb} missing; it has {found[:200]}: rename what means the same."
 
 
 def read_table(path: Path, needed: Sequence[str], present: Sequence[str] = ()) -> list[dict[str, str]]:

@@ -28,7 +28,8 @@ def plot_roc(curves: Mapping[str, Curve], path: Path) -> None:
         false_alarms, hits, _ = roc_curve(labels[known], scores[known])
         axes.plot(false_alarms, hits, label=f"{name} (n = {int(known.sum())})", linewidth=1.5)
     axes.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    axes.legend(fontsize=7, loc="lower right")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=7, loc="lower right")
     figure.savefig(path, dpi=110)
 
 
