@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ LOGGER = logging.getLogger(__name__)
 
 SHEET_FILMS = 6
 
-Measured = tuple[Record, Mapping[str, Any]]
+Measured = tuple[Record, dict[str, Any]]
 """A film and its row of scores."""
 
 

@@ -24,13 +24,14 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class FoundFilm:
-    """One readable file: what its headers tell."""
+    """One readable file: what its headers tell; ``patient`` is empty where they name none."""
 
     path: Path
     source: str
     study: str
     projection: Projection
     for_processing: bool = False
+    patient: str = ""
 
 
 def find_films(
@@ -83,7 +84,8 @@ def inspect(path: Path, source: str) -> FoundFilm:
 
     header = read_header(path, source=source)
     study = text(header, "StudyInstanceUID") or f"file {path.resolve()}"
-    return FoundFilm(path, source, study, find_view(header).projection, is_for_processing(header))
+    projection, patient = find_view(header).projection, text(header, "PatientID") or ""
+    return FoundFilm(path, source, study, projection, is_for_processing(header), patient)
 
 
 def _candidates(folder: Path, refused: list[Refusal], skipped: list[str]) -> Iterator[Path]:

@@ -122,10 +122,7 @@ def read_study(frontal: str | Path, *, lateral: str | Path | None = None) -> Stu
 
 def _group(films: Sequence[FoundFilm]) -> Iterator[StudyFiles]:
     """Films of one study: each frontal is read on its own, the first with the lateral; no film is dropped."""
-    by_study: dict[str, list[FoundFilm]] = {}
-    for film in films:
-        by_study.setdefault(film.study, []).append(film)
-    for members in by_study.values():
+    for members in _by_study_and_patient(films):
         # The image made for presentation comes before the raw one of the same exposure.
         members.sort(key=lambda film: film.for_processing)
         frontals = [film for film in members if not film.projection.is_lateral]
@@ -135,6 +132,25 @@ def _group(films: Sequence[FoundFilm]) -> Iterator[StudyFiles]:
             yield _study_files(frontal, None)
         for lateral in laterals[1:]:
             yield _study_files(None, lateral)
+
+
+def _by_study_and_patient(films: Sequence[FoundFilm]) -> Iterator[list[FoundFilm]]:
+    """Films of one study, apart where their headers name several patients: those are never one reading.
+
+    A film that names nobody goes with the first patient of its study.
+    """
+    by_study: dict[str, dict[str, list[FoundFilm]]] = {}
+    for film in sorted(films, key=lambda film: not film.patient):
+        patients = by_study.setdefault(film.study, {})
+        name = film.patient or next(iter(patients), "")
+        patients.setdefault(name, []).append(film)
+    order = {film.path: place for place, film in enumerate(films)}
+    groups = [
+        sorted(group, key=lambda film: order[film.path])
+        for each in by_study.values()
+        for group in each.values()
+    ]
+    yield from sorted(groups, key=lambda group: order[group[0].path])
 
 
 def _pair_by_hand(

@@ -94,6 +94,12 @@ def test_a_sites_table(tmp_path: Path) -> None:
             "File,Patient ID",
             "column file, patient_id is missing; it has File, Patient ID, ",
         ),
+        ("file,", "Filename,", "column file is missing; it has Filename, patient_id, "),
+        (
+            "file,patient_id,abnormal,edema,fracture",
+            "file;patient_id;abnormal",
+            "its columns are separated by ';'; save it as CSV with commas",
+        ),
     ],
 )
 def test_damaged_site_tables(old: str, new: str, message: str, tmp_path: Path) -> None:

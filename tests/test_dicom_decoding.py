@@ -88,6 +88,14 @@ def test_jpeg_lossless_gives_the_stored_values(jpeg_lossless: Path) -> None:
     np.testing.assert_array_equal(_stored(jpeg_lossless), _STORED)
 
 
+def test_a_file_in_the_working_folder_is_not_taken_for_a_library(
+    jpeg_lossless: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pydicom.py").write_text("raise SystemExit('the wrong file')")
+    monkeypatch.chdir(tmp_path)
+    np.testing.assert_array_equal(_stored(jpeg_lossless), _STORED)
+
+
 @pytest.mark.parametrize("ending", ["import os; os.abort()", "import time; time.sleep(60)"])
 def test_a_decoder_that_dies_or_hangs_refuses_the_film_and_leaves_the_process(
     jpeg_lossless: Path, monkeypatch: pytest.MonkeyPatch, ending: str

@@ -17,6 +17,7 @@ from suite.errors import InputError, RecipeError
 from tests.dicom_network_house import (
     dcmtk,
     open_wires,
+    wait_until,
     without_leftovers,
 )
 
@@ -46,7 +47,7 @@ def test_callers_that_are_not_on_the_list_are_rejected(tmp_path: Path) -> None:
             assert "Calling AE Title Not Recognized" in answer.stderr
         answer = dcmtk("echoscu", "-aet", "MODALITY", "-aec", "OTHER", "127.0.0.1", wires.port)
         assert "Called AE Title Not Recognized" in answer.stderr
-        assert wires.actions().count("association.rejected") == 2
+        wait_until(lambda: wires.actions().count("association.rejected") == 3)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,17 @@ def test_the_list_compares_titles_and_networks(
 def test_a_line_that_is_not_understood_is_named(line: str) -> None:
     with pytest.raises(RecipeError, match="listen_allow"):
         parse([line])
+
+
+def test_a_call_by_another_name_is_explained_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    entity = AE(ae_title="CR1")
+    entity.add_requested_context("1.2.840.10008.1.1")
+    with open_wires(tmp_path) as wires:
+        assert entity.associate("127.0.0.1", wires.port, ae_title="RADSUIT").is_rejected
+        explained = "CR1@127.0.0.1 rejected: it calls 'RADSUIT' and this is RADSUITE; correct"
+        wait_until(lambda: explained in caplog.text)
 
 
 def test_one_association_too_many_is_rejected_for_now(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 from pynetdicom import AE, AllStoragePresentationContexts, build_role, evt
+from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dimse_primitives import N_EVENT_REPORT
 
 from suite.dicom.network.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, Reference, wording
 from suite.dicom.network.nodes import DIMSE, Destination, Nodes
@@ -64,6 +66,7 @@ class Peer:
     loses: bool = False
     stored: list[str] = field(default_factory=list)
     reports: list[tuple[int, Dataset]] = field(default_factory=list)
+    receipts: list[int | None] = field(default_factory=list)
     threads: list[threading.Thread] = field(default_factory=list)
 
     @property
@@ -95,7 +98,9 @@ class Peer:
         lost = named[:1] if self.loses else []
         report = wording(request.TransactionUID, named[len(lost) :], [(item, 0x0112) for item in lost])
         if self.how == "at once":
-            association.send_n_event_report(report, 2 if lost else 1, PUSH_MODEL, PUSH_MODEL_INSTANCE)
+            kind = 2 if lost else 1
+            receipt, _ = association.send_n_event_report(report, kind, PUSH_MODEL, PUSH_MODEL_INSTANCE)
+            self.receipts.append(receipt.get("Status"))
             return
         entity = AE(ae_title="PACS")
         entity.add_requested_context(PUSH_MODEL)
@@ -159,6 +164,24 @@ def send_to(wires: Wires, peer: Peer) -> int:
     number = Nodes(wires.exchange.database).add(peer.destination, {"commitment": True})
     enqueue(wires.exchange.database, one_reading(wires), number, time.time())
     return wires.exchange.outbox.deliver_due()
+
+
+def test_a_node_gets_its_receipt_before_the_association_ends(
+    patient_wires: Wires, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However late it goes out; the association used to be released meanwhile."""
+    original = DIMSEServiceProvider.send_msg
+
+    def late(self: DIMSEServiceProvider, primitive: Any, context: int) -> None:
+        if isinstance(primitive, N_EVENT_REPORT) and primitive.MessageIDBeingRespondedTo is not None:
+            time.sleep(0.5)
+        original(self, primitive, context)
+
+    monkeypatch.setattr(DIMSEServiceProvider, "send_msg", late)
+    with open_peer() as peer:
+        assert send_to(patient_wires, peer) == 1
+        wait_until(lambda: peer.receipts)
+    assert peer.receipts == [0x0000]
 
 
 def test_a_node_that_answers_at_once_has_committed_itself(patient_wires: Wires) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import os
 import time
@@ -137,6 +138,21 @@ def test_the_same_film_under_another_transfer_syntax_is_the_same_film(tmp_path: 
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless])
+def test_the_same_film_compressed_without_loss_is_the_same_film(tmp_path: Path, syntax: str) -> None:
+    plain = film()
+    squeezed = copy.deepcopy(plain)
+    squeezed.compress(syntax, generate_instance_uid=False)
+    other = copy.deepcopy(plain)
+    other.PixelData = bytes(len(plain.PixelData))
+    other.compress(syntax, generate_instance_uid=False)
+    with open_wires(tmp_path) as wires:
+        assert statuses(store(wires, plain)) == [SUCCESS]
+        assert statuses(store(wires, squeezed)) == [SUCCESS]
+        assert statuses(store(wires, other)) == [0xC003]
+        assert len(wires.instances()) == 1
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless])
 def test_compressed_films_are_taken_as_they_are(tmp_path: Path, syntax: str) -> None:
     sent = film()
     sent.compress(syntax, generate_instance_uid=False)
@@ -162,18 +178,27 @@ def test_every_class_takes_every_syntax_that_is_decoded(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("fault", "cure"),
+    [(errno.ENOSPC, "free space in the data folder"), (errno.EROFS, "check the data folder's rights")],
+)
 def test_a_full_disk_is_out_of_resources_and_the_film_comes_in_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    fault: int,
+    cure: str,
 ) -> None:
     sent = film()
 
     def full(*_arguments: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise OSError(fault, os.strerror(fault))
 
     with open_wires(tmp_path) as wires:
         monkeypatch.setattr(archive_module.os, "link", full)
         (answer,) = store(wires, sent)
         assert answer.Status == OUT_OF_RESOURCES
+        assert cure in caplog.text
         assert wires.stored_files() == []
         monkeypatch.undo()
         assert statuses(store(wires, sent)) == [SUCCESS]

@@ -11,12 +11,15 @@ import pytest
 from pydicom.dataset import Dataset
 from pynetdicom import AE
 
+from suite.dicom.network.statuses import MAX_COMMENT, comment
+from suite.errors import InputError
 from tests.dicom_network_house import (
     as_bytes,
     film,
     open_wires,
     statuses,
     store,
+    wait_until,
     without_leftovers,
 )
 from tests.dicom_zoo import CR, SECONDARY_CAPTURE
@@ -45,7 +48,7 @@ def test_another_film_with_a_known_uid_is_refused_and_the_first_is_kept(tmp_path
         store(wires, first)
         (answer,) = store(wires, second)
         assert answer.Status == 0xC003
-        assert answer.ErrorComment
+        assert answer.ErrorComment == "UID known with other content; remove that study here first."
         kept = wires.exchange.archive.instance(first.SOPInstanceUID)
         assert kept is not None
         assert b"062Y" in kept.read_bytes()
@@ -168,3 +171,43 @@ def test_an_instance_a_little_above_the_limit_is_answered(tmp_path: Path) -> Non
     sent.PixelData = bytes(1_100_000)
     with open_wires(tmp_path, listen_max_instance_mb=1) as wires:
         assert statuses(store(wires, sent)) == [0xC004]
+
+
+def test_a_caller_with_nothing_to_take_is_told_of_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    entity = AE(ae_title="CT1")
+    entity.add_requested_context(CT)
+    with open_wires(tmp_path) as wires:
+        entity.associate("127.0.0.1", wires.port, ae_title="RADSUITE")
+        wait_until(lambda: "CT1@127.0.0.1: nothing it offers is taken" in caplog.text)
+
+
+def test_an_association_that_breaks_off_in_a_film_leaves_nothing_but_a_line_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent = film()
+    with open_wires(tmp_path) as wires:
+        entity = AE(ae_title="MODALITY")
+        entity.add_requested_context(CR, sent.file_meta.TransferSyntaxUID)
+        association = entity.associate("127.0.0.1", wires.port, ae_title="RADSUITE")
+        original, sent_pieces = association.dul.send_pdu, []
+
+        def cut(primitive: Any) -> None:
+            """The command arrives, and of the film nothing."""
+            sent_pieces.append(primitive)
+            original(primitive)
+            if len(sent_pieces) == 1:
+                association.abort()
+
+        association.dul.send_pdu = cut
+        association.send_c_store(sent)
+        wait_until(lambda: "broke off after" in caplog.text)
+        assert wires.stored_files() == []
+    assert "nothing of it is kept" in caplog.text
+
+
+def test_a_comment_is_cut_between_clauses() -> None:
+    error = InputError("film: could not be stored (No space left on device); free space in the data folder.")
+    assert comment(error) == "could not be stored (No space left on device)"
+    assert len(comment(InputError("film: " + "word " * 40))) <= MAX_COMMENT

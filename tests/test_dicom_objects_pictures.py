@@ -32,7 +32,7 @@ def test_a_heatmap_colours_the_film_where_the_evidence_is_and_nowhere_else(tmp_p
     spread = picture.max(axis=2) - picture.min(axis=2)
     assert spread[30:50, 20:40].min() > 20
     assert item.ImageType[0] == "DERIVED"
-    assert "not for primary diagnosis" in item.SeriesDescription
+    assert "not for diagnostic use" in item.SeriesDescription
     assert "Pneumothorax" in item.ImageComments
 
 
@@ -138,3 +138,32 @@ def test_without_spacing_there_is_no_parametric_map(tmp_path: Path) -> None:
     written = _written(tmp_path, Policy(parametric_maps=True), ImagerPixelSpacing=None)
 
     assert "map_pneumothorax" not in written
+
+
+def test_derived_pictures_name_patient_study_and_maker_as_the_other_objects_do(tmp_path: Path) -> None:
+    told = {"IssuerOfPatientID": "HOSP-A", "StudyDescription": "Chest, two views", "PatientAge": "062Y"}
+    written = _written(tmp_path, **told)
+
+    for name in ("bone_suppressed", "heatmap_pneumothorax", "contours", "lung_mask", "report"):
+        assert {keyword: written[name].get(keyword) for keyword in told} == told, name
+    assert written["bone_suppressed"].ManufacturerModelName == "radsuite"
+    assert written["bone_suppressed"].SoftwareVersions == "0.1.0"
+
+
+@pytest.mark.parametrize(("said", "says"), [("01", "01"), ("00", None), (None, None)])
+def test_what_a_film_lost_in_compression_is_lost_in_pictures_computed_from_it(
+    said: str | None, says: str | None, tmp_path: Path
+) -> None:
+    written = _written(tmp_path, LossyImageCompression=said, LossyImageCompressionRatio=12.5)
+
+    assert written["bone_suppressed"].get("LossyImageCompression") == says
+    assert written["bone_suppressed"].get("LossyImageCompressionRatio") == (12.5 if says else None)
+
+
+def test_every_object_says_that_it_is_not_for_diagnostic_use(tmp_path: Path) -> None:
+    written = _written(tmp_path, Policy(parametric_maps=True))
+
+    assert {"lung_mask", "bone_suppressed", "heatmap_pneumothorax", "contours", "report"} < set(written)
+    for name, item in written.items():
+        assert "not for diagnostic use" in item.to_json(), name
+        assert len(item.SeriesDescription) <= 64

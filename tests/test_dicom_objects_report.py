@@ -155,3 +155,17 @@ def test_the_last_verdict_on_a_finding_counts() -> None:
 def test_a_verdict_that_makes_no_sense_is_refused(values: tuple[Any, ...], complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
         Review(*values)
+
+
+@pytest.mark.parametrize("declared", [None, "ISO_IR 101"])
+def test_readers_are_named_in_letters_that_the_film_has_not(tmp_path: Path, declared: str | None) -> None:
+    patient = "Nobody^Known" if declared is None else "Łukasiewicz^Żaneta"
+    review = Review("pneumothorax", "accepted", "Müller 山田", 1_700_000_000.0)
+    source = made_source(tmp_path, SpecificCharacterSet=declared, PatientName=patient)
+    paths = write_dicom(made_report(), made_images(), source, tmp_path / "out", reviews=[review])
+
+    for path in paths:
+        assert str(pydicom.dcmread(path).PatientName) == patient
+    said = str(pydicom.dcmread(paths[-1]))
+    assert "Müller 山田" in said
+    assert "?" not in said

@@ -68,6 +68,19 @@ def test_the_image_for_presentation_gets_the_lateral_before_the_raw_one(tmp_path
     assert pairs == [("2", True), ("1", False)]
 
 
+def test_films_of_two_patients_are_no_pair_although_they_share_a_study_uid(tmp_path: Path) -> None:
+    study = generate_uid()
+    _dicom(tmp_path / "a.dcm", study, "PA", PatientID="P-1")
+    _dicom(tmp_path / "b.dcm", study, "LL", PatientID="P-2")
+    _dicom(tmp_path / "c.dcm", study, "LL", PatientID="")
+
+    found = collect([tmp_path])
+
+    pairs = [(Path(each.frontal or "-").name, Path(each.lateral or "-").name) for each in found.studies]
+    assert pairs == [("a.dcm", "c.dcm"), ("-", "b.dcm")]
+    assert not found.refused
+
+
 def test_films_of_different_studies_stay_apart(tmp_path: Path) -> None:
     _dicom(tmp_path / "1.dcm", generate_uid(), "PA")
     _dicom(tmp_path / "2.dcm", generate_uid(), "LL")

@@ -21,7 +21,7 @@ from suite.jobs.database import Database
 from suite.jobs.models import Job
 from suite.jobs.store import Store
 from suite.jobs.submission import Submission, Upload, file_name
-from suite.jobs.supervisor import Supervisor, serve, web_child
+from suite.jobs.supervisor import Supervisor, exchange_child, serve, train_child, web_child, worker_child
 from suite.settings import Settings, load_settings, to_environment
 from tests.jobs_fakes import collect, film_png
 
@@ -207,3 +207,16 @@ def test_the_secret_is_not_in_the_command_line(tmp_path: Path) -> None:
     spec = web_child(settings)
     assert "correct horse battery" not in " ".join(spec.command)
     assert spec.environment["RADSUITE_SECRET"] == "correct horse battery"
+
+
+@pytest.mark.parametrize("child", [web_child, worker_child, train_child, exchange_child])
+def test_no_child_looks_for_modules_where_the_service_is_started(
+    child: Callable[[Settings], ChildSpec], tmp_path: Path
+) -> None:
+    """``attrs.py`` is the name of a library that all of them load."""
+    (tmp_path / "attrs.py").write_text("raise SystemExit('the wrong file')")
+    python, option, what, *_ = child(load_settings(data=tmp_path / "data")).command
+    path = what.partition("; from")[0] if option == "-Pc" else "pass"
+    run = [python, option[:2] + "c", f"{path}; import attrs"]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

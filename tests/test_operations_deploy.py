@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -29,6 +30,18 @@ def test_every_setting_that_is_named_exists() -> None:
 
     assert len(named) >= 7
     assert {name.lower() for name in named} <= set(Settings.model_fields)
+
+
+def test_the_listener_of_the_example_is_a_setting_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quoted as systemd and a shell read it."""
+    lines = (DEPLOY / "radsuite.env.example").read_text().splitlines()
+    for line in lines:
+        if line.startswith(("#RADSUITE_LISTEN_", "#RADSUITE_AE_TITLE")):
+            (pair,) = shlex.split(line.removeprefix("#"))
+            monkeypatch.setenv(*pair.split("=", 1))
+    settings = load_settings()
+    assert (settings.listen_port, settings.listen_host, settings.ae_title) == (11112, "0.0.0.0", "RADSUITE")
+    assert settings.listen_allow == ("PACS@10.0.0.7", "CR1@10.0.0.0/24")
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)

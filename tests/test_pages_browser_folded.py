@@ -95,6 +95,41 @@ class TestPhone:
                 cut[path] = told
         assert cut == {}
 
+    @pytest.mark.parametrize("width", [701, 820, 960])
+    def test_on_a_tablet_too_the_head_is_one_row(self, desk: Desk, width: int) -> None:
+        """Pages that say where one is took two between 700 and 960 pixels."""
+        desk.page.set_viewport_size({"width": width, "height": 900})
+        name = pseudonym(desk.house, "one")
+        for path in (CARD, "/people/audit", f"/studies/{name}", f"/studies/{name}/report"):
+            desk.open(path)
+            told = desk.page.evaluate(
+                "() => { const head = document.querySelector('.masthead');"
+                " const context = head.querySelector('.masthead-context');"
+                " return [head.getBoundingClientRect().height <= 50,"
+                "  context.scrollWidth <= context.clientWidth, head.scrollWidth <= head.clientWidth]; }"
+            )
+            assert told == [True, True, True], path
+
+    def test_escape_closes_the_menu_and_gives_the_focus_back(self, desk: Desk) -> None:
+        desk.page.set_viewport_size(PHONE)
+        desk.open("/")
+        menu = desk.page.locator(".masthead-menu")
+        menu.locator("summary").click()
+        menu.get_by_role("link", name="Research").focus()
+        desk.page.keyboard.press("Escape")
+        assert not menu.evaluate("one => one.open")
+        assert desk.page.evaluate("() => document.activeElement.tagName") == "SUMMARY"
+
+    def test_a_report_on_paper_has_no_menu_and_nothing_to_press(self, desk: Desk) -> None:
+        desk.page.set_viewport_size({"width": 794, "height": 1123})
+        desk.open(f"/studies/{pseudonym(desk.house, 'three')}/report")
+        desk.page.emulate_media(media="print")
+        for nothing in (".masthead-menu", ".masthead .rooms", ".sheet-side", "button"):
+            assert not [one for one in desk.page.locator(nothing).all() if one.is_visible()], nothing
+        assert desk.page.get_by_text("Research use only").is_visible()
+        assert desk.page.locator("textarea[name=impression]").is_visible()
+        desk.page.emulate_media(media="screen")
+
     def test_the_menu_holds_what_the_head_has_elsewhere(self, desk: Desk) -> None:
         desk.page.set_viewport_size(PHONE)
         desk.open("/")

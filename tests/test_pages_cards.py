@@ -37,11 +37,34 @@ class TestGroups:
         )
         assert [(group.title, group.slug, group.keys) for group in groups_of(keys)] == [
             ("Discrimination, ChestX-ray14", "discrimination-nih", ("nih_auc_edema", "nih_auc_fracture")),
-            ("Calibration", "calibration", ("ece",)),
+            ("Calibration, as readers see it", "calibration", ("ece",)),
             ("Calibration, ChestX-ray14", "calibration-nih", ("nih_ece_edema",)),
             ("Other figures, films from papers", "other-figures-covid-lungs", ("covid_lungs_right",)),
             ("Discrimination, ours", "discrimination-ours", ("ours_auc_edema",)),
         ]
+
+    @pytest.mark.parametrize(
+        ("data", "title"),
+        [
+            (("jsrt", "phantom"), "Likeness to the truth, JSRT"),
+            (("phantom",), "Likeness to the truth, all sets together"),
+            (("jsrt", "openi", "phantom"), "Likeness to the truth, all sets together"),
+        ],
+    )
+    def test_figures_that_name_no_set_say_what_they_are_of_beside_some_that_do(
+        self, data: tuple[str, ...], title: str
+    ) -> None:
+        plain, computed = groups_of(("psnr", "phantom_psnr"), data)
+        assert (plain.title, plain.slug) == (title, "likeness-to-the-truth")
+        assert computed.title == "Likeness to the truth, computed films"
+        assert plain.label("psnr") == "PSNR in dB, lungs"
+        assert [group.title for group in groups_of(("psnr",), data)] == ["Likeness to the truth"]
+
+    @pytest.mark.parametrize("name", ["bone", "diagnosis"])
+    def test_every_group_of_a_card_with_several_sets_names_its_films(self, name: str) -> None:
+        content = card_of(name).content
+        for section in sections_of(content["metrics"], content["data"]):
+            assert ", " in section.title
 
     def test_what_the_title_says_its_figures_do_not_say_again(self) -> None:
         (group,) = groups_of(("phantom_ece_before_edema",))

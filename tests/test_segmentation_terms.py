@@ -79,9 +79,7 @@ def test_weights_are_measured_by_a_recipe_of_their_kind(tmp_path: Path) -> None:
 def test_a_value_of_another_form_is_told_the_form_and_no_expression() -> None:
     with pytest.raises(RecipeError) as caught:
         LungsRecipe.from_settings(["learn_from=jrst"])
-    assert "; wanted: those of jsrt,scr,montgomery,phantom,shenzhen" in str(
-        caught.value
-    )
+    assert "; wanted: those of jsrt,scr,montgomery,phantom,shenzhen" in str(caught.value)
     assert "^" not in str(caught.value)
 
 

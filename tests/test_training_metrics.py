@@ -11,7 +11,7 @@ import pytest
 
 from suite.training.evaluation import Evaluation, Figure
 from suite.training.intervals import auc_figure, bootstrap, mean_figure
-from suite.training.plots import roc_figure
+from suite.training.plots import plot_roc, roc_figure
 
 NAN = math.nan
 
@@ -168,3 +168,8 @@ def test_auc_is_that_of_scikit_learn_with_ties_and_without() -> None:
         labels = (draws.random(60) < 0.3).astype(float)
         figure = auc_figure(labels, scores, [str(index) for index in range(60)], rng())
         assert figure.value == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
+
+
+def test_curves_of_films_of_one_kind_are_an_empty_plot_without_a_warning(tmp_path: Path) -> None:
+    plot_roc({"abnormal": (np.ones(2), np.zeros(2))}, tmp_path / "roc.png")
+    assert (tmp_path / "roc.png").stat().st_size > 0

@@ -42,8 +42,14 @@ from suite.training.task import Batch, Task
 GEOMETRY = Geometry(degrees=7, shift=0.06, scale=(0.9, 1.15))
 SCORING_BATCH = 32
 HEAD = "abnormal"
-NOT_CALIBRATED = "No calibration: the held-out films are too few, or the score orders them by chance alone."
-NOT_READ_BY = "The triage stage does not read by weights without a calibration."
+NOT_CALIBRATED = (
+    "No calibration: the validation films are too few (it takes five normal and five abnormal ones, each of "
+    "five patients), or the score orders them by chance alone."
+)
+NOT_READ_BY = (
+    "The triage stage does not read by weights without a calibration: train on more films, of which a tenth "
+    "are for validation, or begin with weights that know films already (--set start_from=CARD)."
+)
 
 
 class TriageRecipe(Recipe):

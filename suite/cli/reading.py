@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from suite.cli.options import DEVICE, DEVICE_HELP, FOLDER
+from suite.cli.options import DEVICE, DEVICE_HELP, FILE, FOLDER
 
 
 @click.command()
@@ -25,6 +25,12 @@ from suite.cli.options import DEVICE, DEVICE_HELP, FOLDER
 )
 @click.option(
     "--calibration", type=FOLDER, help="Read by the recalibrated cards in this folder, not those in force."
+)
+@click.option(
+    "--weights",
+    multiple=True,
+    type=FILE,
+    help="Weights of your own (from radsuite train) in place of shipped ones; may be repeated.",
 )
 @click.option(
     "--heatmaps",
@@ -46,6 +52,7 @@ def analyze(
     override_gate: bool,
     checks: tuple[str, ...],
     calibration: Path | None,
+    weights: tuple[Path, ...],
     heatmaps: str | None,
     dicom: bool,
     as_json: bool,
@@ -59,6 +66,7 @@ def analyze(
     Example:
       radsuite analyze chest.dcm --out readings
       radsuite analyze front.png --lateral side.png --out readings --json
+      radsuite analyze films --weights runs/triage/triage.safetensors --out readings
     """
     from suite.commands.analysis import analyze_films
 
@@ -75,6 +83,7 @@ def analyze(
             dicom=dicom,
             as_json=as_json,
             calibration=calibration,
+            weights=weights,
             heatmaps=heatmaps,
         )
     )

@@ -50,6 +50,7 @@ def analyze_films(
     as_json: bool,
     override_checks: Collection[str] = (),
     calibration: Path | None = None,
+    weights: Sequence[Path] = (),
     heatmaps: str | None = None,
 ) -> int:
     """Read all studies among ``inputs``; a bad file is reported and does not stop the rest.
@@ -58,13 +59,15 @@ def analyze_films(
         override_gate: read films whatever the gate says.
         override_checks: names of the gate's checks that films may fail.
         calibration: folder of recalibrated cards; ``None``: the one that the settings put in force.
+        weights: files of one's own in place of shipped ones.
         heatmaps: the method; ``None``: the one of every reading.
 
     Returns:
         Exit status: 0, 2 when an input was refused, 1 when the suite failed.
 
     Raises:
-        InputError: a check to override is none of the gate's.
+        InputError: a check to override is none of the gate's, or no stage reads such weights.
+        WeightsError: the card of such weights cannot be read.
     """
     check_override(override_checks, known_checks())  # once, and before a film is opened or a network loaded
     outcome = Outcome()
@@ -77,13 +80,15 @@ def analyze_films(
         check_writable(out)  # before the networks are loaded and a film is read for nothing
         from suite.analysis import Analyzer
         from suite.settings import load_settings
+        from suite.stages.weights import own_weights
 
         chosen = calibration or load_settings().calibration
-        analyzer = Analyzer(stages, device, calibration=chosen, heatmaps=heatmaps)
-        for name in analyzer.faults:
-            error_line(f"left out: {name}")
-        override = override_gate or override_checks
-        _analyze_all(analyzer, found.studies, out, outcome, override_gate=override, dicom=dicom)
+        with own_weights(weights):
+            analyzer = Analyzer(stages, device, calibration=chosen, heatmaps=heatmaps)
+            for name in analyzer.faults:
+                error_line(f"left out: {name}")
+            override = override_gate or override_checks
+            _analyze_all(analyzer, found.studies, out, outcome, override_gate=override, dicom=dicom)
     if as_json:
         output(json.dumps(outcome.reports, indent=2))
     elif outcome.reports:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 DANGEROUS = "gdcm"
-COMMAND = (sys.executable, "-m", "suite.dicom.apart")
+COMMAND = (sys.executable, "-Pm", "suite.dicom.apart")
 LIMIT_SECONDS = 60.0
 """Longest time for one film; one of 3000 x 3000 pixels takes less than two seconds."""
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from suite.dicom.provenance import Maker
+from suite.dicom.provenance import MODEL, SERIAL_NUMBER, Maker
 
 COMPANIONS = {
     "bone_subtracted": "Bone only, computed",
@@ -69,13 +69,18 @@ def derived_capture(
         patient_orientation=tuple(source.PatientOrientation),
         **maker.series(series),
     )
+    capture.copy_patient_and_study_information(source)  # the constructor takes some of it only
+    capture.ManufacturerModelName = MODEL
+    capture.DeviceSerialNumber = SERIAL_NUMBER
+    capture.SoftwareVersions = maker.version
     del capture.Laterality  # the chest has none; the constructor wants one nevertheless
     capture.BodyPartExamined = "CHEST"
     capture.ImageType = ["DERIVED", "SECONDARY", "", name.upper()[:16].rstrip("_")]
-    capture.DerivationDescription = f"{title} by radsuite {maker.version}; not for primary diagnosis"
-    capture.ImageComments = f"{title}, not for primary diagnosis"
+    capture.DerivationDescription = f"{title} by radsuite {maker.version}; not for diagnostic use"
+    capture.ImageComments = f"{title}, not for diagnostic use"
     capture.SourceImageSequence = Sequence([reference_to(source)])
     _burned_in(capture, source)
+    _lossy(capture, source)
     _spacing(capture, source, scale)
     return capture
 
@@ -95,6 +100,15 @@ def _burned_in(capture: Dataset, source: Dataset) -> None:
     """
     if source.get("BurnedInAnnotation") in ("YES", "NO"):
         capture.BurnedInAnnotation = source.BurnedInAnnotation
+
+
+def _lossy(capture: Dataset, source: Dataset) -> None:
+    """What was computed from a film that lost something in compression says so, too (PS3.3 C.7.6.1.1.5)."""
+    if source.get("LossyImageCompression") != "01":
+        return
+    for keyword in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):
+        if keyword in source:
+            setattr(capture, keyword, source[keyword].value)
 
 
 def _spacing(capture: Dataset, source: Dataset, scale: float) -> None:

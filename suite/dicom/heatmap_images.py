@@ -66,7 +66,7 @@ def _write_label(picture: npt.NDArray[np.uint8], finding: Mapping[str, Any]) -> 
     """Two lines at the lower left, on black; they name the finding, never the patient."""
     probability = finding.get("probability")
     number = "" if probability is None else f", probability {probability:.2f}"
-    lines = (f"{finding['name']}{number}", "Computed by radsuite, not for primary diagnosis")
+    lines = (f"{finding['name']}{number}", "Computed by radsuite, not for diagnostic use")
     rows, columns = picture.shape[:2]
     size = max(0.25, columns / 1400)
     height = round(32 * size)

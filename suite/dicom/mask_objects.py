@@ -77,7 +77,7 @@ def segmentation(name: str, mask: Mask, maker: Maker, instance: int) -> Dataset 
         software_versions=maker.version,
         device_serial_number=SERIAL_NUMBER,
         content_label=name.upper()[:16],
-        content_description=f"Computed by radsuite {stage}",
+        content_description=f"Computed by radsuite {stage}, not for diagnostic use",
         **maker.series("masks"),
     )
     item.PatientOrientation = maker.source.PatientOrientation

@@ -62,7 +62,7 @@ def presentation_state(
         software_versions=maker.version,
         device_serial_number=SERIAL_NUMBER,
         content_label="CONTOURS",
-        content_description=f"Computed by radsuite {maker.version}, not for primary diagnosis",
+        content_description=f"Computed by radsuite {maker.version}, not for diagnostic use",
         graphic_annotations=drawn,
         graphic_layers=[layer for layer in (lungs, findings) if _uses(drawn, layer)],
         presentation_lut_transformation=hd.PresentationLUTTransformation(

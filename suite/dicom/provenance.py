@@ -20,11 +20,11 @@ _FIRST_SERIES_NUMBER = 9000
 
 SERIES = {
     "report": "radsuite: suggested findings, to be verified",
-    "masks": "radsuite: computed masks",
-    "images": "radsuite: bone images, computed, not for primary diagnosis",
-    "heatmaps": "radsuite: heatmaps, computed, not for primary diagnosis",
-    "presentation": "radsuite: contours, computed, not for primary diagnosis",
-    "maps": "radsuite: heatmaps as numbers, computed",
+    "masks": "radsuite: masks, computed, not for diagnostic use",
+    "images": "radsuite: bone images, computed, not for diagnostic use",
+    "heatmaps": "radsuite: heatmaps, computed, not for diagnostic use",
+    "presentation": "radsuite: contours, computed, not for diagnostic use",
+    "maps": "radsuite: heatmaps as numbers, not for diagnostic use",
 }
 """Kinds of series and their descriptions, in the order of their numbers."""
 

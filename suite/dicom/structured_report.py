@@ -19,6 +19,12 @@ from suite.report.withheld import reasons
 
 _Group = sr.MeasurementsAndQualitativeEvaluations | sr.PlanarROIMeasurementsAndQualitativeEvaluations
 
+INTENDED_USE = (
+    "Computed by research software, not for diagnostic use. Nothing here was verified by a person unless a "
+    "reader is named with it."
+)
+"""Said in every report, since viewers show the content of a report and seldom its series or its flags."""
+
 _SHOWN_STATES = frozenset({"suggested", "uncertain"})
 
 
@@ -83,11 +89,18 @@ def _gate(report: Mapping[str, Any], maker: Maker) -> _Group:
     """Whether the film was found fit to be read; always there, so that a report is never empty."""
     gate = report.get("gate")
     state = "not_judged" if not gate else "accepted" if gate["accepted"] else "refused"
-    return sr.MeasurementsAndQualitativeEvaluations(
+    group = sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(maker.uid("gate"), "Gate"),
         algorithm_id=_algorithm("gate", maker),
         qualitative_evaluations=[sr.QualitativeEvaluation(codes.IMAGE_QUALITY, codes.quality_code(state))],
     )
+    _comment(group, INTENDED_USE)
+    return group
+
+
+def _comment(group: _Group, line: str) -> None:
+    item = sr.TextContentItem(codes.COMMENT, line, sr.RelationshipTypeValues.CONTAINS)
+    group[0].ContentSequence.append(item)
 
 
 def _triage(report: Mapping[str, Any], maker: Maker) -> Iterator[_Group]:
@@ -139,9 +152,8 @@ def _withheld(report: Mapping[str, Any], maker: Maker) -> Iterator[_Group]:
         tracking_identifier=sr.TrackingIdentifier(maker.uid("withheld"), "Findings without a probability"),
         algorithm_id=_algorithm("diagnosis", maker),
     )
-    group[0].ContentSequence.extend(
-        sr.TextContentItem(codes.COMMENT, line, sr.RelationshipTypeValues.CONTAINS) for line in lines
-    )
+    for line in lines:
+        _comment(group, line)
     yield group
 
 

@@ -93,6 +93,7 @@ def write_dicom(
         StorageError: the folder or a file cannot be written.
     """
     dataset = prepared_source(source)
+    _widen_character_set(dataset, [review.reviewer for review in reviews])
     for name, picture in images.items():
         if (expected := _expected_type(name)) is not None:
             _check_grid(name, picture, expected, dataset, str(source))
@@ -133,6 +134,15 @@ def prepared_source(path: str | Path) -> Dataset:
         if keyword in dataset and not all(value > 0 for value in numbers(dataset, keyword) or (0.0,)):
             delattr(dataset, keyword)
     return dataset
+
+
+def _widen_character_set(dataset: Dataset, names: Sequence[str]) -> None:
+    """Unicode where a reader's name has letters that the film's character set may lack; else as the film."""
+    if all(name.isascii() for name in names):
+        return
+    with parser_silenced():
+        dataset.decode()  # by the set that the film declares, before another one is declared
+    dataset.SpecificCharacterSet = "ISO_IR 192"
 
 
 def _correct_age(dataset: Dataset) -> None:

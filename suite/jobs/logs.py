@@ -51,6 +51,9 @@ _ORDINARY = frozenset(
         "from",
         "its",
         "to",
+        "uid",
+        "here",
+        "uids",
     )
 )
 """Words after "study" that are no ids."""
@@ -66,7 +69,7 @@ def configure(settings: Settings) -> None:
     handler.setFormatter(formatter(settings.log_format))
     logging.basicConfig(level=settings.log_level, handlers=[handler])
     if settings.log_level == "INFO":
-        for name in ("alembic", "celery", "kombu"):
+        for name in ("alembic", "celery", "highdicom", "kombu"):
             logging.getLogger(name).setLevel(logging.WARNING)
     keep_values_out_of_logs()
     # Celery warns a superuser of pickled messages; only JSON is accepted here (suite.jobs.broker).

@@ -28,6 +28,11 @@ from suite.settings import Settings, to_environment
 _log = logging.getLogger(__name__)
 
 WEB_APPLICATION = "web:create_app()"
+
+_GUNICORN = "import os, sys; sys.path.append(os.getcwd()); from gunicorn.app.wsgiapp import run; run()"
+"""Gunicorn puts the working folder before all others on the path, unless it is there already. No child looks
+there first (``-P``): an ``attrs.py`` that lies where the service is started is no part of it."""
+
 GRACE_SECONDS = 20.0
 """Time a child has to finish its work after SIGTERM; a job cut off is taken up at the next start."""
 GIVE_UP_AFTER = 6
@@ -127,24 +132,24 @@ def web_child(settings: Settings) -> ChildSpec:
         "--log-level": settings.log_level.lower() if settings.log_level != "INFO" else "warning",
     }
     options = [part for pair in arguments.items() for part in pair]
-    command = [sys.executable, "-m", "gunicorn", *options, "--no-control-socket", WEB_APPLICATION]
+    command = [sys.executable, "-Pc", _GUNICORN, *options, "--no-control-socket", WEB_APPLICATION]
     return ChildSpec("web", command, to_environment(settings))
 
 
 def worker_child(settings: Settings) -> ChildSpec:
     """The worker that runs the networks."""
-    return ChildSpec("worker", [sys.executable, "-m", "suite.jobs.worker"], to_environment(settings))
+    return ChildSpec("worker", [sys.executable, "-Pm", "suite.jobs.worker"], to_environment(settings))
 
 
 def train_child(settings: Settings) -> ChildSpec:
     """A worker of its own for training, which takes hours; it loads no network itself."""
     own = settings.model_copy(update={"queues": ("train",)})
-    return ChildSpec("training worker", [sys.executable, "-m", "suite.jobs.worker"], to_environment(own))
+    return ChildSpec("training worker", [sys.executable, "-Pm", "suite.jobs.worker"], to_environment(own))
 
 
 def exchange_child(settings: Settings) -> ChildSpec:
     """The DICOM side: what DICOMweb stored becomes studies, results are sent, and films are listened for."""
-    command = [sys.executable, "-m", "suite.dicom.network.exchange"]
+    command = [sys.executable, "-Pm", "suite.dicom.network.exchange"]
     return ChildSpec("exchange", command, to_environment(settings))
 
 

@@ -104,7 +104,7 @@ class TrainingRequest(BaseModel):
                 words.append(f"--{option}" if chosen is True else f"--{option}={chosen}")
         if self.resume:
             words.append("--resume")
-        return [sys.executable, "-m", "suite.cli", *words, "--out", str(out)]
+        return [sys.executable, "-Pm", "suite.cli", *words, "--out", str(out)]
 
 
 def training_request(kind: JobKind, content: Mapping[str, Any]) -> TrainingRequest:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from suite.errors import NotShippedError, WeightsError
+from suite.errors import InputError, NotShippedError, WeightsError
 from suite.storage import make_folder, write_bytes, write_text
 
 if TYPE_CHECKING:
@@ -99,6 +99,30 @@ def in_place_of_shipped(name: str, card: Path) -> Iterator[None]:
         yield
     finally:
         _IN_PLACE.reset(token)
+
+
+@contextmanager
+def own_weights(paths: Sequence[Path]) -> Iterator[None]:
+    """Stages built in this block load weights of one's own where they would load shipped ones of that name.
+
+    Args:
+        paths: model cards, or the ``.safetensors`` files beside them.
+
+    Raises:
+        InputError: no weights of that name ship, so no stage would read them.
+        WeightsError: a card cannot be read.
+    """
+    with ExitStack() as stack:
+        for path in paths:
+            card = read_card(path.with_suffix(".json"))
+            names = sorted(shipped.name for shipped in shipped_cards())
+            if card.name not in names:
+                raise InputError(
+                    f"{path}: is {card.name}, of which no stage reads weights; "
+                    f"give one of {', '.join(names)}."
+                )
+            stack.enter_context(in_place_of_shipped(card.name, card.path))
+        yield
 
 
 def shipped_card(package: str, name: str) -> ModelCard:

@@ -43,7 +43,8 @@ def roc_figure(curves: Mapping[str, Curve]) -> Figure:
         axes.plot(false_alarms, hits, line, color=f"C{place % COLOURS}", label=label, linewidth=1.5)
         place += 1
     axes.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    figure.legend(loc="outside right upper", fontsize=8)  # a curve may lie in any corner of the axes
+    if place:
+        figure.legend(loc="outside right upper", fontsize=8)  # a curve may lie in any corner of the axes
     return figure
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +64,7 @@ def show(name: str) -> str:
     return render_template(
         "research/card.html",
         card=card,
-        sections=sections_of(card.content["metrics"]),
+        sections=sections_of(card.content["metrics"], card.content.get("data") or ()),
         set_words=set_words,
         sentence_words=sentence_words,
     )
@@ -83,12 +83,12 @@ def card_named(name: str) -> ModelCard:
     return found
 
 
-def sections_of(metrics: Mapping[str, Any]) -> list[Section]:
+def sections_of(metrics: Mapping[str, Any], data: Iterable[str] = ()) -> list[Section]:
     """All figures at once, or of a card that has many, group by group with the headline's first and open."""
     if len(metrics) < _MANY:
         rows = tuple((key, words(key), figure) for key, figure in metrics.items())
         return [Section("All figures", "all", rows, tuple(plots_of(metrics)))]
-    groups = groups_of(metrics)
+    groups = groups_of(metrics, data)
     first = next((key for headline in headlines_of(metrics) for key in headline.keys), "")
     groups.sort(key=lambda group: first not in group.keys)
     return [_section(group, metrics, is_open=number == 0) for number, group in enumerate(groups)]

@@ -20,6 +20,8 @@ _KINDS: tuple[tuple[str, frozenset[str]], ...] = (
 )
 """Kinds by parts of figures' names, the first that fits."""
 _OTHERS = "Other figures"
+_ALL, _AS_SHOWN = "all sets together", "as readers see it"
+"""What figures are of whose names tell no set on a card of several; a calibration's are of those in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class FigureGroup:
     Args:
         slug: the end of the group's address on its page.
         films: the films' words, which the title says once for all its figures; empty where no set is named.
+            What the title says of films then is no part of the figures' own words.
     """
 
     title: str
@@ -41,13 +44,21 @@ class FigureGroup:
         return words(key).removesuffix(f", {self.films}") if self.films else words(key)
 
 
-def groups_of(keys: Iterable[str]) -> list[FigureGroup]:
-    """Figures' names in groups, both in the order of the card."""
+def groups_of(keys: Iterable[str], data: Iterable[str] = ()) -> list[FigureGroup]:
+    """Figures' names in groups, both in the order of the card.
+
+    Args:
+        keys: the names.
+        data: the card's data sets. Where some figures name their set, those that name none are of the one set
+            that no figure names, or else of all.
+    """
     members: dict[tuple[str, str], list[str]] = {}
     for key in keys:
         films, figure = films_and_figure(key)
         members.setdefault((kind_of(figure), films), []).append(key)
-    return [_group(kind, films, tuple(own)) for (kind, films), own in members.items()]
+    named = {films.replace("_", "-") for _, films in members if films}
+    unnamed = [name for name in data if name not in named] if named else []
+    return [_group(kind, films, tuple(own), named, unnamed) for (kind, films), own in members.items()]
 
 
 def films_and_figure(key: str) -> tuple[str, str]:
@@ -66,7 +77,10 @@ def kind_of(figure: str) -> str:
     return next((kind for kind, marks in _KINDS if marks & parts), _OTHERS)
 
 
-def _group(kind: str, films: str, keys: tuple[str, ...]) -> FigureGroup:
-    said = SETS.get(films, films)
-    title = f"{kind}, {said}" if said else kind
+def _group(kind: str, films: str, keys: tuple[str, ...], named: set[str], unnamed: list[str]) -> FigureGroup:
+    said = of = SETS.get(films, films)
+    if named and not films:
+        mixed = _AS_SHOWN if kind == "Calibration" else _ALL
+        of = SETS.get(unnamed[0], unnamed[0]) if len(unnamed) == 1 else mixed
+    title = f"{kind}, {of}" if of else kind
     return FigureGroup(title, "-".join(f"{kind} {films}".lower().replace("_", " ").split()), said, keys)

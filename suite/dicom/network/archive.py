@@ -25,11 +25,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from suite.dicom.attributes import MALFORMED, parser_silenced
 from suite.dicom.network.acceptance import Announced, Received, content_sha256, examine, is_uid, with_preamble
 from suite.dicom.network.statuses import RefusedInstanceError, Status
+from suite.dicom.pixel_layout import read_layout
+from suite.dicom.pixels import decode
 from suite.errors import InputError, StorageError
+
+if TYPE_CHECKING:
+    from pydicom.dataset import FileDataset
 
 _log = logging.getLogger(__name__)
 
@@ -197,7 +205,7 @@ class Archive:
                 return final, Fate.KNOWN
         raise RefusedInstanceError(
             Status.OTHER_CONTENT,
-            "instance: another object has this SOP Instance UID; the one that came first is kept.",
+            "instance: UID known with other content; remove that study here first.",
         )
 
     def _enlist(self, final: Path, study_uid: str, fate: Fate, *, awaited: bool) -> None:
@@ -250,9 +258,20 @@ def _same_content(first: Path, second: Path) -> bool:
     try:
         with parser_silenced():
             one, other = dcmread(first), dcmread(second)
-            return bool(one == other)
+            return bool(one == other) or _same_picture(one, other)
     except (*MALFORMED, InputError, RuntimeError, MemoryError, OSError):
         return False
+
+
+def _same_picture(one: FileDataset, other: FileDataset) -> bool:
+    """Whether two data sets differ in nothing but the compression of the same stored values."""
+    if one.file_meta.TransferSyntaxUID == other.file_meta.TransferSyntaxUID:
+        return False
+    pixels = []
+    for dataset in (one, other):
+        pixels.append(decode(dataset, read_layout(dataset, "instance"), "instance"))
+        del dataset.PixelData
+    return bool(one == other) and np.array_equal(pixels[0], pixels[1])
 
 
 @contextmanager
@@ -262,6 +281,8 @@ def _disk_errors(what: str) -> Iterator[None]:
     except OSError as error:
         code = errno.errorcode.get(error.errno or 0, "error")
         _log.error("an %s could not be stored: %s (%s)", what, error.strerror, code)
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        cure = "free space in the data folder" if is_full else "check the data folder's rights and its disk"
         raise StorageError(
-            f"{what}: could not be stored ({error.strerror}); free space in the data folder, then send again."
+            f"{what}: could not be stored ({error.strerror}); {cure}, then send again."
         ) from error

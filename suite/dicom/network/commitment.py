@@ -144,11 +144,14 @@ def ask(
 
     def on_report(event: Event) -> tuple[int, None]:
         answers.append(read_answer(event.event_information))
-        heard.set()
         return 0x0000, None
 
+    def on_sent(_: Event) -> None:
+        if answers:  # the node has its receipt; released before that, it would never get one
+            heard.set()
+
     contexts = [(PUSH_MODEL, syntax) for syntax in SYNTAXES]
-    handlers = [(evt.EVT_N_EVENT_REPORT, on_report)]
+    handlers = [(evt.EVT_N_EVENT_REPORT, on_report), (evt.EVT_PDU_SENT, on_sent)]
     with association_with(sender, destination, contexts, handlers) as association:
         status = _request(association, destination, objects, transaction_uid)
         if status != 0x0000:

@@ -120,6 +120,8 @@ class Listener:
         return [
             *commitment,
             (evt.EVT_REQUESTED, self._on_requested),
+            (evt.EVT_REJECTED, self._on_rejected),
+            (evt.EVT_ESTABLISHED, self._on_established),
             (evt.EVT_PDU_RECV, self._on_pdu),
             (evt.EVT_DIMSE_RECV, self._on_message),
             (evt.EVT_CONN_CLOSE, self._on_close),
@@ -136,8 +138,23 @@ class Listener:
         association.acse.send_reject(_REJECTED_PERMANENTLY, _BY_USER, _CALLING_TITLE_UNKNOWN)
         association.kill()
         actor = f"{title.strip()}@{association.requestor.address}"
-        _log.warning("association of %s rejected: not on the allow-list", actor)
+        _log.warning("association of %s rejected: not on the allow-list (listen_allow)", actor)
         self.reception.note("association.rejected", actor, self.settings.ae_title, {})
+
+    def _on_rejected(self, event: Event) -> None:
+        """Say what the library rejected, so that who set up the other side finds it here."""
+        request = event.assoc.requestor.primitive
+        called = str(request.called_ae_title).strip() if request is not None else ""
+        if self.settings.listen_any_called_title or called == self.settings.ae_title:
+            reason = f"{self.settings.listen_max_associations} are open already (listen_max_associations)"
+        else:
+            reason = f"it calls {called!a} and this is {self.settings.ae_title}; correct the title there"
+        _log.warning("association of %s rejected: %s", _actor(event), reason)
+        self.reception.note("association.rejected", _actor(event), self.settings.ae_title, {"reason": reason})
+
+    def _on_established(self, event: Event) -> None:
+        if not event.assoc.accepted_contexts:
+            _log.warning("association of %s: nothing it offers is taken; send CR or DX films", _actor(event))
 
     def _on_pdu(self, event: Event) -> None:
         """Abort an association whose message outgrows the limit, while it arrives and not afterwards."""
@@ -149,16 +166,25 @@ class Listener:
             self._received[key] = self._received.get(key, 0) + event.pdu.pdu_length
             size = self._received[key]
         if size > self.settings.max_instance_bytes + _COMMAND_ALLOWANCE:
+            self._on_message(event)
             _log.warning("association of %s aborted: its instance is too large", _actor(event))
             facts = {"reason": "instance too large"}
             self.reception.note("association.aborted", _actor(event), self.settings.ae_title, facts)
             event.assoc.abort()
 
-    def _on_message(self, event: Event) -> None:
+    def _on_message(self, event: Event) -> int:
+        """Begin to count anew; how many bytes came for the message that is complete."""
         with self._lock:
-            self._received.pop(id(event.assoc), None)
+            return self._received.pop(id(event.assoc), 0)
 
-    _on_close = _on_message
+    def _on_close(self, event: Event) -> None:
+        size = self._on_message(event)
+        if size:
+            _log.warning(
+                "association of %s broke off after %d bytes of an instance; nothing of it is kept",
+                _actor(event),
+                size,
+            )
 
     def _on_store(self, event: Event) -> int | Dataset:
         """Keep one instance; the status says what became of it."""

@@ -9,7 +9,7 @@ from suite.dicom.network.acceptance import Announced
 from suite.dicom.network.archive import Archive, Fate, Taken
 from suite.dicom.network.index import InstanceIndex
 from suite.dicom.network.notes import Note, no_notes
-from suite.dicom.network.statuses import RefusedInstanceError, Status, comment, status_of
+from suite.dicom.network.statuses import RefusedInstanceError, Status, comment, sentence, status_of
 from suite.errors import StorageError, SuiteError
 
 _log = logging.getLogger(__name__)
@@ -72,5 +72,5 @@ class Reception:
     def _note_refusal(self, error: SuiteError, sender: str, announced: Announced | None) -> None:
         uid = (announced.instance_uid if announced else None) or "unnamed"
         status = status_of(error)
-        _log.warning("instance %s of %s refused (0x%04X): %s", uid, sender, status, comment(error))
+        _log.warning("instance %s of %s refused (0x%04X): %s", uid, sender, status, sentence(error))
         self.note("instance.refused", sender, uid, {"status": f"0x{status:04X}", "reason": comment(error)})

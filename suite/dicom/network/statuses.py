@@ -47,8 +47,16 @@ def status_of(error: SuiteError) -> Status:
 
 
 def comment(error: SuiteError) -> str:
-    """The sentence of an error as an Error Comment: without the file's name, cut at a word."""
-    words = str(error).partition(": ")[2] or str(error)
-    plain = words.encode("ascii", "replace").decode().replace("\\", "/")
+    """The sentence of an error as an Error Comment: cut before a clause that is too much, else at a word."""
+    plain = sentence(error).encode("ascii", "replace").decode().replace("\\", "/")
     text = "".join(sign if sign.isprintable() else "?" for sign in plain)
-    return text if len(text) <= MAX_COMMENT else text[:MAX_COMMENT].rsplit(" ", 1)[0].rstrip(",;:")
+    if len(text) <= MAX_COMMENT:
+        return text
+    start = text[: MAX_COMMENT + 1]
+    end = start.rfind(";")
+    return start[:end] if end > 0 else start.rsplit(" ", 1)[0].rstrip(",")
+
+
+def sentence(error: SuiteError) -> str:
+    """The sentence of an error without the name of what it is about."""
+    return str(error).partition(": ")[2] or str(error)
