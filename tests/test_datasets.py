@@ -113,7 +113,7 @@ def test_an_empty_table_is_refused(name: str, tmp_path: Path) -> None:
     table.write_text(table.read_text().splitlines()[0] + "\n")
     assert f"data set {name} is empty" in refusal(name, tmp_path)
     table.write_text("")
-    assert "is missing" in refusal(name, tmp_path)
+    assert f"{TABLES[name]}: is empty; fetch or write it again, with columns" in refusal(name, tmp_path)
 
 
 def test_a_table_in_another_encoding_is_refused_and_a_byte_order_mark_read(tmp_path: Path) -> None:

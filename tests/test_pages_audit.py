@@ -18,7 +18,7 @@ from tests.web_house import House, open_house
 from web.audit_words import ACTIONS
 
 CODE = re.compile(r"[a-z]+(-[a-z]+)?\.[a-z]+([-_][a-z]+)*")
-FILES = r".*\.(csv|json|key|lock|md|pdf|pgdump|png|safetensors|txt)"
+FILES = r".*\.(csv|db|ini|json|key|lock|md|pdf|pgdump|png|safetensors|txt)"
 PACKAGES = r"(radsuite|suite|oidc)\..*"
 """The pages of a provider's sign-in are there only where a provider is set."""
 

@@ -389,7 +389,7 @@ def test_objects_of_a_dicom_film_are_listed_sent_and_valid(
         house.work()
         study = house.services.catalogue.studies()[0]
         listed = reader.get(f"/studies/{study.display_id}/objects").text
-        for holds in ("Suggested findings, to be verified", "Computed masks"):
+        for holds in ("Suggested findings, to be verified", "Masks, computed, not for diagnostic use"):
             assert f"<td>{holds}</td>" in listed
         addresses = re.findall(rf"/studies/{study.display_id}/objects/[\w.-]+", listed)
         classes = set()

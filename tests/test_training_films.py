@@ -269,10 +269,12 @@ def test_limit_shortens_the_training_part_alone(jsrt: Path) -> None:
     assert limited._learned("test") == whole._learned("test")
 
 
-def test_a_measurement_on_an_empty_part_is_unknown(tmp_path: Path) -> None:
-    """One patient alone is in one part; the other parts have no figure, and no crash."""
+def test_validation_on_an_empty_part_is_unknown_and_a_test_on_one_is_refused(tmp_path: Path) -> None:
+    """One patient alone is in the training part."""
     task = command.prepare("lungs", {"jsrt": made_datasets.jsrt(tmp_path, count=1)}, SMALL)
     task.build()
     model = task.modules["model"].eval()
-    values = [task.evaluate(model, part).figures["dice"].value for part in ("train", "validation", "test")]
-    assert sorted(map(math.isnan, values)) == [False, True, True]
+    values = [task.evaluate(model, part).figures["dice"].value for part in ("train", "validation")]
+    assert list(map(math.isnan, values)) == [False, True]
+    with pytest.raises(DatasetError, match="the test part of jsrt has no film; give more patients"):
+        task.evaluate(model, "test")

@@ -178,7 +178,7 @@ def test_cards_that_are_older_than_the_key_are_measured_as_they_were_made(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Their epoch was chosen on all validation patients, so that no half is apart from the choice."""
-    card = SimpleNamespace(content={"recipe": {"size": 64, "precision": "32-true"}})
+    card = SimpleNamespace(name="triage", content={"recipe": {"size": 64, "precision": "32-true"}})
     asked: list[Any] = []
     monkeypatch.setattr(command, "read_card", lambda _path: card)
 
