@@ -32,7 +32,7 @@ class Parts:
         self.recipe = recipe
         self.data = {name: each for name, each in data.items() if name in WITH_LAYER}
         self.elsewhere = {name: each.records for name, each in data.items() if name in ELSEWHERE}
-        self._studies = UsableStudies()
+        self._studies = UsableStudies(recipe.motion_limit)
 
     def of(self, dataset: str, name: SplitName) -> tuple[Record, ...]:
         """A part of one set.

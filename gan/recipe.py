@@ -8,6 +8,7 @@ from pydantic import Field
 
 from gan.generator import DEPTH, NormKind
 from gan.losses import Adversarial
+from gan.motion import LIMIT
 from gan.networks import NetworkName, halvings, least_size, stride_of
 from gan.pairs import AS_BSE, AS_TRUE
 from gan.progression import Progression
@@ -51,6 +52,9 @@ class BoneRecipe(Recipe):
         pattern=rf"^({_SETS})?$",
         description="names of sets (jsrt, phantom, dual-energy), comma between them, to measure on whole: "
         "nothing was learned from them",
+    )
+    motion_limit: float = Field(
+        LIMIT, ge=0, description="dual-energy studies that moved more are left out (gan/motion.py); 0: none"
     )
     break_films: int = Field(16, ge=0, description="fractured chests to measure breaks on; 0: none")
     lpips_weights: str = Field(

@@ -14,7 +14,10 @@ from torch import Tensor, nn
 
 from gan import usable
 from gan.doubts import clipped_share, doubts_about, measured
+from gan.motion import LIMIT
 from gan.pairs import AS_TRUE, bony_part, dual_energy_pair, fitted, pair_of
+from gan.parts import Parts
+from gan.recipe import BoneRecipe
 from gan.residual import Limits, ResidualEnergy
 from gan.stage import BoneStage
 from gan.suppression import bone_layer
@@ -221,7 +224,7 @@ def test_pictures_that_do_not_lie_on_each_other_are_refused(tmp_path: Path) -> N
     (record,) = open_dataset("dual-energy", tmp_path).records
     with pytest.raises(DatasetError, match="beside the standard film"):
         read_triple(record)
-    assert UsableStudies().of([record]) == ()
+    assert UsableStudies(LIMIT).of([record]) == ()
 
 
 def test_pictures_that_are_turned_by_a_degree_are_refused(tmp_path: Path) -> None:
@@ -256,7 +259,23 @@ def test_what_somebody_saw_of_motion_counts_more_than_the_filter(
     triple(tmp_path)
     (tmp_path / "index.csv").write_text(f"study,patient_id,moved\nstudy0,A,{moved}\n")
     records = open_dataset("dual-energy", tmp_path).records
-    assert bool(UsableStudies().of(records)) == kept
+    assert bool(UsableStudies(LIMIT).of(records)) == kept
+
+
+@pytest.mark.parametrize(("limit", "kept"), [(0.4, False), (0.6, True), (0.0, True)])
+def test_the_limit_of_motion_can_be_set_and_left_out(
+    limit: float,
+    kept: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(usable, "motion_of", lambda soft, bone: 0.5)
+    triple(tmp_path)
+    recipe = BoneRecipe.from_settings([f"motion_limit={limit}", "held_out=dual-energy"])
+    data = open_dataset("dual-energy", tmp_path)
+    assert bool(Parts(recipe, {"dual-energy": data}).measured("dual-energy")) == kept
+    assert ("another motion_limit" in caplog.text) != kept
 
 
 def test_a_word_that_says_nothing_of_motion_is_named(tmp_path: Path) -> None:
