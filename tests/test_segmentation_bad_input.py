@@ -69,23 +69,24 @@ def test_an_empty_folder(name: str, dataset: str, tmp_path: Path) -> None:
     assert said.endswith(".")
 
 
+def refused_outlines(name: str, outlines: np.ndarray, folder: Path) -> str:
+    """What is said of a set whose outlines are all the same mask (H, W)."""
+    films = made_datasets.jsrt(folder / "jsrt", count=12)
+    for outline in (films / "organs").iterdir():
+        write_png(outline, outlines)
+    settings = [word for setting in (*SMALL, "learn_from=jsrt") for word in ("--set", setting)]
+    return refusal(folder / "out", name, "--data", f"jsrt={films}", *settings)
+
+
 @pytest.mark.parametrize("name", [name for name in ("lungs", "whole-lungs", "organs") if name in NETWORKS])
 def test_a_mask_of_another_size_than_its_film(name: str, tmp_path: Path) -> None:
-    folder = made_datasets.jsrt(tmp_path / "jsrt", count=12)
-    for outline in (folder / "organs").iterdir():
-        write_png(outline, np.ones((40, 90), np.uint8))
-    settings = [word for setting in (*SMALL, "learn_from=jsrt") for word in ("--set", setting)]
-    said = refusal(tmp_path / "out", name, "--data", f"jsrt={folder}", *settings)
+    said = refused_outlines(name, np.ones((40, 90), np.uint8), tmp_path)
     assert "its mask of (40, 90) pixels has another aspect ratio than the film of (64, 56)" in said
 
 
 @pytest.mark.parametrize("name", [name for name in ("lungs", "organs") if name in NETWORKS])
 def test_outlines_that_are_all_empty(name: str, tmp_path: Path) -> None:
-    folder = made_datasets.jsrt(tmp_path / "jsrt", count=12)
-    for outline in (folder / "organs").iterdir():
-        write_png(outline, np.zeros((64, 56), np.uint8))
-    settings = [word for setting in (*SMALL, "learn_from=jsrt") for word in ("--set", setting)]
-    said = refusal(tmp_path / "out", name, "--data", f"jsrt={folder}", *settings)
+    said = refused_outlines(name, np.zeros((64, 56), np.uint8), tmp_path)
     assert said.startswith("the outlines of the validation part of jsrt are all empty, first of JPCLN")
 
 

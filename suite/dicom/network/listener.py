@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pydicom.dataset import Dataset
+    from pynetdicom.association import Association
     from pynetdicom.events import Event
 
 _log = logging.getLogger(__name__)
@@ -166,19 +167,23 @@ class Listener:
             self._received[key] = self._received.get(key, 0) + event.pdu.pdu_length
             size = self._received[key]
         if size > self.settings.max_instance_bytes + _COMMAND_ALLOWANCE:
-            self._on_message(event)
+            self._uncounted(event.assoc)
             _log.warning("association of %s aborted: its instance is too large", _actor(event))
             facts = {"reason": "instance too large"}
             self.reception.note("association.aborted", _actor(event), self.settings.ae_title, facts)
             event.assoc.abort()
 
-    def _on_message(self, event: Event) -> int:
-        """Begin to count anew; how many bytes came for the message that is complete."""
+    def _on_message(self, event: Event) -> None:
+        """The message is complete; the next is counted from nothing."""
+        self._uncounted(event.assoc)
+
+    def _uncounted(self, association: Association) -> int:
+        """Forget how many bytes of an unfinished message came, and say how many."""
         with self._lock:
-            return self._received.pop(id(event.assoc), 0)
+            return self._received.pop(id(association), 0)
 
     def _on_close(self, event: Event) -> None:
-        size = self._on_message(event)
+        size = self._uncounted(event.assoc)
         if size:
             _log.warning(
                 "association of %s broke off after %d bytes of an instance; nothing of it is kept",
