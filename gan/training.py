@@ -18,7 +18,7 @@ from gan.discriminator import GradientDiscriminator, PatchDiscriminator
 from gan.drawn_breaks import DrawnBreaks
 from gan.drawn_tissue import DrawnTissue
 from gan.evaluation import measured_on_test, measured_on_validation
-from gan.losses import BoneL1, change_error, discriminator_loss, generator_loss
+from gan.losses import BoneError, change_error, discriminator_loss, generator_loss
 from gan.networks import build_generator
 from gan.pairs import AS_BSE, AS_TRUE, OUTSIDE_TRUST, MixedPairs, is_fractured
 from gan.parts import ELSEWHERE, WITH_LAYER, Parts
@@ -73,7 +73,7 @@ class BoneTask(Task):
         # read now: a wrong file must not show after hours of training
         self._lpips = load_lpips(Path(recipe.lpips_weights)) if recipe.lpips_weights else None
         self._rivals = rivals_of(recipe)
-        self._l1 = BoneL1(recipe.edge_weight)
+        self._error = BoneError(recipe.edge_weight, recipe.coarse_weight, recipe.square_weight)
         self._epoch, self._steps = 0, 0
         self._losses: dict[str, float] = {}
 
@@ -177,7 +177,7 @@ class BoneTask(Task):
 
         Returns:
             ``film``, ``bone`` and ``seen`` (B, 1, s, s) on the network's levels; ``trust`` (B, 3, s, s) as
-            ``BoneL1`` takes it; ``convention`` (B,).
+            ``BoneError`` takes it; ``convention`` (B,).
         """
         scale = self.recipe.progression.at(self.position())
         stored = self._bank.to(device).gather(index)
@@ -224,7 +224,7 @@ class BoneTask(Task):
             pairs = self.drawn(batch["index"], fabric.device)
         film = pairs["film"].contiguous(memory_format=torch.channels_last)
         fake = wrapped["model"](film, pairs["convention"]).float()
-        l1 = self._l1.to(fabric.device)(fake, pairs["bone"], pairs["trust"])
+        l1 = self._error.to(fabric.device)(fake, pairs["bone"], pairs["trust"])
         loss = recipe.l1_weight * l1
         losses = {"l1": l1}
         if (recipe.drawn_breaks or recipe.drawn_tissue) and recipe.change_weight:

@@ -14,7 +14,7 @@ from gan.attention import SelfAttention
 from gan.baselines import PlainUNet
 from gan.discriminator import GradientDiscriminator, PatchDiscriminator, SobelPlanes
 from gan.generator import MultiScaleGenerator
-from gan.losses import BoneL1, discriminator_loss, generator_loss
+from gan.losses import BoneError, discriminator_loss, generator_loss
 from gan.pairs import haze, jsrt_pair
 from gan.recipe import BoneRecipe
 from gan.scores import suppression_scores
@@ -226,11 +226,11 @@ def test_the_bone_loss_by_hand() -> None:
     """A constant error of 0.3: no edge inside, and at the rim the Sobel planes of the step to nothing."""
     target, trust = torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)
     wrong = torch.full_like(target, 0.3)
-    assert float(BoneL1(edge_weight=0.0)(wrong, target, trust)) == pytest.approx(0.3)
-    assert float(BoneL1()(target, target, trust)) == 0.0
+    assert float(BoneError(edge_weight=0.0)(wrong, target, trust)) == pytest.approx(0.3)
+    assert float(BoneError()(target, target, trust)) == 0.0
     # 2 x 8 rim pixels a direction with 0.3 (3/4 of it in the 4 corners), of 64
     rim = 2 * (12 * 0.3 + 4 * 0.75 * 0.3) / 64
-    assert float(BoneL1(edge_weight=2.0)(wrong, target, trust)) == pytest.approx(0.3 + 2.0 * rim)
+    assert float(BoneError(edge_weight=2.0)(wrong, target, trust)) == pytest.approx(0.3 + 2.0 * rim)
 
 
 def test_where_nothing_is_believed_nothing_is_learned() -> None:
@@ -238,7 +238,7 @@ def test_where_nothing_is_believed_nothing_is_learned() -> None:
     predicted = torch.rand(1, 1, 20, 20, requires_grad=True)
     trust = torch.zeros(1, 1, 20, 20)
     trust[..., :8] = 1.0
-    BoneL1()(predicted, torch.rand(1, 1, 20, 20), trust).backward()
+    BoneError()(predicted, torch.rand(1, 1, 20, 20), trust).backward()
     assert predicted.grad is not None
     assert predicted.grad[..., :8].any()
     # a Sobel kernel reaches one pixel over the border
@@ -252,12 +252,12 @@ def test_each_film_counts_the_same_however_much_of_it_is_trusted() -> None:
     wrong = torch.full_like(target, 0.3)
     wrong[1] = 0.1
     # 0.3 over 4 pixels and 0.1 over 64
-    assert float(BoneL1(edge_weight=0.0)(wrong, target, trust)) == pytest.approx(0.2)
+    assert float(BoneError(edge_weight=0.0)(wrong, target, trust)) == pytest.approx(0.2)
 
 
 def test_no_trust_at_all_is_no_loss() -> None:
     film = torch.rand(1, 1, 8, 8)
-    assert float(BoneL1()(film, 1 - film, torch.zeros_like(film))) == 0.0
+    assert float(BoneError()(film, 1 - film, torch.zeros_like(film))) == 0.0
 
 
 # pairs
