@@ -1,4 +1,4 @@
-"""Hinge (SAGAN), least squares (MCA-Net) or logistic loss (pix2pix), and an error that looks where bone is."""
+"""Adversarial losses (hinge, least squares, logistic), and an error that looks where bone is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, max_pool2d, relu, softplus
+from torch.nn.functional import max_pool2d, relu, softplus
 
 from gan.discriminator import SobelPlanes
 
@@ -35,9 +35,6 @@ def generator_loss(fake: Tensor, kind: Adversarial) -> Tensor:
     return softplus(-fake).mean() if kind == "logistic" else ((fake - 1.0) ** 2).mean()
 
 
-COARSE_CELLS = (8, 32)
-"""Pixels along the sides of the cells whose mean errors count: parts of a rib, and a rib's strength."""
-
 LEAST_SQUARE = 1e-8
 """Added under the root of a film's mean squared error, whose slope has no end at 0."""
 
@@ -45,14 +42,11 @@ LEAST_SQUARE = 1e-8
 class BoneError(torch.nn.Module):
     """Error of the bone layer and of its Sobel gradients, weighted by trust.
 
-    Absolute errors by themselves: each pixel then pulls as hard as any other, and a rib that is a little too
-    dark from end to end costs no more than grain. ``coarse_weight`` adds the mean errors of whole cells,
-    ``square_weight`` the root of each film's mean squared error, which is what PSNR measures. Each film
-    counts the same, however much of it is trusted.
+    Each film counts the same, however much of it is trusted. Absolute errors pull at every pixel alike;
+    ``square_weight`` adds the root of each film's mean squared error, which is what PSNR measures.
 
     Args:
         edge_weight: weight of the gradients' error; fractures and suppression ghosts live at bone edges.
-        coarse_weight: weight of the mean error of cells of 8 and of 32 pixels.
         square_weight: weight of the root mean squared error.
 
     Shape:
@@ -61,12 +55,9 @@ class BoneError(torch.nn.Module):
           itself; >= 0, says how far the target is believed
     """
 
-    def __init__(
-        self, edge_weight: float = 1.0, coarse_weight: float = 0.0, square_weight: float = 0.0
-    ) -> None:
+    def __init__(self, edge_weight: float = 1.0, square_weight: float = 0.0) -> None:
         super().__init__()
         self.edge_weight = edge_weight
-        self.coarse_weight = coarse_weight
         self.square_weight = square_weight
         self.planes = SobelPlanes()
 
@@ -74,11 +65,9 @@ class BoneError(torch.nn.Module):
         signed = self.planes(predicted - target)  # (B, 3, H, W)
         horizontal, vertical, plain = _film_means(signed.abs() * trust, trust).mean(0)
         error = plain + self.edge_weight * (horizontal + vertical)
-        own, believed = signed[:, 2:], trust[:, -1:]
-        if self.coarse_weight:
-            error = error + self.coarse_weight * sum(_coarse(own, believed, cell) for cell in COARSE_CELLS)
         if self.square_weight:
-            square = _film_means(own**2 * believed, believed)
+            believed = trust[:, -1:]
+            square = _film_means(signed[:, 2:] ** 2 * believed, believed)
             error = error + self.square_weight * (square + LEAST_SQUARE).sqrt().mean()
         return error
 
@@ -86,11 +75,6 @@ class BoneError(torch.nn.Module):
 def _film_means(weighted: Tensor, trust: Tensor) -> Tensor:
     """Means (B, C) of errors that are multiplied by trust, both (B, C, H, W)."""
     return weighted.sum((2, 3)) / trust.sum((2, 3)).clamp_min(1.0)
-
-
-def _coarse(error: Tensor, trust: Tensor, cell: int) -> Tensor:
-    """Mean size of the error (B, 1, H, W) of cells of ``cell`` pixels, each as far as it is trusted."""
-    return _film_means(avg_pool2d(error * trust, cell).abs(), avg_pool2d(trust, cell)).mean()
 
 
 def change_error(predicted: Tensor, true: Tensor, films: Tensor) -> Tensor:

@@ -82,7 +82,6 @@ class BoneRecipe(Recipe):
     outside_weight: float = Field(0.5, ge=0, description="weight outside the lungs where the layer is true")
     l1_weight: float = Field(100.0, ge=0)
     edge_weight: float = Field(1.0, ge=0)
-    coarse_weight: float = Field(0.0, ge=0, description="of the mean error of cells of 8 and 32 pixels")
     square_weight: float = Field(0.0, ge=0, description="of the root of each film's mean squared error")
     adversarial: Adversarial = "hinge"
     adversarial_weight: float = Field(0.3, ge=0, description="0 trains the generator by L1 alone")

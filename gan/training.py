@@ -73,7 +73,7 @@ class BoneTask(Task):
         # read now: a wrong file must not show after hours of training
         self._lpips = load_lpips(Path(recipe.lpips_weights)) if recipe.lpips_weights else None
         self._rivals = rivals_of(recipe)
-        self._error = BoneError(recipe.edge_weight, recipe.coarse_weight, recipe.square_weight)
+        self._error = BoneError(recipe.edge_weight, recipe.square_weight)
         self._epoch, self._steps = 0, 0
         self._losses: dict[str, float] = {}
 

@@ -42,6 +42,14 @@ def resolve_device(device: str) -> str:
     return "cuda" if available else "cpu"
 
 
+def quick_arithmetic() -> None:
+    """For training on a GPU: its kernels are tried out first, and 32-bit products may be of 19 bits."""
+    import torch
+
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = True
+
+
 def limit_threads(threads: int | None) -> None:
     """Let arithmetic in this process use so many threads; ``None`` leaves each library its own choice."""
     if threads is None:

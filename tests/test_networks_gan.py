@@ -255,6 +255,25 @@ def test_each_film_counts_the_same_however_much_of_it_is_trusted() -> None:
     assert float(BoneError(edge_weight=0.0)(wrong, target, trust)) == pytest.approx(0.2)
 
 
+def test_the_root_of_each_films_mean_square_joins_on_request() -> None:
+    """Two films, wrong by 0.3 on half of what is trusted, and by 0.1 everywhere."""
+    target, trust = torch.zeros(2, 1, 8, 8), torch.zeros(2, 1, 8, 8)
+    trust[0, :, :4] = 1.0
+    trust[1] = 1.0
+    wrong = torch.full_like(target, 0.1)
+    wrong[0, :, :2], wrong[0, :, 2:] = 0.3, 0.0
+    root = (0.5 * 0.3**2) ** 0.5
+    error = float(BoneError(edge_weight=0.0, square_weight=2.0)(wrong, target, trust))
+    assert error == pytest.approx(0.5 * (0.15 + 2.0 * root) + 0.5 * (0.1 + 2.0 * 0.1), rel=1e-4)
+
+
+def test_a_film_without_an_error_has_a_slope_that_ends() -> None:
+    layer = torch.zeros(1, 1, 8, 8, requires_grad=True)
+    BoneError(square_weight=1.0)(layer, torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)).backward()
+    assert layer.grad is not None
+    assert torch.isfinite(layer.grad).all()
+
+
 def test_no_trust_at_all_is_no_loss() -> None:
     film = torch.rand(1, 1, 8, 8)
     assert float(BoneError()(film, 1 - film, torch.zeros_like(film))) == 0.0

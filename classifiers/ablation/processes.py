@@ -18,6 +18,7 @@ from classifiers.ablation.plan import Variant
 from classifiers.ablation.predictions import write_predictions
 from classifiers.ablation.runs import Outcome, Plan, Run, open_sources
 from suite.datasets.manifest import Manifest
+from suite.devices import quick_arithmetic
 from suite.errors import StageError
 from suite.findings import CODES
 from suite.storage import make_folder
@@ -37,17 +38,9 @@ def start_worker(plan: Plan, variants: Sequence[Variant], key: str, counter: Any
         os.environ["CUDA_VISIBLE_DEVICES"] = ids[number % devices]
     from classifiers.diagnosis.films import StudyFilms
 
-    _quick_arithmetic()
+    quick_arithmetic()
     _SHARED["data"] = open_sources(plan.sources)
     _SHARED["films"] = StudyFilms.load(plan.films_path, key, plan.device)
-
-
-def _quick_arithmetic() -> None:
-    """What costs nothing in accuracy that an AUC could show."""
-    import torch
-
-    torch.set_float32_matmul_precision("high")
-    torch.backends.cudnn.benchmark = True
 
 
 def train_one(plan: Plan, run: Run) -> Outcome:

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from torch.utils.data.distributed import DistributedSampler
 from torch.utils.tensorboard import SummaryWriter
 
-from suite.devices import resolve_device
+from suite.devices import quick_arithmetic, resolve_device
 from suite.errors import DatasetError
 from suite.storage import make_folder
 from suite.training.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -117,7 +117,8 @@ def fit(
         StorageError: ``out`` cannot be written to.
         InputError: CUDA was asked for and is not there.
     """
-    resolve_device(device)
+    if resolve_device(device) == "cuda":
+        quick_arithmetic()
     make_folder(out)
     run = _prepare(task, device)
     loader, dataset, sampler = _loader(task, run.fabric)
