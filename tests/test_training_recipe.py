@@ -152,6 +152,15 @@ def test_another_recipe_is_refused(checkpoint: Path) -> None:
         load_checkpoint(checkpoint, {}, {}, {**RECIPE, "epochs": 4})
 
 
+def test_a_key_that_is_newer_than_a_checkpoint_had_its_default(checkpoint: Path) -> None:
+    newer = {**RECIPE, "square_weight": 0.0}
+    network, optimizer = fresh()
+    load_checkpoint(checkpoint, {"model": network}, {"model": optimizer}, newer, newer)
+    other = {**RECIPE, "square_weight": 1.0}
+    with pytest.raises(WeightsError, match=r"same --set options \(square_weight=0\.0\)"):
+        load_checkpoint(checkpoint, {}, {}, other, newer)
+
+
 def damaged(content: bytes, kind: str) -> bytes:
     header = struct.unpack("<Q", content[:8])[0]
     return {

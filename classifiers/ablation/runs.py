@@ -93,7 +93,5 @@ def recorded_recipe(state: Mapping[str, Any]) -> dict[str, Any]:
     """The recipe in an ablation's file; keys that are newer than the file are at their defaults."""
     from classifiers.diagnosis.recipe import DiagnosisRecipe
 
-    defaults = {
-        key: field.default for key, field in DiagnosisRecipe.model_fields.items() if key not in OWN_KEYS
-    }
+    defaults = {key: value for key, value in DiagnosisRecipe.defaults().items() if key not in OWN_KEYS}
     return {**defaults, **state.get("recipe", {})}

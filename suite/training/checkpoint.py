@@ -70,8 +70,12 @@ def load_checkpoint(
     modules: Mapping[str, nn.Module],
     optimizers: Mapping[str, Optimizer],
     recipe: Mapping[str, Any],
+    defaults: Mapping[str, Any] | None = None,
 ) -> Progress:
     """Restore modules and optimisers in place.
+
+    Args:
+        defaults: of all keys; a key that is newer than the checkpoint had its default when it was written.
 
     Raises:
         WeightsError: not a checkpoint of this suite, a damaged one, or one of another recipe or network.
@@ -88,7 +92,9 @@ def load_checkpoint(
         raise WeightsError(f"{path}: is not a checkpoint of this version ({FORMAT}); start without --resume.")
     if metadata.get("sha256", "") != _digest(tensors):
         raise WeightsError(f"{path}: is damaged, its sha256 differs; start without --resume.")
-    theirs, ours = json.loads(metadata["recipe"]), json.loads(json.dumps(dict(recipe)))
+    ours = json.loads(json.dumps(dict(recipe)))
+    known = json.loads(json.dumps({key: (defaults or {}).get(key) for key in ours}))
+    theirs = {**known, **json.loads(metadata["recipe"])}
     if theirs != ours:
         keys = sorted(key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key))
         options = ", ".join(f"{key}={theirs.get(key)}" for key in keys)

@@ -126,7 +126,9 @@ def fit(
     progress = Progress(0, 0, None)
     last = out / "last.safetensors"
     if resume and last.exists():
-        progress = load_checkpoint(last, run.stored_modules, run.plain_optimizers, task.trained_by())
+        progress = load_checkpoint(
+            last, run.stored_modules, run.plain_optimizers, task.trained_by(), task.recipe.defaults()
+        )
     with SummaryWriter(str(out / "tensorboard")) as log:
         for epoch in range(progress.epoch, task.recipe.epochs):
             if progress.exhausted(task.recipe.patience):
@@ -141,7 +143,9 @@ def fit(
             progress = Progress(epoch + 1, step, *run.fabric.broadcast(best))
             if run.fabric.is_global_zero:
                 save_checkpoint(last, run.stored_modules, run.plain_optimizers, progress, task.trained_by())
-    load_checkpoint(out / "best.safetensors", {"model": run.best_model}, {}, task.trained_by())
+    load_checkpoint(
+        out / "best.safetensors", {"model": run.best_model}, {}, task.trained_by(), task.recipe.defaults()
+    )
     return run.best_model.eval()
 
 

@@ -62,6 +62,11 @@ class Recipe(BaseModel):
         return cls.checked(values)
 
     @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Every key at its default."""
+        return {key: field.default for key, field in cls.model_fields.items()}
+
+    @classmethod
     def checked(cls, values: object) -> Self:
         """A recipe from a mapping of names to values (strings are converted).
 
