@@ -230,3 +230,17 @@ def test_the_keyboard_reaches_everything_in_its_order(desk: Desk) -> None:
     assert reached[0].startswith("ASkip")
     assert any(name.startswith("INPUTnew-name") for name in reached)
     assert reached.index("INPUTnew-name") > next(i for i, n in enumerate(reached) if "One-time" in n)
+
+
+def test_the_keyboard_begins_at_the_top_of_a_study_and_reaches_its_films_by_the_skip_link(desk: Desk) -> None:
+    """Films that have arrived take the focus from nobody; the viewer's keys work wherever it is."""
+    desk.open(f"/studies/{pseudonym(desk.house, 'one')}")
+    page = desk.page
+    page.wait_for_selector('#viewer[data-layers="all"]')
+    page.keyboard.press("i")
+    page.wait_for_selector('.rail [data-command="invert"][aria-pressed="true"]')
+    reached = []
+    for key in ("Tab", "Enter", "Tab"):
+        page.keyboard.press(key)
+        reached.append(page.evaluate("() => document.activeElement.id || document.activeElement.className"))
+    assert reached == ["skip", "main", "viewer"]
