@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import pages_desk
 from tests.jobs_fakes import film_png
-from tests.pages_desk import RUN, Desk, PagesRoom, desk_of, open_pages_room
+from tests.pages_desk import RUN, Desk
 from tests.pages_house import pseudonym
 from tests.viewer_desk import needs_browser
 from tests.web_house import House
@@ -23,23 +23,12 @@ AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 pytestmark = needs_browser
+room, desk = pages_desk.room, pages_desk.desk
 
 needs_axe = pytest.mark.skipif(
     not AXE.is_file() and os.environ.get("CI") != "true",
     reason="axe-core is not installed; run 'npm ci --ignore-scripts' in tests/",
 )
-
-
-@pytest.fixture(scope="module")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagesRoom]:
-    with open_pages_room(tmp_path_factory.mktemp("browser")) as opened:
-        yield opened
-
-
-@pytest.fixture
-def desk(room: PagesRoom) -> Iterator[Desk]:
-    with desk_of("root", room) as opened:
-        yield opened
 
 
 class TestReport:
