@@ -26,11 +26,12 @@ import torch
 from classifiers.gate.distortions import part_of_chest
 from classifiers.gate.stage import GateStage
 from classifiers.learned_sets import part_of
-from segmentation.lungs.doubts import CUT_OFF, share_at_edge
+from segmentation.lungs.doubts import CUT_OFF
 from segmentation.lungs.stage import SIDES, LungsStage
 from suite.datasets.manifest import Record
 from suite.datasets.registry import open_dataset, parse_sources
 from suite.errors import SuiteError
+from suite.film_edge import share_at_edge
 from suite.grid import Grid
 from suite.stages.contract import Artifact
 from suite.storage import make_folder, write_text

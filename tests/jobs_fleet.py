@@ -105,19 +105,25 @@ class Findings:
 
 
 class Fleet:
-    """An installation under test: settings, database and any number of workers."""
+    """An installation under test: settings, database and any number of workers, each running ``work``."""
 
-    def __init__(self, settings: Settings, stage_seconds: float = 0.01) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        stage_seconds: float = 0.01,
+        work: Callable[[Settings, float], None] = work,
+    ) -> None:
         self.settings = settings
         self.database = Database(settings)
         self.workers: list[Any] = []
         self.expected: set[str] = set()
         self._stage_seconds = stage_seconds
+        self._work = work
 
     def hire(self, count: int = 1) -> None:
         """Start workers."""
         for _ in range(count):
-            process = FORKS.Process(target=work, args=(self.settings, self._stage_seconds), daemon=True)
+            process = FORKS.Process(target=self._work, args=(self.settings, self._stage_seconds), daemon=True)
             process.start()
             self.workers.append(process)
 

@@ -137,5 +137,19 @@ def desk_of(user: str, room: PagesRoom) -> Iterator[Desk]:
     assert desk.complaints == []
 
 
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagesRoom]:
+    """One for all tests of a file that names it."""
+    with open_pages_room(tmp_path_factory.mktemp("pages")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def desk(room: PagesRoom) -> Iterator[Desk]:
+    """The administrator's."""
+    with desk_of("root", room) as opened:
+        yield opened
+
+
 def payload(name: str, content: bytes) -> Any:
     return {"name": name, "mimeType": "application/octet-stream", "buffer": content}

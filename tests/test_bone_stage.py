@@ -83,6 +83,18 @@ def test_a_turned_or_negative_film_is_doubted_and_not_called_suppressed(name: st
     assert doubts(gate=GateResult((Check("mirrored", False, 0.99, "mirrored"),))) == ()
 
 
+def test_a_film_that_cuts_the_lungs_off_is_not_called_suppressed() -> None:
+    """What a narrow part of a chest shows of the lungs holds little bone, suppressed or not."""
+    little = ResidualEnergy(energy=0.01, structure=0.1, explained=0.02)
+    film = chest(120, 100)
+    grazed, cut = lungs_of(film.shape), lungs_of(film.shape)
+    grazed[40:52, :20] = 128  # a tenth of the side
+    cut[40:53, :20] = 128
+    (sentence,) = doubts(film, little, lungs=grazed)
+    assert "bone-suppressed already" in sentence
+    assert doubts(film, little, lungs=cut) == ()
+
+
 def test_plain_white_in_the_chest_is_lost_and_that_is_said() -> None:
     film = chest(120, 100)
     lungs = lungs_of(film.shape)

@@ -17,7 +17,8 @@ from suite.calibration import command as calibration_command
 from suite.calibration.in_force import read_site_calibrations
 from suite.cli import main
 from suite.errors import DatasetError
-from tests import fake_stages
+from suite.stages.weights import weights_in_use
+from tests import fake_stages, untrained_weights
 from tests.calibration_house import install_cards, reading_stages
 from tests.made_datasets import write_rows
 from tests.made_films import chest_pixels, write_16_bit
@@ -158,6 +159,35 @@ def test_other_options_of_the_command(site: Path, tmp_path: Path) -> None:
     assert "of these 30 drawn at random" in result.stdout
     assert "Not in force yet" in result.stdout
     assert not (out / "diagnosis.json").exists()
+
+
+def test_a_network_of_ones_own_is_calibrated_and_reads_by_its_card(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, triage, *_others = reading_stages()
+
+    class Triage(triage):  # type: ignore[misc, valid-type]
+        def __init__(self, device: str) -> None:
+            super().__init__(device)
+            self.weights_sha256 = weights_in_use("triage")
+
+    fake_stages.install(monkeypatch, [gate, Triage])
+    own = untrained_weights.card("triage", tmp_path / "own")
+    options = ("--films", site, "--weights", own.weights_path, "--stage", "triage", "--out", tmp_path / "out")
+    result = radsuite("calibrate", *options)
+    assert result.exit_code == 0, result.stderr
+    assert json.loads((tmp_path / "out" / "triage.json").read_text())["sha256"] == own.sha256
+    reading = ("--weights", str(own.weights_path), "--calibration", str(tmp_path / "out"), "--out")
+    assert f"radsuite analyze INPUT... {' '.join(reading)} DIR" in result.stdout.replace("\n", " ")
+    read = radsuite("analyze", site.parent / "0.png", *reading, tmp_path / "readings")
+    assert read.exit_code == 0, read.stderr
+
+    missing = radsuite("calibrate", *options, "--weights", "none.safetensors")
+    assert missing.exit_code == 1
+    assert missing.stderr.startswith("none.json: is no readable model card")
+    refused = radsuite("calibrate", *options, "--apply")
+    assert refused.exit_code == 2
+    assert "--apply puts cards in force for the weights that are installed" in refused.stderr
 
 
 @pytest.mark.usefixtures("house")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import pages_desk
 from tests.jobs_fakes import film_png
-from tests.pages_desk import RUN, Desk, PagesRoom, desk_of, open_pages_room
+from tests.pages_desk import RUN, Desk
 from tests.pages_house import pseudonym
 from tests.viewer_desk import needs_browser
 from tests.web_house import House
@@ -23,23 +23,12 @@ AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 pytestmark = needs_browser
+room, desk = pages_desk.room, pages_desk.desk
 
 needs_axe = pytest.mark.skipif(
     not AXE.is_file() and os.environ.get("CI") != "true",
     reason="axe-core is not installed; run 'npm ci --ignore-scripts' in tests/",
 )
-
-
-@pytest.fixture(scope="module")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagesRoom]:
-    with open_pages_room(tmp_path_factory.mktemp("browser")) as opened:
-        yield opened
-
-
-@pytest.fixture
-def desk(room: PagesRoom) -> Iterator[Desk]:
-    with desk_of("root", room) as opened:
-        yield opened
 
 
 class TestReport:
@@ -230,3 +219,17 @@ def test_the_keyboard_reaches_everything_in_its_order(desk: Desk) -> None:
     assert reached[0].startswith("ASkip")
     assert any(name.startswith("INPUTnew-name") for name in reached)
     assert reached.index("INPUTnew-name") > next(i for i, n in enumerate(reached) if "One-time" in n)
+
+
+def test_the_keyboard_begins_at_the_top_of_a_study_and_reaches_its_films_by_the_skip_link(desk: Desk) -> None:
+    """Films that have arrived take the focus from nobody; the viewer's keys work wherever it is."""
+    desk.open(f"/studies/{pseudonym(desk.house, 'one')}")
+    page = desk.page
+    page.wait_for_selector('#viewer[data-layers="all"]')
+    page.keyboard.press("i")
+    page.wait_for_selector('.rail [data-command="invert"][aria-pressed="true"]')
+    reached = []
+    for key in ("Tab", "Enter", "Tab"):
+        page.keyboard.press(key)
+        reached.append(page.evaluate("() => document.activeElement.id || document.activeElement.className"))
+    assert reached == ["skip", "main", "viewer"]

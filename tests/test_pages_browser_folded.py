@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.pages_desk import Desk, PagesRoom, desk_of, open_pages_room
+from tests import pages_desk
+from tests.pages_desk import Desk
 from tests.pages_house import pseudonym
 from tests.viewer_desk import needs_browser
 
 pytestmark = needs_browser
+room, desk = pages_desk.room, pages_desk.desk
 
 CARD = "/research/models/diagnosis"
 OPEN = "() => [...document.querySelectorAll('.figure-group[open]')].map(one => one.id)"
-
-
-@pytest.fixture(scope="module")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagesRoom]:
-    with open_pages_room(tmp_path_factory.mktemp("folded")) as opened:
-        yield opened
-
-
-@pytest.fixture
-def desk(room: PagesRoom) -> Iterator[Desk]:
-    with desk_of("root", room) as opened:
-        yield opened
 
 
 class TestCard:

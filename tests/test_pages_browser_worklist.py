@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
-
-import pytest
 
 from suite.accounts.principal import LOCAL, Role
+from tests import pages_desk
 from tests.jobs_fakes import film_png
-from tests.pages_desk import Desk, PagesRoom, desk_of, open_pages_room, payload
+from tests.pages_desk import Desk, PagesRoom, desk_of, payload
 from tests.pages_house import pseudonym
 from tests.viewer_desk import needs_browser
 
 NAME = "<img src=x onerror=document.title=1>.png"
 pytestmark = needs_browser
+room, desk = pages_desk.room, pages_desk.desk
 
 FOLDERS = """async () => {
     const { filesOf } = await import('/static/folders.js');
@@ -28,18 +27,6 @@ FOLDERS = """async () => {
     const dropped = { items: entries.map(entry => ({ webkitGetAsEntry: () => entry })), files: [] };
     return (await filesOf(dropped)).map(one => one.name);
 }"""
-
-
-@pytest.fixture(scope="module")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagesRoom]:
-    with open_pages_room(tmp_path_factory.mktemp("browser")) as opened:
-        yield opened
-
-
-@pytest.fixture
-def desk(room: PagesRoom) -> Iterator[Desk]:
-    with desk_of("root", room) as opened:
-        yield opened
 
 
 class TestWorklist:

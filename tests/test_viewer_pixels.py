@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from tests import viewer_desk
 from tests.jobs_fakes import COLUMNS, HOT_COLUMN, HOT_ROW, ROWS, film_array
 from tests.viewer_desk import (
     FULL,
@@ -21,6 +22,7 @@ from tests.viewer_desk import (
 )
 
 pytestmark = needs_browser
+opened, desk = viewer_desk.opened, viewer_desk.desk
 SUPPRESSED = (40_000, 48_000)  # every third row the brighter one: tests.jobs_fakes
 SUBTRACTED = (12_000, 20_000)  # every second
 
@@ -29,18 +31,6 @@ SUBTRACTED = (12_000, 20_000)  # every second
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadingRoom]:
     with open_reading_room(tmp_path_factory.mktemp("pixels")) as room:
         yield room
-
-
-@pytest.fixture(scope="module")
-def opened(room: ReadingRoom) -> Iterator[Desk]:
-    with desk_in(room) as desk:
-        yield desk
-
-
-@pytest.fixture
-def desk(opened: Desk) -> Desk:
-    opened.fresh()
-    return opened
 
 
 def ramp(share: float) -> float:

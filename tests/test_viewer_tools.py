@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from suite.accounts.principal import Role
+from tests import viewer_desk
 from tests.dicom_zoo import make_dataset, save
 from tests.jobs_fakes import COLUMNS, ROWS, film_png
 from tests.viewer_desk import Desk, ReadingRoom, desk_in, grey_at, needs_browser, open_reading_room
 from tests.web_house import House
 
 pytestmark = needs_browser
+opened, desk = viewer_desk.opened, viewer_desk.desk
 SPACING = (0.5, 0.25)
 """Row and column spacing in mm of the study ``spaced``: unlike each other, so that a mix-up shows."""
 
@@ -66,18 +68,6 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadingRoom]:
 
         change_report(house, "spaced", change)
         yield room
-
-
-@pytest.fixture(scope="module")
-def opened(room: ReadingRoom) -> Iterator[Desk]:
-    with desk_in(room) as desk:
-        yield desk
-
-
-@pytest.fixture
-def desk(opened: Desk) -> Desk:
-    opened.fresh()
-    return opened
 
 
 @pytest.fixture(scope="module")

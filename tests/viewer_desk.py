@@ -195,6 +195,20 @@ def desk_in(room: ReadingRoom, user: str | None = None, study: str = "chest") ->
     assert desk.complaints == []
 
 
+@pytest.fixture(scope="module")
+def opened(room: ReadingRoom) -> Iterator[Desk]:
+    """Of a reader whom nobody knows; for all tests of a file that has a fixture ``room``."""
+    with desk_in(room) as desk:
+        yield desk
+
+
+@pytest.fixture
+def desk(opened: Desk) -> Desk:
+    """The same page, as it was when it was opened."""
+    opened.fresh()
+    return opened
+
+
 def grey_at(picture: Picture, x: float, y: float) -> float:
     """Mean grey of the 5 x 5 pixels around a position."""
     row, column = round(y), round(x)

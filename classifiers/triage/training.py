@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,12 +16,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
-from classifiers.calibration import Calibration
-from classifiers.calibration_methods import HeadFilms, fit_calibration
+from classifiers.calibration_methods import HeadFilms
 from classifiers.densenet import load_imagenet
 from classifiers.learned_sets import LearnedSets, doubts
 from classifiers.parameters import adamw
-from classifiers.reliability import BeforeAfter, Judged, plot_reliability, shown_figures
+from classifiers.triage.evaluation import HEAD, MeasuredSet, measured, validated
 from classifiers.triage.network import TriageNetwork
 from classifiers.validation_halves import ValidationHalves
 from suite.datasets.manifest import Record, SplitName
@@ -32,24 +30,13 @@ from suite.framing import frame
 from suite.stages.weights import load_into, read_card
 from suite.training.bank import Bank
 from suite.training.batch_augment import Geometry, light_appearance, warp
-from suite.training.evaluation import Evaluation, Figure
+from suite.training.evaluation import Evaluation
 from suite.training.films import load_film
-from suite.training.intervals import auc, auc_figure
 from suite.training.recipe import Recipe
-from suite.training.subgroups import areas_by_subgroup
 from suite.training.task import Batch, Task
 
 GEOMETRY = Geometry(degrees=7, shift=0.06, scale=(0.9, 1.15))
 SCORING_BATCH = 32
-HEAD = "abnormal"
-NOT_CALIBRATED = (
-    "No calibration: the validation films are too few (it takes five normal and five abnormal ones, each of "
-    "five patients), or the score orders them by chance alone."
-)
-NOT_READ_BY = (
-    "The triage stage does not read by weights without a calibration: train on more films, of which a tenth "
-    "are for validation, or begin with weights that know films already (--set start_from=CARD)."
-)
 
 
 class TriageRecipe(Recipe):
@@ -196,52 +183,26 @@ class TriageTask(Task):
         return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
 
     def evaluate(self, model: nn.Module, split: SplitName) -> Evaluation:
-        """AUC; on the test part with its interval, and calibration, fitted on validation patients.
+        """On the validation part the area alone; on the test part all of ``evaluation.measured``.
 
-        Where the recipe halves those, the area of the validation part is that of the half that chooses.
-
-        Of several sets the real one is measured and calibrated on; the others' areas stand beside it. Of a
-        finished network it is also measured, set by set, what its card's own calibration gives.
+        Where the recipe halves the validation patients, the area is of the half that chooses. Of several sets
+        the real one is measured and calibrated on; the others' areas stand beside it.
         """
-        rng = np.random.default_rng(self.recipe.seed)
-        chief = self._measured_on()
-        halves = self._halves()
+        chief, halves = self._measured_on(), self._halves()
         records = self._measured_part(split)
         if split != "test":
-            records = halves.choosing
-        films = self._scored(model, records)
-        if split != "test":
-            return Evaluation({"auc": Figure(auc(films.truth, films.score), n=len(records))})
-        figures = {"auc": auc_figure(films.truth, films.score, films.patients.tolist(), rng)}
-        extras: dict[str, Any] = {}
-        pictures: dict[str, Callable[[Path], None]] = {}
-        notes = [f"Held-out patients of {chief}; intervals by bootstrap over patients."]
-        if self.recipe.validation_halves:
-            notes.append(halves.note())
-        notes += doubts(self.measured_card, sorted(self.data))
+            return validated(self._scored(model, halves.choosing))
         others = sorted(set(self.data) - {chief})
-        beside = {name: self._scored(model, self._sets.part_of(name, "test")) for name in others}
-        for name, own in beside.items():
-            figures[f"{name}_auc"] = auc_figure(own.truth, own.score, own.patients.tolist(), rng)
-        figures |= self._shown({chief: films, **beside}, rng)
-        calibration = self._calibration(model, halves.calibrating(HEAD), rng)
-        if calibration is None:
-            notes += [NOT_CALIBRATED] if self.measured_card is not None else [NOT_CALIBRATED, NOT_READ_BY]
-        else:
-            judged = BeforeAfter.of(calibration, films)
-            figures |= _calibrated_figures(judged, rng)
-            pictures["reliability.png"] = partial(plot_reliability, {HEAD: judged.named()})
-            extras["calibration"] = calibration.as_json()
-        truth, score = films.truth, films.score
-        areas = areas_by_subgroup(records, truth[:, None], score[:, None], ["auc"], rng)
-        return Evaluation(
-            figures,
-            _rows(records, films),
-            notes,
-            extras,
-            {HEAD: (truth, score)},
-            pictures=pictures,
-            by_subgroup={f"{chief}, {group}": own for group, own in areas.items()},
+        return measured(
+            MeasuredSet(chief, records, self._scored(model, records)),
+            self._scored(model, halves.calibrating(HEAD)),
+            {name: self._scored(model, self._sets.part_of(name, split)) for name in others},
+            seed=self.recipe.seed,
+            card=self.measured_card,
+            notes=[
+                *([halves.note()] if self.recipe.validation_halves else []),
+                *doubts(self.measured_card, sorted(self.data)),
+            ],
         )
 
     def _scored(self, model: nn.Module, records: Sequence[Record]) -> HeadFilms:
@@ -249,24 +210,6 @@ class TriageTask(Task):
         truth = np.array([record.abnormal for record in records], dtype=np.float64)
         patients = np.array([record.patient_id for record in records], dtype=np.str_)
         return HeadFilms(truth, self._scores(model, records), patients)
-
-    def _calibration(
-        self, model: nn.Module, records: Sequence[Record], rng: np.random.Generator
-    ) -> Calibration | None:
-        """Fitted on validation films; ``None`` where they give none."""
-        films = self._scored(model, records)
-        return fit_calibration(films, f"{len(films.truth)} held-out {self._measured_on()} films", rng)
-
-    def _shown(self, measured: Mapping[str, HeadFilms], rng: np.random.Generator) -> dict[str, Figure]:
-        """What the measured card's calibration gives on each set; nothing in training."""
-        stored = (self.measured_card or {}).get("calibration")
-        if stored is None:
-            return {}
-        card = Calibration.from_json(stored)
-        found: dict[str, Figure] = {}
-        for name, films in measured.items():
-            found |= shown_figures(name, Judged.by(card, films), rng) if films.truth.size else {}
-        return found
 
     def _measured_on(self) -> str:
         """The set whose held-out films count: real films before computed ones."""
@@ -279,23 +222,3 @@ class TriageTask(Task):
 def _is_judged(record: Record) -> bool:
     """Whether a set says of a film that it is normal or abnormal."""
     return not math.isnan(record.abnormal)
-
-
-def _rows(records: Sequence[Record], films: HeadFilms) -> list[dict[str, Any]]:
-    """A line a film: whose it is, its truth and its score."""
-    return [
-        {
-            "film": record.id,
-            "patient": record.patient_id,
-            "abnormal": record.abnormal,
-            "score": float(score),
-        }
-        for record, score in zip(records, films.score, strict=True)
-    ]
-
-
-def _calibrated_figures(judged: BeforeAfter, rng: np.random.Generator) -> dict[str, Figure]:
-    """Decisions at the operating point, and reliability before and after calibration."""
-    after = judged.after.figures(rng)
-    decisions = {name: after[name] for name in ("sensitivity", "specificity")}
-    return decisions | judged.figures(rng)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from segmentation.postprocessing import FURTHEST_APART, distance_between
+from suite.film_edge import share_at_edge
 from suite.study import Mask
 
 CUT_OFF = 0.05
@@ -47,9 +48,3 @@ def _cut_off(name: str, share: float) -> tuple[str, ...]:
             "outline has left the patient; look at the lung mask.",
         )
     return ()
-
-
-def share_at_edge(lung: Mask) -> float:
-    """How much of one of the film's four sides a mask (H, W) covers, at most, in shares of that side."""
-    edges = (lung[0], lung[-1], lung[:, 0], lung[:, -1])
-    return max(float(np.count_nonzero(edge)) / edge.size for edge in edges)

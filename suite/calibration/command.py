@@ -21,6 +21,7 @@ from suite.calibration.calibrators import (
     recalibrated,
 )
 from suite.calibration.contract import CalibrationPlan, Calibrator, ScoredFilms
+from suite.calibration.in_force import SUMMARY
 from suite.calibration.scoring import HEADS, score_films
 from suite.calibration.table import head_as_json, section_of, title_of
 from suite.datasets.manifest import Manifest, Record, SplitName
@@ -168,7 +169,7 @@ def calibrate(
     table = "\n".join([title, *(each.section for each in made), *(f"{line}\n" for line in faults)])
     write_text(out / "calibration.md", table)
     summary = {each.stage: each.heads for each in made}
-    write_text(out / "calibration.json", json.dumps(summary, indent=2) + "\n")
+    write_text(out / SUMMARY, json.dumps(summary, indent=2) + "\n")
     write_text(out / "films.csv", _films_csv(scored.films))
     write_text(out / "left_out.txt", "".join(f"{line}\n" for line in scored.left_out))
     return Outcome(tuple(out / f"{each.stage}.json" for each in made), table, scored.left_out, tuple(faults))

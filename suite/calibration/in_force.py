@@ -19,6 +19,9 @@ from suite.storage import whole_folder, write_text
 FOLDER = "calibration"
 """Name of the folder inside the service's data folder."""
 
+SUMMARY = "calibration.json"
+"""What ``radsuite calibrate`` writes beside its cards and is none."""
+
 
 @runtime_checkable
 class Recalibrated(Protocol):
@@ -50,13 +53,14 @@ class SiteCalibration:
 
 
 def read_site_calibrations(folder: Path) -> dict[str, SiteCalibration]:
-    """All recalibrated cards of the folder by stage.
+    """All recalibrated cards of the folder by stage; it may be what ``radsuite calibrate`` left behind.
 
     Raises:
         InputError: the folder is not there or holds none.
         WeightsError: a card is damaged, or is no recalibrated one.
     """
-    paths = sorted(folder.glob("*.json")) if folder.is_dir() else []
+    listed = sorted(folder.glob("*.json")) if folder.is_dir() else []
+    paths = [path for path in listed if path.name != SUMMARY]
     if not paths:
         raise InputError(
             f"{folder}: holds no recalibrated model card; make them with radsuite calibrate, "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from suite.cli.options import DEVICE, DEVICE_HELP, FOLDER
+from suite.cli.options import DEVICE, DEVICE_HELP, FILE, FOLDER, OWN_WEIGHTS_HELP
 
 
 @click.command()
@@ -20,6 +20,7 @@ from suite.cli.options import DEVICE, DEVICE_HELP, FOLDER
 )
 @click.option("--out", type=FOLDER, help="Folder for the recalibrated cards and the report.")
 @click.option("--stage", "stages", multiple=True, metavar="NAME", help="triage, diagnosis; all unless given.")
+@click.option("--weights", multiple=True, type=FILE, help=OWN_WEIGHTS_HELP)
 @click.option(
     "--rule",
     default="youden",
@@ -57,6 +58,7 @@ def calibrate(
     films: Path | None,
     out: Path | None,
     stages: tuple[str, ...],
+    weights: tuple[Path, ...],
     rule: str,
     method: str,
     part: str,
@@ -78,6 +80,7 @@ def calibrate(
     Example:
       radsuite calibrate --films ours/films.csv --rule sensitivity=0.95 --out calibration
       radsuite calibrate --data chexpert=films/CheXpert-v1.0-small --part validation --out calibration --apply
+      radsuite calibrate --films ours/films.csv --stage triage --weights own/triage.safetensors --out site
       radsuite calibrate --withdraw
     """
     from suite.commands.calibration import calibrate_stages, withdraw_calibration
@@ -92,6 +95,7 @@ def calibrate(
         films,
         out,
         stages=stages,
+        weights=weights,
         rule=rule,
         method=method,
         part=part,

@@ -8,5 +8,6 @@ import click
 
 DEVICE = click.Choice(["auto", "cpu", "cuda"])
 DEVICE_HELP = "Where networks run; auto: on the GPU where there is one."
+OWN_WEIGHTS_HELP = "Weights of your own (from radsuite train) in place of shipped ones; may be repeated."
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from suite.cli.options import DEVICE, DEVICE_HELP, FILE, FOLDER
+from suite.cli.options import DEVICE, DEVICE_HELP, FILE, FOLDER, OWN_WEIGHTS_HELP
 
 
 @click.command()
@@ -26,12 +26,7 @@ from suite.cli.options import DEVICE, DEVICE_HELP, FILE, FOLDER
 @click.option(
     "--calibration", type=FOLDER, help="Read by the recalibrated cards in this folder, not those in force."
 )
-@click.option(
-    "--weights",
-    multiple=True,
-    type=FILE,
-    help="Weights of your own (from radsuite train) in place of shipped ones; may be repeated.",
-)
+@click.option("--weights", multiple=True, type=FILE, help=OWN_WEIGHTS_HELP)
 @click.option(
     "--heatmaps",
     metavar="METHOD",

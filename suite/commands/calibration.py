@@ -8,6 +8,7 @@ from pathlib import Path
 from suite.commands.console import error_line, output, progress_bar
 from suite.datasets.registry import open_dataset, parse_sources
 from suite.datasets.site import read, read_site_table
+from suite.errors import InputError
 from suite.settings import load_settings
 
 
@@ -17,6 +18,7 @@ def calibrate_stages(
     out: Path,
     *,
     stages: Sequence[str],
+    weights: Sequence[Path],
     rule: str,
     method: str,
     part: str,
@@ -29,16 +31,29 @@ def calibrate_stages(
 ) -> int:
     """Calibrate, print the table, and put the cards in force if asked to.
 
+    Args:
+        weights: files of one's own in place of shipped ones.
+
     Returns:
         Exit status: 0, or 1 when a stage could not be calibrated.
+
+    Raises:
+        InputError: no stage reads such weights, or cards of them are to be put in force.
+        WeightsError: the card of such weights cannot be read.
     """
     from suite.calibration.command import Films, calibrate
     from suite.calibration.contract import CalibrationPlan
+    from suite.stages.weights import own_weights
 
+    if weights and in_force:
+        raise InputError(
+            "--apply puts cards in force for the weights that are installed, and these would be fitted to "
+            "--weights; leave --apply out, and give the cards to radsuite analyze with --calibration."
+        )
     manifests = [open_dataset(name, folder) for name, folder in parse_sources(sources).items()]
     if films is not None:
         manifests.append(read(films) if films.is_dir() else read_site_table(films))
-    with progress_bar() as progress:
+    with own_weights(weights), progress_bar() as progress:
         task = progress.add_task("Reading films", total=None)
         outcome = calibrate(
             Films(manifests, part, limit),
@@ -59,6 +74,9 @@ def calibrate_stages(
     output("\n".join(f"Recalibrated card: {card}" for card in outcome.cards))
     if in_force:
         _apply(outcome.cards, service_data)
+    elif weights:
+        given = " ".join(f"--weights {path}" for path in weights)
+        output(f"Read by them with radsuite analyze INPUT... {given} --calibration {out} --out DIR.")
     else:
         output(
             "Not in force yet: use --apply, or set RADSUITE_CALIBRATION_FOLDER to a folder of these cards."

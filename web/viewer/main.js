@@ -44,7 +44,6 @@ async function open(viewer) {
   performance.mark("radsuite-first-look");
   await viewer.openFilms(views);
   performance.mark("radsuite-films");
-  root.focus({ preventScroll: true });
   for (const { layers, lungs } of Object.values(data.views)) {
     for (const { url } of Object.values(layers)) await layer(url).catch(() => null);
     if (lungs) await layer(lungs).catch(() => null);
