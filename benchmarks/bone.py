@@ -88,7 +88,7 @@ def measure(subject: Subject, threads: int, device_name: str) -> Cost:
     import timm
     import torch
 
-    from gan.suppression import bone_layer
+    from gan.suppression import taken_layer
 
     torch.set_num_threads(threads)
     device = torch.device(device_name)
@@ -97,7 +97,7 @@ def measure(subject: Subject, threads: int, device_name: str) -> Cost:
     lungs = np.full(film.shape, 128, np.uint8)
 
     def read() -> None:  # its result is on the host, so that a GPU has finished
-        bone_layer(network, film, subject.size, device, lungs)
+        taken_layer(network, film, subject.size, device, lungs)
 
     read()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

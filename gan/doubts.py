@@ -61,7 +61,7 @@ def doubts_about(
             "More was taken from the lungs than from any validation film; "
             "compare the bone image with the film."
         )
-    elif may_be_suppressed and taken.explained < limits.least_explained:
+    elif may_be_suppressed and taken.again > limits.most_again:
         doubts.append("Hardly any bone was found inside the lungs: the film may be bone-suppressed already.")
     return tuple(doubts)
 
@@ -80,6 +80,6 @@ def measured(taken: ResidualEnergy) -> Measured:
         {
             "bone_residual_energy": round(taken.energy, 5) if known else None,
             "bone_residual_structure": round(taken.structure, 5) if known else None,
-            "bone_residual_explained": round(taken.explained, 5) if known else None,
+            "bone_residual_again": round(taken.again, 5) if known else None,
         }
     )

@@ -24,9 +24,9 @@ from gan.pictures import Measured, draw_spread, draw_worst
 from gan.prediction import predicted_layer
 from gan.published import NOTE, PUBLISHED
 from gan.recipe import BoneRecipe
-from gan.residual import Limits, ResidualEnergy, residual_energy
+from gan.residual import Limits, ResidualEnergy
 from gan.scores import edge_residual, lesion_scores, psnr, suppression_scores
-from gan.suppression import bone_layer
+from gan.suppression import taken_layer
 from suite.datasets import phantom
 from suite.datasets.manifest import Record
 from suite.study import FloatImage, Mask
@@ -175,7 +175,7 @@ def not_measured(parts: Parts) -> list[str]:
 def as_stage_measures(model: nn.Module, film: FloatImage, lungs: Mask, recipe: BoneRecipe) -> ResidualEnergy:
     """What the stage would measure of a film (H, W): the first convention, near the lungs alone."""
     device = next(model.parameters()).device
-    return residual_energy(bone_layer(model, film, recipe.size, device, lungs)[0], film, lungs)
+    return taken_layer(model, film, recipe.size, device, lungs)[2]
 
 
 def limits_of(model: nn.Module, validation: Parts, recipe: BoneRecipe) -> Limits:
@@ -202,9 +202,9 @@ def _add_suppressed(
     for record, row in zip(records, rows, strict=True):
         pair = kept_pair(record)
         for name, film in (("suppressed_false_alarm", pair.film), ("suppressed_found", pair.without_bone)):
-            share = as_stage_measures(model, film, pair.lungs, recipe).explained
-            if np.isfinite(share) and np.isfinite(limits.least_explained):
-                row[name] = float(share < limits.least_explained)
+            again = as_stage_measures(model, film, pair.lungs, recipe).again
+            if np.isfinite(again) and np.isfinite(limits.most_again):
+                row[name] = float(again > limits.most_again)
 
 
 def prefix_of(dataset: str, parts: Parts) -> str:

@@ -21,11 +21,11 @@ SMOOTH = 8.0
 """Standard deviation in pixels at ``SIDE`` of what does not count as structure."""
 
 
-FINE_SIDE, FINE = 512, (1.5, 4.5)
-"""Edges of ribs lie between these two standard deviations, in pixels at ``FINE_SIDE``."""
-
 LEAST_GAIN = 0.5
 """Youden's J (sensitivity + specificity - 1) that a limit must reach on validation films to be one."""
+
+LEAST = 1e-4
+"""Structure, in units of the used range, below which nothing was taken."""
 
 ROUNDING = 1e-12
 """Differences of J that are none."""
@@ -35,23 +35,31 @@ ROUNDING = 1e-12
 class ResidualEnergy:
     """What was taken inside the lungs; NaN without lungs.
 
-    Little is taken from a film that is bone-suppressed already, but from one with little contrast too. What
-    tells them apart is the share of the film's own fine structure.
+    Little is taken from a film that is bone-suppressed already, but from one with weak bones too. What tells
+    them apart is a second look at what was left: from an ordinary film the first look took most of what there
+    was to take, from a suppressed one the second takes nearly as much again.
 
     Attributes:
         energy: root mean square, on the scale of the film's used levels.
         structure: root mean square without the smooth part, as a share of the film's own: whatever contrast
             a display gives bones, it gives the rest too.
-        explained: share of the film's fine structure (1 to 3 mm) that lies in the layer, by regression.
+        again: structure of what a second look takes, as a share of what the first took; 1 where that took
+            nothing.
     """
 
     energy: float
     structure: float
-    explained: float
+    again: float
 
 
-def residual_energy(layer: FloatImage, film: FloatImage, lungs: Mask) -> ResidualEnergy:
-    """Measure a layer (H, W) that was taken from ``film`` (H, W), inside ``lungs`` (H, W)."""
+def residual_energy(
+    layer: FloatImage, film: FloatImage, lungs: Mask, second: FloatImage | None = None
+) -> ResidualEnergy:
+    """Measure a layer (H, W) that was taken from ``film`` (H, W), inside ``lungs`` (H, W).
+
+    Args:
+        second: the layer (H, W) that is taken from the film without the first; nothing where left out.
+    """
     grid = Grid.of(film.shape).square().resize(SIDE)
     inside = grid.apply((lungs > 0).astype(np.uint8), "nearest") > 0
     if not inside.any():
@@ -60,20 +68,8 @@ def residual_energy(layer: FloatImage, film: FloatImage, lungs: Mask) -> Residua
     taken, shown = (grid.apply(plane) / width for plane in (layer, film))
     energy = float(np.sqrt(np.square(taken[inside]).mean()))
     own, whole = (_structure(plane, inside) for plane in (taken, shown))
-    return ResidualEnergy(energy, own / max(whole, 1e-6), _explained(layer, film, lungs))
-
-
-def _explained(layer: FloatImage, film: FloatImage, lungs: Mask) -> float:
-    """How much of the film's band between two Gaussians the layer's own accounts for, inside the lungs."""
-    grid = Grid.of(film.shape).square().resize(FINE_SIDE)
-    inside = grid.apply((lungs > 0).astype(np.uint8), "nearest") > 0
-    taken, shown = (_band(grid.apply(plane))[inside] for plane in (layer, film))
-    return float((taken * shown).sum() / max(float(np.square(shown).sum()), 1e-9))
-
-
-def _band(plane: FloatImage) -> FloatImage:
-    fine, coarse = (cv2.GaussianBlur(plane, (0, 0), sigma) for sigma in FINE)
-    return np.asarray(fine - coarse)
+    more = 0.0 if second is None else _structure(grid.apply(second) / width, inside)
+    return ResidualEnergy(energy, own / max(whole, 1e-6), more / own if own > LEAST else 1.0)
 
 
 def _structure(plane: NDArray[Any], inside: NDArray[np.bool_]) -> float:
@@ -91,12 +87,12 @@ class Limits:
 
     Attributes:
         most_structure: the most that was seen on a validation film.
-        least_explained: less is explained in a film that is bone-suppressed already; -infinity where the
-            network does not tell the two apart.
+        most_again: a second look takes more again from a film that is bone-suppressed already; infinity
+            where the network does not tell the two apart.
     """
 
     most_structure: float
-    least_explained: float
+    most_again: float
 
     @classmethod
     def of(
@@ -109,15 +105,16 @@ class Limits:
 
         Args:
             usual: of films whose layers are as they should be.
-            films, suppressed: of films, and of their true bone-suppressed images read as if they were films.
+            films, suppressed: of films, and of their true bone-suppressed images read as if they were films;
+                each looked at twice.
         """
         structures = [each.structure for each in usual if np.isfinite(each.structure)]
-        shares = [_known_shares(measured) for measured in (films, suppressed)]
+        shares = [_known_again(measured) for measured in (films, suppressed)]
         return cls(max(structures, default=float("inf")), between(*shares))
 
     def as_json(self) -> dict[str, Any]:
         """Plain numbers, infinity as null."""
-        values = {"most_structure": self.most_structure, "least_explained": self.least_explained}
+        values = {"most_structure": self.most_structure, "most_again": self.most_again}
         return {name: round(value, 6) if np.isfinite(value) else None for name, value in values.items()}
 
     @classmethod
@@ -128,29 +125,29 @@ class Limits:
             value = content.get(name)
             return otherwise if value is None else float(value)
 
-        return cls(number("most_structure", np.inf), number("least_explained", -np.inf))
+        return cls(number("most_structure", np.inf), number("most_again", np.inf))
 
 
-def _known_shares(measured: Iterable[ResidualEnergy]) -> NDArray[np.float64]:
-    shares = np.array([each.explained for each in measured], dtype=np.float64)
+def _known_again(measured: Iterable[ResidualEnergy]) -> NDArray[np.float64]:
+    shares = np.array([each.again for each in measured], dtype=np.float64)
     return shares[np.isfinite(shares)]
 
 
 def between(films: NDArray[np.float64], suppressed: NDArray[np.float64]) -> float:
-    """The limit below which most of ``suppressed`` and fewest of ``films`` lie (Youden's J); none: -infinity.
+    """The limit above which most of ``suppressed`` and fewest of ``films`` lie (Youden's J); none: infinity.
 
     There is none either where the best J is below ``LEAST_GAIN``: among two dozen films a small one arises by
     chance, of a network that tells nothing apart. Of equally good limits the middle of the widest gap, so
     that two groups that do not touch are told apart half way.
     """
     if not films.size or not suppressed.size:
-        return float("-inf")
+        return float("inf")
     values = np.unique(np.concatenate((films, suppressed)))
     if len(values) < 2:
-        return float("-inf")
+        return float("inf")
     middles, gaps = (values[1:] + values[:-1]) / 2, np.diff(values)
-    gain = (suppressed < middles[:, None]).mean(1) - (films < middles[:, None]).mean(1)
+    gain = (suppressed > middles[:, None]).mean(1) - (films > middles[:, None]).mean(1)
     if gain.max() < LEAST_GAIN - ROUNDING:
-        return float("-inf")
+        return float("inf")
     best = np.flatnonzero(gain >= gain.max() - ROUNDING)
     return float(middles[best[gaps[best].argmax()]])

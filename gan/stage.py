@@ -8,8 +8,8 @@ import torch
 
 from gan.doubts import doubts_about, measured
 from gan.networks import build_generator
-from gan.residual import Limits, residual_energy
-from gan.suppression import bone_layer
+from gan.residual import Limits
+from gan.suppression import taken_layer
 from suite.grid import Grid
 from suite.stages.contract import Artifact, Inputs, Outputs
 from suite.stages.weights import rebuild, shipped_card
@@ -43,8 +43,7 @@ class BoneStage:
     def _read(self, study: Inputs) -> Outputs:
         film, lungs = study["frontal"].value, study["lung_mask"].value
         pixels: FloatImage = film.pixels
-        bone, framed = bone_layer(self._network, pixels, self._size, torch.device(self.device), lungs)
-        taken = residual_energy(bone, pixels, lungs)
+        bone, framed, taken = taken_layer(self._network, pixels, self._size, torch.device(self.device), lungs)
         gate = study["gate"].value if "gate" in study else None
         warnings = doubts_about(film, lungs, taken, self._limits, gate)
         grid, history = Grid.of(pixels.shape), framed.history()

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from gan.residual import ResidualEnergy, residual_energy
 from suite.framing import Framed, frame
 from suite.grid import Grid
 from suite.study import FloatImage, Mask
@@ -46,6 +47,15 @@ def bone_layer(
         believed = believed * framed.grid.apply(near_lungs(lungs))
     layer = framed.grid.invert(believed) * np.float32(framed.levels.width)
     return np.clip(layer, 0.0, pixels).astype(np.float32), framed
+
+
+def taken_layer(
+    network: nn.Module, pixels: FloatImage, size: int, device: torch.device, lungs: Mask
+) -> tuple[FloatImage, Framed, ResidualEnergy]:
+    """What the stage takes from a film (H, W), and how much that is; what is left is looked at once more."""
+    layer, framed = bone_layer(network, pixels, size, device, lungs)
+    second, _ = bone_layer(network, pixels - layer, size, device, lungs)
+    return layer, framed, residual_energy(layer, pixels, lungs, second)
 
 
 def near_lungs(lungs: Mask) -> FloatImage:

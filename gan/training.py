@@ -49,6 +49,7 @@ class BoneTask(Task):
     recipe_type: ClassVar[type[Recipe]] = BoneRecipe
     datasets = (*WITH_LAYER, *ELSEWHERE)
     initial_weights = ("start_from",)
+    renewable = True  # the limits beyond which the stage warns
     monitor = ("psnr", "max")
     companion_weights = ("lpips_weights", *(f"{name}_weights" for name in RIVALS))
     without_start: ClassVar[Mapping[str, Any]] = {"start_share": 0.0}

@@ -151,4 +151,4 @@ def test_studies_whose_lungs_are_unknown_set_no_limit_for_the_stage(tmp_path: Pa
     made_datasets.triple(tmp_path)
     records = open_dataset("dual-energy", tmp_path).records
     limits = limits_of(build_generator(base=4, depth=5), {"dual-energy": records}, recipe)
-    assert limits.as_json() == {"most_structure": None, "least_explained": None}
+    assert limits.as_json() == {"most_structure": None, "most_again": None}

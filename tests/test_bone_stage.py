@@ -32,8 +32,8 @@ from tests.dicom_zoo import make_dataset, save
 from tests.made_datasets import triple
 from tests.made_films import chest, chest_pixels, write_16_bit, write_png
 
-LIMITS = Limits(most_structure=0.5, least_explained=0.1)
-USUAL = ResidualEnergy(energy=0.03, structure=0.3, explained=0.2)
+LIMITS = Limits(most_structure=0.5, most_again=0.6)
+USUAL = ResidualEnergy(energy=0.03, structure=0.3, again=0.4)
 
 
 def lungs_of(shape: tuple[int, ...]) -> np.ndarray:
@@ -57,11 +57,11 @@ def test_an_ordinary_film_gives_no_doubt() -> None:
 def test_the_shipped_weights_have_limits_to_doubt_by() -> None:
     """A card without them leaves the stage silent about films with too much taken, or suppressed already."""
     card = shipped_card("gan", "bone")
-    assert np.isfinite(card.content["residual"]["least_explained"])
+    assert np.isfinite(card.content["residual"]["most_again"])
     limits = BoneStage()._limits
     assert np.isfinite(limits.most_structure)
-    assert np.isfinite(limits.least_explained)
-    assert 0.0 < limits.least_explained < 1.0
+    assert np.isfinite(limits.most_again)
+    assert 0.0 < limits.most_again < 1.0
 
 
 def test_a_lateral_by_its_headers_is_said_to_be_one() -> None:
@@ -77,7 +77,7 @@ def test_a_film_that_the_gate_takes_for_something_else_is_doubted(name: str) -> 
 
 @pytest.mark.parametrize("name", ["polarity", "rotation", "header_orientation"])
 def test_a_turned_or_negative_film_is_doubted_and_not_called_suppressed(name: str) -> None:
-    little = ResidualEnergy(energy=0.01, structure=0.1, explained=0.02)
+    little = ResidualEnergy(energy=0.01, structure=0.1, again=0.9)
     (sentence,) = doubts(taken=little, gate=GateResult((Check(name, False, 0.99, "no"),)))
     assert "turned or negative" in sentence
     assert doubts(gate=GateResult((Check("mirrored", False, 0.99, "mirrored"),))) == ()
@@ -85,7 +85,7 @@ def test_a_turned_or_negative_film_is_doubted_and_not_called_suppressed(name: st
 
 def test_a_film_that_cuts_the_lungs_off_is_not_called_suppressed() -> None:
     """What a narrow part of a chest shows of the lungs holds little bone, suppressed or not."""
-    little = ResidualEnergy(energy=0.01, structure=0.1, explained=0.02)
+    little = ResidualEnergy(energy=0.01, structure=0.1, again=0.9)
     film = chest(120, 100)
     grazed, cut = lungs_of(film.shape), lungs_of(film.shape)
     grazed[40:52, :20] = 128  # a tenth of the side
@@ -112,8 +112,8 @@ def test_plain_white_in_the_chest_is_lost_and_that_is_said() -> None:
 @pytest.mark.parametrize(
     ("taken", "words"),
     [
-        (ResidualEnergy(0.03, 0.7, 0.2), "More was taken"),
-        (ResidualEnergy(0.03, 0.3, 0.05), "bone-suppressed already"),
+        (ResidualEnergy(0.03, 0.7, 0.4), "More was taken"),
+        (ResidualEnergy(0.03, 0.3, 0.65), "bone-suppressed already"),
     ],
 )
 def test_what_no_validation_film_showed_is_said(taken: ResidualEnergy, words: str) -> None:
@@ -131,7 +131,7 @@ def test_without_lungs_nothing_is_measured() -> None:
     assert measured(USUAL).values == {
         "bone_residual_energy": 0.03,
         "bone_residual_structure": 0.3,
-        "bone_residual_explained": 0.2,
+        "bone_residual_again": 0.4,
     }
 
 

@@ -368,7 +368,7 @@ def test_train_and_evaluate_print_the_same_table(tmp_path: Path) -> None:
         tmp_path / "m",
         "--renew-card",
     )
-    assert (again.exit_code, again.stderr.count("depends on no other network")) == (2, 1)
+    assert (again.exit_code, again.stderr.count("holds figures alone")) == (2, 1)
     (out / "lungs.safetensors").write_bytes(b"x" + (out / "lungs.safetensors").read_bytes()[1:])
     altered = radsuite(
         "evaluate", "lungs", "--weights", out / "lungs.safetensors", *data, "--out", tmp_path / "m"

@@ -32,7 +32,7 @@ WORDS: dict[str, tuple[str, Unit]] = {
     "bone_share_inside_lungs": ("Bone layer inside the lungs, mean of the film's range", "%"),
     "bone_residual_energy": ("Removed with the bones, root mean square of the film's range", "%"),
     "bone_residual_structure": ("Removed with the bones, of the film's structure", "%"),
-    "bone_residual_explained": ("Fine structure that bone accounts for", "%"),
+    "bone_residual_again": ("What a second look would remove, of what was removed", "%"),
     "open_beam_share": ("Open beam, of the film", "%"),
     "soft_tissue_share": ("Soft tissue, of the film", "%"),
     "bone_share": ("Bone, of the film", "%"),

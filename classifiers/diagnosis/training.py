@@ -262,16 +262,10 @@ class DiagnosisTask(Task):
 
     def renewed(self, card: Mapping[str, Any], evaluation: Evaluation) -> dict[str, Any]:
         """The card with heads and figures of ``evaluation``, by the lungs and bones that are installed."""
-        notes = [*card["notes"], *evaluation.notes]
+        content = {**super().renewed(card, evaluation), "input_weights": self._input_weights}
         if card["input_weights"] != self._input_weights:
-            notes.append(RENEWED)
-        return {
-            **card,
-            "metrics": evaluation.as_json(),
-            "notes": list(dict.fromkeys(notes)),
-            "input_weights": self._input_weights,
-            **evaluation.extras,
-        }
+            content["notes"] = list(dict.fromkeys([*content["notes"], RENEWED]))
+        return content
 
     def _predictions(
         self, model: nn.Module, names: Sequence[str], split: SplitName, *, whole: bool = False

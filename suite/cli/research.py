@@ -137,8 +137,8 @@ def train(
     "--renew-card",
     "renew",
     is_flag=True,
-    help="Also write the weights with a card calibrated and measured anew, after other weights of the "
-    "networks that their films go through first.",
+    help="Also write the weights with a card whose calibrations, limits and figures are made anew, after "
+    "other weights of the networks that their films go through first.",
 )
 def evaluate(
     recipe: str,

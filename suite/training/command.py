@@ -175,18 +175,17 @@ def evaluate(
     The recipe is the card's; ``settings`` may change it.
 
     Args:
-        renew: also write the same weights into ``out`` with a card that was made anew: calibrations and
-            figures on these data, by the networks installed here that its films go through first.
+        renew: also write the same weights into ``out`` with a card that was made anew: limits, calibrations
+            and figures on these data, by the networks installed here that its films go through first.
 
     Raises:
         WeightsError: weights and card do not belong together, or are another network's.
-        RecipeError: ``renew`` is asked for, and nothing in the card of this network depends on others.
+        RecipeError: ``renew`` is asked for, and the card of this network holds figures alone.
     """
     task, model, card = finished(recipe_name, weights, sources, settings)
     if renew and not task.renewable:
         raise RecipeError(
-            f"recipe {recipe_name} makes weights whose card depends on no other network; leave --renew-card "
-            "out."
+            f"recipe {recipe_name} makes weights whose card holds figures alone; leave --renew-card out."
         )
     evaluation = task.evaluate(model, "test")
     evaluation.write(out, card.content.get("learned_from", task.learned_from()))

@@ -57,7 +57,7 @@ class Task(ABC):
     """Validation figure that picks the best epoch, and the direction that is better."""
 
     renewable: ClassVar[bool] = False
-    """Whether its card holds figures of other networks' work, see ``renewed``."""
+    """Whether its card holds more than figures, which is to be measured anew at times, see ``renewed``."""
 
     measured_card: Mapping[str, Any] | None = None
     """Content of the model card of finished weights that ``evaluate`` measures; ``None`` in training."""
@@ -90,11 +90,12 @@ class Task(ABC):
         """Measure ``model`` on one part of the data."""
 
     def renewed(self, card: Mapping[str, Any], evaluation: Evaluation) -> dict[str, Any]:
-        """The content of a finished network's card after an evaluation of its weights by other networks.
+        """The content of a finished network's card with all that ``evaluation`` measured of its weights.
 
         Only for tasks that are ``renewable``.
         """
-        raise NotImplementedError(f"{self.name} has no card to renew")
+        notes = list(dict.fromkeys([*card["notes"], *evaluation.notes]))
+        return {**card, "metrics": evaluation.as_json(), "notes": notes, **evaluation.extras}
 
     def trained_by(self) -> dict[str, Any]:
         """What the weights depend on: the recipe without what they are only measured by."""
