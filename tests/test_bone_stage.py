@@ -95,6 +95,15 @@ def test_a_film_that_cuts_the_lungs_off_is_not_called_suppressed() -> None:
     assert doubts(film, little, lungs=cut) == ()
 
 
+def test_lungs_that_are_shown_small_are_not_called_suppressed() -> None:
+    """A chest within a film twice as high: its ribs are half as large to the network."""
+    little = ResidualEnergy(energy=0.01, structure=0.1, again=0.9)
+    tall, taller = (np.pad(lungs_of((120, 100)), ((0, more), (0, 0))) for more in (24, 25))
+    (sentence,) = doubts(chest(144, 100), little, lungs=tall)  # lungs are 72 rows of 144
+    assert "bone-suppressed already" in sentence
+    assert doubts(chest(145, 100), little, lungs=taller) == ()
+
+
 def test_plain_white_in_the_chest_is_lost_and_that_is_said() -> None:
     film = chest(120, 100)
     lungs = lungs_of(film.shape)
