@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from suite.datasets.manifest import SplitName
 from suite.errors import DatasetError, InputError, StorageError, WeightsError
+from suite.training import loop
 from suite.training.evaluation import Evaluation
 from suite.training.loop import EpochSampler, SeededDataset, derived_seed, fit
 from suite.training.recipe import Recipe
@@ -217,6 +218,17 @@ def test_a_device_that_is_not_there_is_refused_before_training(
     with pytest.raises(InputError, match="device cuda is not available here; use --device cpu"):
         fit(small_task(), tmp_path / "run", device="cuda")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("found", "called"), [("cuda", 1), ("cpu", 0)])
+def test_only_a_gpu_tries_its_kernels_out(
+    found: str, called: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(loop, "resolve_device", lambda _: found)
+    monkeypatch.setattr(loop, "quick_arithmetic", lambda: calls.append("quick"))
+    fit(small_task(epochs=1), tmp_path, device="cpu")
+    assert len(calls) == called
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path) -> None:
