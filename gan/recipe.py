@@ -24,7 +24,7 @@ _SETS = r"(jsrt|phantom|dual-energy)(,(jsrt|phantom|dual-energy))*"
 
 
 class BoneRecipe(Recipe):
-    """Defaults are the recipe of the shipped weights but for what they learned from and for how long.
+    """Defaults are the recipe of the first weights; ``docs/bone.md`` has the settings of those that ship.
 
     ``network=pix2pix`` brings its own discriminator; ``unet`` is its generator by L1 alone.
     """
