@@ -26,7 +26,7 @@ them that the gate lets pass."""
 
 SHOWN_SMALL = 0.5
 """A box around the lungs that is shorter than this share of the film's longer side shows ribs so small that a
-second look takes much again, suppressed or not; it is 0.57 and more on 120 films of NIH."""
+second look takes much again, suppressed or not."""
 
 OVER = 1.25
 """How far beyond the validation films' own range something has to lie: they are few."""

@@ -52,7 +52,15 @@ def bone_layer(
 def taken_layer(
     network: nn.Module, pixels: FloatImage, size: int, device: torch.device, lungs: Mask
 ) -> tuple[FloatImage, Framed, ResidualEnergy]:
-    """What the stage takes from a film (H, W), and how much that is; what is left is looked at once more."""
+    """What the stage takes from a film, and how much that is; what is left is looked at once more.
+
+    Args:
+        pixels, lungs: of the film, (H, W).
+        size: side of the network's input in pixels.
+
+    Returns:
+        The layer (H, W) in film units, the film as the network saw it, and what was taken in numbers.
+    """
     layer, framed = bone_layer(network, pixels, size, device, lungs)
     second, _ = bone_layer(network, pixels - layer, size, device, lungs)
     return layer, framed, residual_energy(layer, pixels, lungs, second)
